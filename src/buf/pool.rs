@@ -1,0 +1,128 @@
+//! The pool of buffers that the kernel picks from when data arrives.
+//!
+//! Every receive without a buffer of its own takes one from here at the moment its data is there. A
+//! completion names the buffer; [`Pool::claim`] makes it a [`Chunk`]; the last view dropped provides it again.
+//!
+//! # When the pool is empty
+//!
+//! The kernel ends a receive with ENOBUFS. Its stream parks in a queue ([`Pool::park`]); a returning buffer
+//! wakes the first that waits. If the reactor is about to sleep and streams are still parked, nothing that
+//! runs will return a buffer: it wakes them all, and they go on with memory of their own. So there is no
+//! error to the user, no spin and no deadlock, whoever keeps the buffers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::Waker;
+
+use super::Chunk;
+use crate::ring::{BufRing, Cqe};
+
+/// Counted buffers over a [`BufRing`].
+#[derive(Debug)]
+pub(crate) struct Pool {
+    buffers: BufRing,
+    /// How many views each buffer has; 0 while it is provided to the kernel.
+    views: Box<[Cell<u32>]>,
+    /// How many buffers are provided, as far as reaped completions tell.
+    available: Cell<u16>,
+    parked: RefCell<VecDeque<Waker>>,
+    parks: Cell<u64>,
+}
+
+impl Pool {
+    /// A pool over `buffers`, with all of them provided.
+    pub(crate) fn new(buffers: BufRing) -> Rc<Pool> {
+        for id in 0..buffers.count() {
+            buffers.provide(id);
+        }
+        Rc::new(Pool {
+            views: (0..buffers.count()).map(|_| Cell::new(0)).collect(),
+            available: Cell::new(buffers.count()),
+            parked: RefCell::new(VecDeque::new()),
+            parks: Cell::new(0),
+            buffers,
+        })
+    }
+
+    /// The memory below.
+    pub(crate) fn buffers(&self) -> &BufRing {
+        &self.buffers
+    }
+
+    /// How many buffers the kernel can pick from.
+    pub(crate) fn available(&self) -> u16 {
+        self.available.get()
+    }
+
+    /// The size of a buffer in bytes.
+    pub(crate) fn buffer_size(&self) -> u32 {
+        self.buffers.buffer_size()
+    }
+
+    /// Takes over the buffer that `cqe` names, if it names one; every such completion must come here once.
+    /// The chunk is empty where the completion brought no bytes.
+    pub(crate) fn claim(self: &Rc<Pool>, cqe: Cqe) -> Option<Chunk> {
+        let id = cqe.buffer_id()?;
+        let views = &self.views[usize::from(id)];
+        assert_eq!(
+            views.get(),
+            0,
+            "the kernel handed over buffer {id}, which is in use"
+        );
+        views.set(1);
+        self.available.set(self.available.get() - 1);
+        let len = cqe.result.max(0) as u32;
+        Some(Chunk::pooled(Rc::clone(self), id, len))
+    }
+
+    pub(super) fn retain(&self, id: u16) {
+        let views = &self.views[usize::from(id)];
+        views.set(
+            views
+                .get()
+                .checked_add(1)
+                .expect("too many views of one buffer"),
+        );
+    }
+
+    pub(super) fn release(&self, id: u16) {
+        let views = &self.views[usize::from(id)];
+        views.set(views.get() - 1);
+        if views.get() == 0 {
+            self.buffers.provide(id);
+            self.available.set(self.available.get() + 1);
+            let first = self.parked.borrow_mut().pop_front();
+            if let Some(waker) = first {
+                waker.wake();
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller holds a counted view of the buffer that covers the range.
+    pub(super) unsafe fn bytes(&self, id: u16, start: u32, len: u32) -> &[u8] {
+        // SAFETY: a counted buffer is not provided, and a view lies within what was written.
+        unsafe { self.buffers.bytes(id, start, len) }
+    }
+
+    /// Puts a stream that found the pool empty to the end of the queue.
+    pub(crate) fn park(&self, waker: &Waker) {
+        self.parks.set(self.parks.get() + 1);
+        self.parked.borrow_mut().push_back(waker.clone());
+    }
+
+    /// Wakes everybody who is parked; returns whether there was anybody.
+    pub(crate) fn unpark_all(&self) -> bool {
+        let parked = self.parked.take();
+        let any = !parked.is_empty();
+        parked.into_iter().for_each(Waker::wake);
+        any
+    }
+
+    /// How often a stream has parked.
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks.get()
+    }
+}

@@ -1,0 +1,74 @@
+//! Sockets: what a user calls.
+
+#![forbid(unsafe_code)]
+
+mod addresses;
+mod connect;
+mod listener;
+mod stream;
+mod tcp_listener;
+mod tcp_stream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use socket2::{Domain, SockAddr, SockRef, Type};
+
+pub use addresses::ToAddresses;
+pub use stream::{Chunks, RecvHalf, SendHalf};
+pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
+pub use tcp_stream::{Keepalive, TcpStream};
+
+use crate::op::{Bind, Listen, SharedFd, Socket};
+use crate::reactor::Core;
+
+/// Makes a socket on the ring.
+async fn new_socket(core: &Rc<Core>, domain: Domain, kind: Type) -> io::Result<SharedFd> {
+    core.check_open()?;
+    let (fd, _) = core
+        .submit(Socket {
+            domain: domain.into(),
+            kind: kind.into(),
+            protocol: 0,
+        })
+        .await;
+    Ok(core.share(fd?))
+}
+
+/// Binds a socket: on the ring where the kernel can (6.11), else with the system call, which does not block.
+async fn bind(core: &Rc<Core>, fd: &SharedFd, address: SockAddr) -> io::Result<()> {
+    if !core.has_bind_listen() {
+        return SockRef::from(fd).bind(&address);
+    }
+    let op = Bind {
+        fd: fd.clone(),
+        address,
+    };
+    core.submit(op).await.0
+}
+
+/// Binds a socket and makes it a listener, likewise.
+async fn bind_and_listen(
+    core: &Rc<Core>,
+    fd: &SharedFd,
+    address: SockAddr,
+    backlog: i32,
+) -> io::Result<()> {
+    bind(core, fd, address).await?;
+    if !core.has_bind_listen() {
+        return SockRef::from(fd).listen(backlog);
+    }
+    let op = Listen {
+        fd: fd.clone(),
+        backlog,
+    };
+    core.submit(op).await.0
+}
+
+/// The IP address in a socket address.
+fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
+    address
+        .as_socket()
+        .ok_or_else(|| io::Error::other("the socket has no IP address"))
+}

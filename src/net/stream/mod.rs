@@ -1,0 +1,46 @@
+//! Connected byte streams, whatever their address family: two halves over one descriptor.
+
+mod recv;
+mod send;
+
+use std::io;
+use std::rc::Rc;
+
+pub use recv::{Chunks, RecvHalf};
+pub use send::SendHalf;
+
+use crate::op::{CancelFd, CloseSignal, SharedFd};
+use crate::reactor::Core;
+
+/// Both halves of a connection.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) recv: RecvHalf,
+    pub(super) send: SendHalf,
+}
+
+impl Stream {
+    /// A stream over a connected socket.
+    pub(super) fn new(core: &Rc<Core>, fd: SharedFd) -> Stream {
+        Stream {
+            recv: RecvHalf::new(core, &fd),
+            send: SendHalf::new(core, &fd),
+        }
+    }
+
+    /// Closes the connection and waits until that is done.
+    pub(super) async fn close(self) -> io::Result<()> {
+        let (core, fd) = self.recv.parts();
+        drop(self);
+        close(&core, fd).await
+    }
+}
+
+/// Cancels what is in flight on `fd`, and closes it once that has ended and every holder has gone.
+pub(super) async fn close(core: &Rc<Core>, fd: SharedFd) -> io::Result<()> {
+    core.check_open()?;
+    // Nothing to cancel is no error.
+    let (_found, op) = core.submit(CancelFd { fd }).await;
+    let signal = op.fd.close();
+    std::future::poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
+}

@@ -1,0 +1,290 @@
+//! The receiving half of a stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+
+use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill};
+use crate::op::{self, Late, Received, Recv, RecvPooled, SharedFd};
+use crate::reactor::{Core, OpId, Submission};
+
+/// The receiving half of a connection; from `split` or `into_split`.
+///
+/// # Nothing received is lost
+///
+/// Every method here is cancel safe. What arrives belongs to the half, not to the future: bytes that a dropped,
+/// timed out or forgotten receive had already taken off the socket go to the next receive, in order.
+pub struct RecvHalf {
+    core: Rc<Core>,
+    fd: SharedFd,
+    late: Rc<Late<Chunk>>,
+    armed: Armed,
+    /// The receive into a user's buffer whose future has not returned, unless it was dropped.
+    owned: Option<OpId>,
+}
+
+/// What the half itself has in the kernel.
+enum Armed {
+    Nothing,
+    /// A receive from the pool.
+    Pooled(Submission<RecvPooled>),
+    /// The pool was empty; in its queue.
+    Parked,
+    /// The pool was still empty: waiting until there is something to receive, which holds no memory.
+    Readable(Submission<op::Poll>),
+    /// There is something, and the pool is empty: receiving into memory of its own.
+    Private(Submission<Recv<Vec<u8>>>),
+}
+
+impl RecvHalf {
+    pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> RecvHalf {
+        RecvHalf {
+            core: Rc::clone(core),
+            fd: fd.clone(),
+            late: Rc::default(),
+            armed: Armed::Nothing,
+            owned: None,
+        }
+    }
+
+    /// The reactor and the descriptor, to close it.
+    pub(super) fn parts(&self) -> (Rc<Core>, SharedFd) {
+        (Rc::clone(&self.core), self.fd.clone())
+    }
+
+    /// Receives into `buffer`, from its start, as much as is there and fits; gives it back with the count.
+    ///
+    /// 0 means that the peer has finished sending.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a buffer without capacity; otherwise as recv(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no bytes; it does lose the buffer, unless bytes had arrived, which the next
+    /// call then copies out of it.
+    #[doc(alias = "IORING_OP_RECV")]
+    pub async fn recv<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<usize, B> {
+        if buffer.bytes_capacity() == 0 {
+            let error = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the buffer to receive into has no capacity",
+            );
+            return (Err(error), buffer);
+        }
+        match poll_fn(|cx| self.poll_early(cx)).await {
+            Err(error) => return (Err(error), buffer),
+            Ok(Early::Nothing) => {}
+            Ok(Early::End) => return (Ok(0), buffer),
+            Ok(Early::Data(mut chunk)) => {
+                let count = fill(&mut buffer, &chunk);
+                if count < chunk.len() {
+                    chunk.advance(count);
+                    self.late.put_back(chunk);
+                }
+                return (Ok(count), buffer);
+            }
+        }
+        let receive = self
+            .core
+            .submit(Recv::new(self.fd.clone(), buffer, &self.late));
+        self.owned = receive.id();
+        let (result, op) = receive.await;
+        self.owned = None;
+        (result, op.into_buffer())
+    }
+
+    /// Receives until `buffer` is full up to its capacity.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the peer finishes sending before; the buffer then holds what came.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what was received before goes with the buffer. Bytes that are still on their way are
+    /// not lost.
+    pub async fn recv_exact<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<(), B> {
+        let wanted = buffer.bytes_capacity();
+        let mut filled = 0;
+        while filled < wanted {
+            // Bytes before `filled` are initialised by the receives before; say so to the slice.
+            let (result, slice) = self.recv(buffer.slice(filled..wanted)).await;
+            buffer = slice.into_inner();
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::UnexpectedEof.into()), buffer),
+                Ok(count) => filled += count,
+                Err(error) => return (Err(error), buffer),
+            }
+        }
+        (Ok(()), buffer)
+    }
+
+    /// Receives into a buffer of the reactor's pool; `None` when the peer has finished sending.
+    ///
+    /// The kernel picks the buffer when data arrives, so that waiting here holds no memory.
+    ///
+    /// # Errors
+    ///
+    /// As recv(2). An empty pool is not an error: the call waits for a buffer, or uses memory of its own.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the receive stays armed, and the next call gets what it brings.
+    #[doc(alias = "IOSQE_BUFFER_SELECT")]
+    pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        poll_fn(|cx| self.poll_chunk(cx, false)).await
+    }
+
+    /// The received bytes as a stream of chunks, which ends when the peer has finished sending or after an
+    /// error.
+    ///
+    /// One multishot receive serves them all. If the chunks are not fetched, it is paused; see
+    /// [`Builder::multishot_backlog`](crate::reactor::Builder::multishot_backlog). Dropping the stream loses
+    /// nothing: chunks that had arrived go to the next receive of this half.
+    #[doc(alias = "IORING_RECV_MULTISHOT")]
+    pub fn chunks(&mut self) -> Chunks<'_> {
+        Chunks {
+            half: self,
+            ended: false,
+        }
+    }
+
+    /// What a dropped or forgotten receive left, or the armed receive brings.
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Early>> {
+        self.core.check_open()?;
+        ready!(self.poll_settled(cx));
+        if let Some(late) = self.late.take() {
+            return Poll::Ready(late.map(Early::Data));
+        }
+        if matches!(self.armed, Armed::Nothing) {
+            return Poll::Ready(Ok(Early::Nothing));
+        }
+        let chunk = ready!(self.poll_chunk(cx, false))?;
+        Poll::Ready(Ok(chunk.map_or(Early::End, Early::Data)))
+    }
+
+    /// Ready when no receive into a user's buffer is in flight any more.
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(id) = self.owned.take() {
+            self.core.abandon(id, false);
+        }
+        self.late.poll_idle(cx)
+    }
+
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        multishot: bool,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        self.core.check_open()?;
+        ready!(self.poll_settled(cx));
+        if let Some(late) = self.late.take() {
+            return Poll::Ready(late.map(Some));
+        }
+        loop {
+            self.armed = match &mut self.armed {
+                Armed::Nothing => self.arm_pooled(multishot),
+                Armed::Pooled(receive) => {
+                    let (received, more) = ready!(receive.poll_next(cx));
+                    if !more {
+                        self.armed = Armed::Nothing;
+                    }
+                    match received? {
+                        Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
+                        Received::End => return Poll::Ready(Ok(None)),
+                        Received::NoBuffer => {
+                            self.core.pool().park(cx.waker());
+                            self.armed = Armed::Parked;
+                            return Poll::Pending;
+                        }
+                        // A multishot that was paused.
+                        Received::Cancelled => {
+                            self.core.check_open()?;
+                            continue;
+                        }
+                    }
+                }
+                Armed::Parked if self.core.pool().available() > 0 => self.arm_pooled(multishot),
+                Armed::Parked => Armed::Readable(self.core.submit(op::Poll {
+                    fd: self.fd.clone(),
+                    events: libc::POLLIN,
+                })),
+                Armed::Readable(poll) => {
+                    let (result, _) = ready!(Pin::new(poll).poll(cx));
+                    self.armed = Armed::Nothing;
+                    result?;
+                    if self.core.pool().available() > 0 {
+                        continue;
+                    }
+                    let buffer = Vec::with_capacity(self.core.pool().buffer_size() as usize);
+                    let receive = Recv::new(self.fd.clone(), buffer, &Rc::default());
+                    Armed::Private(self.core.submit(receive))
+                }
+                Armed::Private(receive) => {
+                    let (result, op) = ready!(Pin::new(receive).poll(cx));
+                    self.armed = Armed::Nothing;
+                    let chunk = (result? > 0).then(|| Chunk::owned(op.into_buffer()));
+                    return Poll::Ready(Ok(chunk));
+                }
+            };
+        }
+    }
+
+    fn arm_pooled(&self, multishot: bool) -> Armed {
+        Armed::Pooled(self.core.submit(RecvPooled {
+            fd: self.fd.clone(),
+            pool: Rc::clone(self.core.pool()),
+            multishot,
+        }))
+    }
+}
+
+/// What came before a receive was even asked for.
+enum Early {
+    Data(Chunk),
+    End,
+    Nothing,
+}
+
+impl AsFd for RecvHalf {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for RecvHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvHalf")
+            .field("fd", &self.fd.as_fd())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stream of received chunks; from [`RecvHalf::chunks`].
+#[derive(Debug)]
+#[must_use = "a stream receives nothing until it is polled"]
+pub struct Chunks<'a> {
+    half: &'a mut RecvHalf,
+    ended: bool,
+}
+
+impl Stream for Chunks<'_> {
+    type Item = io::Result<Chunk>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let item = ready!(self.half.poll_chunk(cx, true)).transpose();
+        self.ended = !matches!(item, Some(Ok(_)));
+        Poll::Ready(item)
+    }
+}

@@ -1,0 +1,176 @@
+//! The sending half of a stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+use crate::buf::{BufResult, IoBuf};
+use crate::op::{Late, Operation, Send, SendMsg, SendZc, SharedFd, Shutdown};
+use crate::reactor::{Core, OpId};
+
+/// The sending half of a connection; from `split` or `into_split`.
+///
+/// # The stream is never torn
+///
+/// A send whose future is dropped has either not begun, or goes on to its last byte before any later send
+/// begins. If it fails then, the next send (or [`shutdown`](SendHalf::shutdown)) reports the error. If the half
+/// itself is dropped meanwhile, the connection is reset, so that the peer cannot take the part for the whole.
+pub struct SendHalf {
+    core: Rc<Core>,
+    fd: SharedFd,
+    late: Rc<Late<()>>,
+    /// The send whose future has not returned.
+    current: Option<OpId>,
+}
+
+impl SendHalf {
+    pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> SendHalf {
+        SendHalf {
+            core: Rc::clone(core),
+            fd: fd.clone(),
+            late: Rc::default(),
+            current: None,
+        }
+    }
+
+    /// Sends as much of `buffer` as the kernel takes at once; gives it back with the count.
+    ///
+    /// # Errors
+    ///
+    /// As send(2); `BrokenPipe` where the peer has closed (never a SIGPIPE).
+    ///
+    /// # Cancel safety
+    ///
+    /// See [the type](SendHalf): a dropped send has not begun, or sends the whole buffer.
+    #[doc(alias = "IORING_OP_SEND")]
+    pub async fn send<B: IoBuf>(&mut self, buffer: B) -> BufResult<usize, B> {
+        match self.settle().await {
+            Ok(()) => {
+                let send = Send::new(self.fd.clone(), buffer, false, &self.late);
+                let (result, op) = self.run(send).await;
+                (result, op.into_buffer())
+            }
+            Err(error) => (Err(error), buffer),
+        }
+    }
+
+    /// Sends all of `buffer`; gives it back.
+    ///
+    /// # Errors, cancel safety
+    ///
+    /// As for [`send`](SendHalf::send).
+    pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
+        match self.settle().await {
+            Ok(()) => {
+                let send = Send::new(self.fd.clone(), buffer, true, &self.late);
+                let (result, op) = self.run(send).await;
+                (result.map(drop), op.into_buffer())
+            }
+            Err(error) => (Err(error), buffer),
+        }
+    }
+
+    /// Sends all of `buffers`, one behind the other, in one operation; gives them back.
+    ///
+    /// # Errors, cancel safety
+    ///
+    /// As for [`send`](SendHalf::send); more than 1 024 buffers (`IOV_MAX`) are an error of the kernel.
+    #[doc(alias = "IORING_OP_SENDMSG")]
+    pub async fn send_vectored<B: IoBuf>(&mut self, buffers: Vec<B>) -> BufResult<(), Vec<B>> {
+        match self.settle().await {
+            Ok(()) => {
+                let send = SendMsg::new(self.fd.clone(), buffers, None, true, &self.late);
+                let (result, op) = self.run(send).await;
+                (result.map(drop), op.into_buffers())
+            }
+            Err(error) => (Err(error), buffers),
+        }
+    }
+
+    /// Sends all of `buffer` without copying it into the kernel; gives it back when the kernel has let go of
+    /// it, which over TCP is when the peer has acknowledged the bytes.
+    ///
+    /// Worth it for large buffers over a real network (some 10 KiB and more). On loopback the kernel copies
+    /// anyway.
+    ///
+    /// # Errors, cancel safety
+    ///
+    /// As for [`send`](SendHalf::send).
+    #[doc(alias = "IORING_OP_SEND_ZC")]
+    pub async fn send_zc<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
+        match self.settle().await {
+            Ok(()) => {
+                let send = SendZc::new(self.fd.clone(), buffer, &self.late);
+                let (result, op) = self.run(send).await;
+                (result.map(drop), op.into_buffer())
+            }
+            Err(error) => (Err(error), buffer),
+        }
+    }
+
+    /// Tells the peer that nothing more will be sent (FIN), after earlier sends have ended.
+    ///
+    /// # Errors
+    ///
+    /// The error of an earlier send whose future was dropped; otherwise as shutdown(2).
+    #[doc(alias = "IORING_OP_SHUTDOWN")]
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.settle().await?;
+        let shutdown = Shutdown {
+            fd: self.fd.clone(),
+            how: net::Shutdown::Write,
+        };
+        self.core.submit(shutdown).await.0
+    }
+
+    /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
+    async fn settle(&mut self) -> io::Result<()> {
+        self.core.check_open()?;
+        if let Some(id) = self.current {
+            self.core.abandon(id, false);
+        }
+        poll_fn(|cx| self.late.poll_idle(cx)).await;
+        self.current = None;
+        self.late.take().unwrap_or(Ok(()))
+    }
+
+    async fn run<O: Operation>(&mut self, op: O) -> (O::Output, Box<O>) {
+        let send = self.core.submit(op);
+        self.current = send.id();
+        let ended = send.await;
+        self.current = None;
+        ended
+    }
+}
+
+impl Drop for SendHalf {
+    fn drop(&mut self) {
+        if let Some(id) = self.current
+            && self.late.is_busy()
+        {
+            // Fails for other than TCP sockets, which have no reset to send.
+            let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
+            self.core.abandon(id, true);
+        }
+    }
+}
+
+impl AsFd for SendHalf {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for SendHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendHalf")
+            .field("fd", &self.fd.as_fd())
+            .finish_non_exhaustive()
+    }
+}

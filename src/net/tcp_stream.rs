@@ -1,0 +1,240 @@
+//! TCP connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+use super::stream::{Chunks, RecvHalf, SendHalf, Stream};
+use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut};
+use crate::op::SharedFd;
+use crate::reactor::Core;
+
+/// A TCP connection.
+///
+/// It has two halves, which [`split`](TcpStream::split) lends and [`into_split`](TcpStream::into_split) parts.
+/// [`RecvHalf`] and [`SendHalf`] say what dropping a future in the middle means: nothing received is lost, and
+/// nothing sent is torn.
+///
+/// Dropping the stream cancels what is in flight and closes the connection in the background;
+/// [`close`](TcpStream::close) waits for that.
+///
+/// ```
+/// use eyewall::net::{TcpListener, TcpStream};
+///
+/// eyewall::block_on(async {
+///     let mut listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (mut server, _) = listener.accept().await?;
+///
+///     client.send_all("ping").await.0?;
+///     let (count, buffer) = server.recv(Vec::with_capacity(16)).await;
+///     assert_eq!(count?, 4);
+///     assert_eq!(buffer, b"ping");
+///     client.close().await
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TcpStream {
+    stream: Stream,
+}
+
+impl TcpStream {
+    pub(super) fn new(core: &Rc<Core>, fd: OwnedFd) -> TcpStream {
+        TcpStream {
+            stream: Stream::new(core, core.share(fd)),
+        }
+    }
+
+    /// A stream over a socket that has just been connected.
+    pub(super) fn over(core: &Rc<Core>, fd: SharedFd) -> TcpStream {
+        TcpStream {
+            stream: Stream::new(core, fd),
+        }
+    }
+
+    /// Takes over a connected socket.
+    ///
+    /// # Errors
+    ///
+    /// Where no reactor runs on this thread, or the socket refuses to become a blocking one (which the ring
+    /// wants).
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        let core = Core::current()?;
+        stream.set_nonblocking(false)?;
+        Ok(TcpStream::new(&core, stream.into()))
+    }
+
+    /// Receives into `buffer`; see [`RecvHalf::recv`].
+    pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
+        self.stream.recv.recv(buffer).await
+    }
+
+    /// Receives until `buffer` is full; see [`RecvHalf::recv_exact`].
+    pub async fn recv_exact<B: IoBufMut>(&mut self, buffer: B) -> BufResult<(), B> {
+        self.stream.recv.recv_exact(buffer).await
+    }
+
+    /// Receives into a buffer of the pool; see [`RecvHalf::recv_chunk`].
+    pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        self.stream.recv.recv_chunk().await
+    }
+
+    /// The received bytes as a stream of chunks; see [`RecvHalf::chunks`].
+    pub fn chunks(&mut self) -> Chunks<'_> {
+        self.stream.recv.chunks()
+    }
+
+    /// Sends as much of `buffer` as the kernel takes at once; see [`SendHalf::send`].
+    pub async fn send<B: IoBuf>(&mut self, buffer: B) -> BufResult<usize, B> {
+        self.stream.send.send(buffer).await
+    }
+
+    /// Sends all of `buffer`; see [`SendHalf::send_all`].
+    pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
+        self.stream.send.send_all(buffer).await
+    }
+
+    /// Sends all of `buffers` in one operation; see [`SendHalf::send_vectored`].
+    pub async fn send_vectored<B: IoBuf>(&mut self, buffers: Vec<B>) -> BufResult<(), Vec<B>> {
+        self.stream.send.send_vectored(buffers).await
+    }
+
+    /// Sends all of `buffer` without copying it; see [`SendHalf::send_zc`].
+    pub async fn send_zc<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
+        self.stream.send.send_zc(buffer).await
+    }
+
+    /// Tells the peer that nothing more will be sent; see [`SendHalf::shutdown`].
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.stream.send.shutdown().await
+    }
+
+    /// Closes the connection and waits until the kernel has done so.
+    ///
+    /// # Errors
+    ///
+    /// As close(2). The descriptor is gone in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on in the background.
+    #[doc(alias = "IORING_OP_CLOSE")]
+    pub async fn close(self) -> io::Result<()> {
+        self.stream.close().await
+    }
+
+    /// The two halves, to be used at the same time.
+    pub fn split(&mut self) -> (&mut RecvHalf, &mut SendHalf) {
+        (&mut self.stream.recv, &mut self.stream.send)
+    }
+
+    /// The two halves, each on its own; the connection closes when both have been dropped.
+    pub fn into_split(self) -> (RecvHalf, SendHalf) {
+        (self.stream.recv, self.stream.send)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// As getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        super::ip_address(self.socket().local_addr()?)
+    }
+
+    /// The address of the peer.
+    ///
+    /// # Errors
+    ///
+    /// As getpeername(2); `NotConnected` once the peer has reset the connection.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        super::ip_address(self.socket().peer_addr()?)
+    }
+
+    /// Whether small segments go out at once (`TCP_NODELAY`). On for every stream that this crate connects or
+    /// accepts, since a buffer is sent whole.
+    ///
+    /// # Errors
+    ///
+    /// As getsockopt(2).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.socket().tcp_nodelay()
+    }
+
+    /// Sets `TCP_NODELAY`; see [`nodelay`](TcpStream::nodelay).
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.socket().set_tcp_nodelay(on)
+    }
+
+    /// Probes the peer after `idle` without traffic, every `interval`, and gives the connection up after
+    /// `retries` probes without an answer; `None` turns it off (`SO_KEEPALIVE`, `TCP_KEEPIDLE` and so on,
+    /// tcp(7)).
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
+        match keepalive {
+            None => self.socket().set_keepalive(false),
+            Some(Keepalive {
+                idle,
+                interval,
+                retries,
+            }) => self.socket().set_tcp_keepalive(
+                &TcpKeepalive::new()
+                    .with_time(idle)
+                    .with_interval(interval)
+                    .with_retries(retries),
+            ),
+        }
+    }
+
+    /// What closing does with unsent bytes (`SO_LINGER`, socket(7)): `None`, the default, sends them in the
+    /// background; zero resets the connection; any other duration makes the close wait that long.
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.socket().set_linger(linger)
+    }
+
+    /// The setting of [`set_linger`](TcpStream::set_linger).
+    ///
+    /// # Errors
+    ///
+    /// As getsockopt(2).
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.socket().linger()
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&self.stream.recv)
+    }
+}
+
+/// The timing of keep-alive probes; see [`TcpStream::set_keepalive`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How long the connection is idle before the first probe; in whole seconds, at least one.
+    pub idle: Duration,
+    /// The time between two probes; in whole seconds, at least one.
+    pub interval: Duration,
+    /// How many probes go unanswered before the connection is given up.
+    pub retries: u32,
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.recv.as_fd()
+    }
+}

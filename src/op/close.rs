@@ -1,0 +1,61 @@
+//! Close a descriptor.
+
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::rc::Rc;
+
+use super::{CloseSignal, Closing, OnDrop, Operation};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_CLOSE`; as close(2). Owns the descriptor until the kernel has closed it.
+///
+/// Nobody holds its future: the last [`SharedFd`](super::SharedFd) that goes makes one, and who awaits a
+/// close waits for the [`CloseSignal`].
+#[derive(Debug)]
+pub(crate) struct Close {
+    fd: Option<OwnedFd>,
+    signal: Option<Rc<CloseSignal>>,
+}
+
+impl Close {
+    pub(crate) fn new(closing: Closing) -> Close {
+        Close {
+            fd: Some(closing.fd),
+            signal: closing.signal,
+        }
+    }
+}
+
+impl Operation for Close {
+    type Output = io::Result<()>;
+
+    const ON_DROP: OnDrop = OnDrop::Finish;
+
+    fn request(&mut self) -> Request {
+        let fd = self
+            .fd
+            .as_ref()
+            .expect("a close in flight has its descriptor");
+        Request::Close { fd: fd.as_raw_fd() }
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<()> {
+        if let Some(fd) = self.fd.take() {
+            // A close that did not run leaves the descriptor to close(2) here. Any other result, an error
+            // too, means that it has gone (close(2), NOTES).
+            if cqe.is_cancelled() {
+                drop(fd);
+                return Ok(());
+            }
+            let _ = fd.into_raw_fd();
+        }
+        cqe.into_result().map(drop)
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        let result = self.complete(cqe);
+        if let Some(signal) = self.signal.take() {
+            signal.set(result);
+        }
+    }
+}

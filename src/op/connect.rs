@@ -1,0 +1,35 @@
+//! Connect a socket.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use socket2::SockAddr;
+
+use super::{Operation, SharedFd};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_CONNECT`; as connect(2). Owns the address.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) fd: SharedFd,
+    pub(crate) address: SockAddr,
+}
+
+impl Operation for Connect {
+    type Output = io::Result<()>;
+
+    fn request(&mut self) -> Request {
+        Request::Connect {
+            fd: self.fd.as_raw_fd(),
+            addr: self.address.as_ptr().cast(),
+            addr_len: self.address.len(),
+        }
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<()> {
+        cqe.into_result().map(drop)
+    }
+
+    /// A connection that was made too late goes down with the socket, which the same future held.
+    fn discard(&mut self, _cqe: Cqe) {}
+}

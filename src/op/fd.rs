@@ -1,0 +1,151 @@
+//! A descriptor that stays open while any operation uses it, and closes on the ring.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// A counted descriptor: the socket holds it, and so does each of its operations until it has ended.
+///
+/// io_uring looks a descriptor up when it issues the SQE, so that one that was closed, and perhaps given to
+/// somebody else, in between would hit the wrong file. When the last holder has gone, the descriptor goes to
+/// the [`CloseQueue`].
+#[derive(Clone, Debug)]
+pub(crate) struct SharedFd(Rc<Descriptor>);
+
+#[derive(Debug)]
+struct Descriptor {
+    /// `None` only while it is being dropped.
+    fd: Option<OwnedFd>,
+    closes: Rc<CloseQueue>,
+    signal: RefCell<Option<Rc<CloseSignal>>>,
+}
+
+impl SharedFd {
+    pub(crate) fn new(fd: OwnedFd, closes: &Rc<CloseQueue>) -> SharedFd {
+        SharedFd(Rc::new(Descriptor {
+            fd: Some(fd),
+            closes: Rc::clone(closes),
+            signal: RefCell::new(None),
+        }))
+    }
+
+    /// Gives up this holder; the returned signal says when the descriptor has been closed, which is after
+    /// the last operation on it has ended.
+    pub(crate) fn close(self) -> Rc<CloseSignal> {
+        Rc::clone(self.0.signal.borrow_mut().get_or_insert_with(Rc::default))
+    }
+}
+
+impl AsFd for SharedFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0
+            .fd
+            .as_ref()
+            .expect("a descriptor is there until it is dropped")
+            .as_fd()
+    }
+}
+
+impl AsRawFd for SharedFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            self.closes.push(Closing {
+                fd,
+                signal: self.signal.take(),
+            });
+        }
+    }
+}
+
+/// Descriptors that wait for their close to be staged.
+#[derive(Debug)]
+pub(crate) struct CloseQueue {
+    queue: RefCell<VecDeque<Closing>>,
+    /// Off once the ring has gone: then a descriptor is closed on the spot.
+    open: Cell<bool>,
+}
+
+/// A descriptor on its way out, and who wants to know.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(super) fd: OwnedFd,
+    pub(super) signal: Option<Rc<CloseSignal>>,
+}
+
+impl CloseQueue {
+    pub(crate) fn new() -> Rc<CloseQueue> {
+        Rc::new(CloseQueue {
+            queue: RefCell::default(),
+            open: Cell::new(true),
+        })
+    }
+
+    fn push(&self, closing: Closing) {
+        if self.open.get() {
+            self.queue.borrow_mut().push_back(closing);
+        } else {
+            closing.close_now();
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<Closing> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.borrow().is_empty()
+    }
+
+    /// From now on descriptors are closed with close(2); so are those that wait.
+    pub(crate) fn shut(&self) {
+        self.open.set(false);
+        while let Some(closing) = self.pop() {
+            closing.close_now();
+        }
+    }
+}
+
+impl Closing {
+    fn close_now(self) {
+        drop(self.fd);
+        if let Some(signal) = self.signal {
+            signal.set(Ok(()));
+        }
+    }
+}
+
+/// Tells that a descriptor has been closed.
+#[derive(Debug, Default)]
+pub(crate) struct CloseSignal {
+    result: RefCell<Option<io::Result<()>>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl CloseSignal {
+    pub(super) fn set(&self, result: io::Result<()>) {
+        *self.result.borrow_mut() = Some(result);
+        let waker = self.waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                *self.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a socket keeps of operations whose futures have gone.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Results that came after their future had been dropped, in order, and whether more may come.
+///
+/// A direction of a socket (receive or send) has one of these, shared with its operations, each of which holds
+/// an [`InFlight`]. An operation of a dropped future leaves what it received here, and the next call takes it
+/// first.
+#[derive(Debug)]
+pub(crate) struct Late<T> {
+    results: RefCell<VecDeque<io::Result<T>>>,
+    in_flight: Cell<u32>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl<T> Default for Late<T> {
+    fn default() -> Late<T> {
+        Late {
+            results: RefCell::default(),
+            in_flight: Cell::new(0),
+            waker: RefCell::default(),
+        }
+    }
+}
+
+impl<T> Late<T> {
+    /// Puts back, as the first, what was taken and not used up.
+    pub(crate) fn put_back(&self, result: T) {
+        self.results.borrow_mut().push_front(Ok(result));
+    }
+
+    /// The next kept result, if there is one.
+    pub(crate) fn take(&self) -> Option<io::Result<T>> {
+        self.results.borrow_mut().pop_front()
+    }
+
+    /// Whether operations are in flight.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.get() > 0
+    }
+
+    /// Ready when no operation is in flight any more.
+    pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_busy() {
+            *self.waker.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+}
+
+/// An operation's hold on the [`Late`] of its socket.
+///
+/// It counts from the moment the operation is staged until the operation is dropped, which is after its result
+/// has been fetched or kept.
+#[derive(Debug)]
+pub(super) struct InFlight<T> {
+    late: Rc<Late<T>>,
+    begun: bool,
+}
+
+impl<T> InFlight<T> {
+    pub(super) fn new(late: &Rc<Late<T>>) -> InFlight<T> {
+        InFlight {
+            late: Rc::clone(late),
+            begun: false,
+        }
+    }
+
+    /// The operation is being staged, perhaps not for the first time.
+    pub(super) fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.late.in_flight.set(self.late.in_flight.get() + 1);
+        }
+    }
+
+    /// Keeps a result that nobody waited for.
+    pub(super) fn keep(&self, result: io::Result<T>) {
+        self.late.results.borrow_mut().push_back(result);
+    }
+}
+
+impl<T> Drop for InFlight<T> {
+    fn drop(&mut self) {
+        if self.begun {
+            self.late.in_flight.set(self.late.in_flight.get() - 1);
+            let waker = self.late.waker.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! One file an operation: what it asks, what it owns in flight, what its completion means, and what to do
+//! with a completion that nobody waits for any more.
+//!
+//! An [`Operation`] is boxed and handed to the reactor, which keeps it at that address until its final
+//! completion. Whatever the kernel may touch (a buffer, an address, a path) is a field of the operation, so
+//! it cannot be freed early, whether the future that waits for it is polled, dropped, forgotten or timed out.
+//!
+//! # The three questions
+//!
+//! - [`request`](Operation::request): what to ask the kernel. Called when the operation is staged, and again
+//!   when it asked to go on.
+//! - [`complete`](Operation::complete): the result, for a future that waits.
+//! - [`discard`](Operation::discard): a completion for which nobody waits. It may carry a descriptor, a pool
+//!   buffer or received bytes; each must go somewhere. There is no default, so that a new operation cannot
+//!   forget it.
+//!
+//! Two more have the usual answer as their default: [`advance`](Operation::advance) lets an operation go on
+//! for another round (the rest of a short send) without waking anybody, and
+//! [`ON_DROP`](Operation::ON_DROP) says whether a dropped future cancels its operation or lets it finish.
+
+mod accept;
+mod bind;
+mod cancel;
+mod close;
+mod connect;
+mod fd;
+mod fsync;
+mod late;
+mod listen;
+mod nop;
+mod openat;
+mod poll;
+mod read;
+mod recv;
+mod recv_pooled;
+mod recvmsg;
+mod send;
+mod send_zc;
+mod sendmsg;
+mod shutdown;
+mod socket;
+mod statx;
+mod write;
+
+use std::any::Any;
+
+pub(crate) use accept::Accept;
+pub(crate) use bind::Bind;
+pub(crate) use cancel::CancelFd;
+pub(crate) use close::Close;
+pub(crate) use connect::Connect;
+pub(crate) use fd::{CloseQueue, CloseSignal, Closing, SharedFd};
+pub(crate) use fsync::Fsync;
+pub(crate) use late::Late;
+pub(crate) use listen::Listen;
+pub(crate) use nop::Nop;
+pub(crate) use openat::OpenAt;
+pub(crate) use poll::Poll;
+pub(crate) use read::Read;
+pub(crate) use recv::Recv;
+pub(crate) use recv_pooled::{Received, RecvPooled};
+pub(crate) use recvmsg::{Datagram, RecvMsg};
+pub(crate) use send::Send;
+pub(crate) use send_zc::SendZc;
+pub(crate) use sendmsg::SendMsg;
+pub(crate) use shutdown::Shutdown;
+pub(crate) use socket::Socket;
+pub(crate) use statx::Statx;
+pub(crate) use write::Write;
+
+use crate::ring::{Cqe, Request};
+
+/// What the reactor needs to know of an operation; see the [module](self).
+pub(crate) trait Operation: 'static {
+    /// What a waiting future gets.
+    type Output;
+
+    /// What becomes of the operation when its future is dropped while the kernel has it.
+    const ON_DROP: OnDrop = OnDrop::Cancel;
+
+    /// What to ask the kernel; the pointers in it lead into `self` or to what `self` owns.
+    fn request(&mut self) -> Request;
+
+    /// Looks at the final completion before anybody else does. [`Next::Again`] stages
+    /// [`request`](Operation::request) once more; `abandoned` says that no future waits.
+    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
+        Next::Done
+    }
+
+    /// The meaning of a completion for the future that waits.
+    fn complete(&mut self, cqe: Cqe) -> Self::Output;
+
+    /// Disposes of a completion for which nobody waits.
+    fn discard(&mut self, cqe: Cqe);
+}
+
+/// Whether an operation has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The completion is the result.
+    Done,
+    /// There is more to do: stage it again.
+    Again,
+}
+
+/// What dropping the future of an operation in flight does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDrop {
+    /// Ask the kernel to cancel it.
+    Cancel,
+    /// Let it go on to its end.
+    Finish,
+}
+
+/// An [`Operation`] whose type has been forgotten, as the table of the reactor keeps it.
+pub(crate) trait Erased {
+    fn on_drop(&self) -> OnDrop;
+    fn request(&mut self) -> Request;
+    fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next;
+    fn discard(&mut self, cqe: Cqe);
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+impl<O: Operation> Erased for O {
+    fn on_drop(&self) -> OnDrop {
+        O::ON_DROP
+    }
+
+    fn request(&mut self) -> Request {
+        Operation::request(self)
+    }
+
+    fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        Operation::advance(self, cqe, abandoned)
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        Operation::discard(self, cqe);
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

@@ -1,0 +1,34 @@
+//! Wait until a descriptor is ready.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::{Operation, SharedFd};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_POLL_ADD`; as poll(2), once. Owns nothing.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    pub(crate) fd: SharedFd,
+    /// `libc::POLLIN` and its like.
+    pub(crate) events: i16,
+}
+
+impl Operation for Poll {
+    /// The events that are there.
+    type Output = io::Result<u32>;
+
+    fn request(&mut self) -> Request {
+        Request::Poll {
+            fd: self.fd.as_raw_fd(),
+            events: self.events as u32,
+            multishot: false,
+        }
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<u32> {
+        cqe.into_result()
+    }
+
+    fn discard(&mut self, _cqe: Cqe) {}
+}

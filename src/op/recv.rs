@@ -1,0 +1,83 @@
+//! Receive into an owned buffer.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use super::late::InFlight;
+use super::{Late, Operation, SharedFd};
+use crate::buf::{Chunk, IoBufMut, sqe_len};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_RECV`; as recv(2). Owns the buffer.
+///
+/// Bytes that arrive after its future was dropped are given back to the socket ([`Late`]).
+pub(crate) struct Recv<B> {
+    fd: SharedFd,
+    /// `None` once the bytes have been given back to the socket.
+    buffer: Option<B>,
+    in_flight: InFlight<Chunk>,
+}
+
+impl<B: IoBufMut> Recv<B> {
+    pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<Chunk>>) -> Recv<B> {
+        Recv {
+            fd,
+            buffer: Some(buffer),
+            in_flight: InFlight::new(late),
+        }
+    }
+
+    pub(crate) fn into_buffer(self) -> B {
+        self.buffer
+            .expect("a waiting receive has not been discarded")
+    }
+
+    fn buffer(&mut self) -> &mut B {
+        self.buffer
+            .as_mut()
+            .expect("a receive in flight has its buffer")
+    }
+
+    fn received(&mut self, cqe: Cqe) -> io::Result<usize> {
+        let count = cqe.into_result()? as usize;
+        // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.
+        unsafe { self.buffer().set_written(count) };
+        Ok(count)
+    }
+}
+
+impl<B: IoBufMut> Operation for Recv<B> {
+    type Output = io::Result<usize>;
+
+    fn request(&mut self) -> Request {
+        self.in_flight.begin();
+        let fd = self.fd.as_raw_fd();
+        let buffer = self.buffer();
+        Request::Recv {
+            fd,
+            data: buffer.bytes_mut_ptr(),
+            len: sqe_len(buffer.bytes_capacity()),
+            flags: 0,
+        }
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
+        self.received(cqe)
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        match self.received(cqe) {
+            // The end of the stream is there to be seen again.
+            Ok(0) => {}
+            Ok(count) => {
+                let buffer = self.buffer.take().expect("discarded once");
+                self.in_flight
+                    .keep(Ok(Chunk::owned(buffer).slice_ref(..count)));
+            }
+            Err(_) if cqe.is_cancelled() => {}
+            // The kernel reports a socket's error once; the next call must see it.
+            Err(error) => self.in_flight.keep(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Receive into a buffer of the pool, once or many times.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use super::{Operation, SharedFd};
+use crate::buf::{Chunk, Pool};
+use crate::ring::{BUFFER_GROUP, Cqe, Request};
+
+/// `IORING_OP_RECV` with `IOSQE_BUFFER_SELECT`: the kernel picks the buffer when data arrives, so that a
+/// receive that waits holds no memory.
+///
+/// It belongs to the socket, not to a future: one whose future was dropped stays armed, and what it receives
+/// goes to the next call. Only when the socket itself has gone is a completion discarded.
+#[derive(Debug)]
+pub(crate) struct RecvPooled {
+    pub(crate) fd: SharedFd,
+    pub(crate) pool: Rc<Pool>,
+    /// Go on until cancelled (`IORING_RECV_MULTISHOT`, Linux 6.0).
+    pub(crate) multishot: bool,
+}
+
+/// What a completion of [`RecvPooled`] means.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// Bytes.
+    Data(Chunk),
+    /// The peer has finished sending.
+    End,
+    /// The pool had no buffer (ENOBUFS); nothing was received.
+    NoBuffer,
+    /// It was cancelled before anything came.
+    Cancelled,
+}
+
+impl Operation for RecvPooled {
+    type Output = io::Result<Received>;
+
+    fn request(&mut self) -> Request {
+        Request::RecvPooled {
+            fd: self.fd.as_raw_fd(),
+            group: BUFFER_GROUP,
+            multishot: self.multishot,
+        }
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<Received> {
+        // Claimed first: an error may carry a buffer too.
+        let chunk = self.pool.claim(cqe);
+        match cqe.result {
+            result if result == -libc::ENOBUFS => Ok(Received::NoBuffer),
+            result if result == -libc::ECANCELED => Ok(Received::Cancelled),
+            0 => Ok(Received::End),
+            _ => {
+                cqe.into_result()?;
+                chunk
+                    .map(Received::Data)
+                    .ok_or_else(|| io::Error::other("the kernel received into no buffer"))
+            }
+        }
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        drop(self.pool.claim(cqe));
+    }
+}

@@ -1,0 +1,123 @@
+//! Send an owned buffer.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use super::late::InFlight;
+use super::{Late, Next, OnDrop, Operation, SharedFd};
+use crate::buf::{IoBuf, sqe_len};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_SEND`; as send(2) with `MSG_NOSIGNAL`. Owns the buffer.
+///
+/// One whose future was dropped goes on until every byte is sent, so that the stream is never torn; its
+/// error, if any, waits for the next send ([`Late`]).
+pub(crate) struct Send<B> {
+    fd: SharedFd,
+    buffer: B,
+    progress: Progress,
+    in_flight: InFlight<()>,
+}
+
+/// How far a send has come, and how far it wants to go; shared by the kinds of send.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) sent: usize,
+    len: usize,
+    /// Not content with a short send.
+    all: bool,
+}
+
+impl Progress {
+    pub(super) fn new(len: usize, all: bool) -> Progress {
+        Progress { sent: 0, len, all }
+    }
+
+    /// Counts a final completion and says whether to go on.
+    pub(super) fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        match cqe.result {
+            result if result == -libc::EINTR => return Next::Again,
+            result if result <= 0 => return Next::Done,
+            result => self.sent += result as usize,
+        }
+        if self.sent < self.len && (self.all || abandoned) {
+            Next::Again
+        } else {
+            Next::Done
+        }
+    }
+
+    /// The result of the whole send, given the completion that ended it.
+    pub(super) fn result(&self, cqe: Cqe) -> io::Result<usize> {
+        cqe.into_result()?;
+        if self.all && self.sent < self.len {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(self.sent)
+    }
+
+    /// `MSG_WAITALL` makes the kernel go on after a short send by itself.
+    pub(super) fn flags(&self) -> i32 {
+        if self.all {
+            libc::MSG_NOSIGNAL | libc::MSG_WAITALL
+        } else {
+            libc::MSG_NOSIGNAL
+        }
+    }
+
+    /// Leaves the error of a send that nobody waited for to the next one.
+    pub(super) fn discard(&self, cqe: Cqe, in_flight: &InFlight<()>) {
+        match cqe.into_result() {
+            // One that had not begun has torn nothing.
+            Err(_) if cqe.is_cancelled() && self.sent == 0 => {}
+            Err(error) => in_flight.keep(Err(error)),
+            Ok(_) => {}
+        }
+    }
+}
+
+impl<B: IoBuf> Send<B> {
+    /// A send of `buffer`; `all` of it, or as much as the kernel takes at once.
+    pub(crate) fn new(fd: SharedFd, buffer: B, all: bool, late: &Rc<Late<()>>) -> Send<B> {
+        Send {
+            fd,
+            progress: Progress::new(buffer.bytes_len(), all),
+            buffer,
+            in_flight: InFlight::new(late),
+        }
+    }
+
+    pub(crate) fn into_buffer(self) -> B {
+        self.buffer
+    }
+}
+
+impl<B: IoBuf> Operation for Send<B> {
+    type Output = io::Result<usize>;
+
+    const ON_DROP: OnDrop = OnDrop::Finish;
+
+    fn request(&mut self) -> Request {
+        self.in_flight.begin();
+        let sent = self.progress.sent;
+        Request::Send {
+            fd: self.fd.as_raw_fd(),
+            data: self.buffer.bytes_ptr().wrapping_add(sent),
+            len: sqe_len(self.buffer.bytes_len() - sent),
+            flags: self.progress.flags(),
+        }
+    }
+
+    fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        self.progress.advance(cqe, abandoned)
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
+        self.progress.result(cqe)
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        self.progress.discard(cqe, &self.in_flight);
+    }
+}

@@ -1,0 +1,65 @@
+//! Send an owned buffer without copying it into the kernel.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use super::late::InFlight;
+use super::send::Progress;
+use super::{Late, Next, OnDrop, Operation, SharedFd};
+use crate::buf::{IoBuf, sqe_len};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_SEND_ZC` (Linux 6.0). Owns the buffer until the kernel's notification that it is free, which
+/// for TCP is when the peer has acknowledged the bytes.
+pub(crate) struct SendZc<B> {
+    fd: SharedFd,
+    buffer: B,
+    progress: Progress,
+    in_flight: InFlight<()>,
+}
+
+impl<B: IoBuf> SendZc<B> {
+    /// A send of all of `buffer`.
+    pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<()>>) -> SendZc<B> {
+        SendZc {
+            fd,
+            progress: Progress::new(buffer.bytes_len(), true),
+            buffer,
+            in_flight: InFlight::new(late),
+        }
+    }
+
+    pub(crate) fn into_buffer(self) -> B {
+        self.buffer
+    }
+}
+
+impl<B: IoBuf> Operation for SendZc<B> {
+    type Output = io::Result<usize>;
+
+    const ON_DROP: OnDrop = OnDrop::Finish;
+
+    fn request(&mut self) -> Request {
+        self.in_flight.begin();
+        let sent = self.progress.sent;
+        Request::SendZc {
+            fd: self.fd.as_raw_fd(),
+            data: self.buffer.bytes_ptr().wrapping_add(sent),
+            len: sqe_len(self.buffer.bytes_len() - sent),
+            flags: self.progress.flags(),
+        }
+    }
+
+    fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        self.progress.advance(cqe, abandoned)
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
+        self.progress.result(cqe)
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        self.progress.discard(cqe, &self.in_flight);
+    }
+}

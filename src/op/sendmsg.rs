@@ -1,0 +1,77 @@
+//! Send several buffers at once, or a datagram to an address.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use socket2::SockAddr;
+
+use super::late::InFlight;
+use super::send::Progress;
+use super::{Late, Next, OnDrop, Operation, SharedFd};
+use crate::buf::{IoBuf, Message};
+use crate::ring::{Cqe, Request};
+
+/// `IORING_OP_SENDMSG`; as sendmsg(2) with `MSG_NOSIGNAL`. Owns the buffers, the header, the vectors and the
+/// address. A dropped future leaves it to finish, as [`Send`](super::Send) does.
+pub(crate) struct SendMsg<B> {
+    fd: SharedFd,
+    buffers: Vec<B>,
+    message: Message,
+    progress: Progress,
+    in_flight: InFlight<()>,
+}
+
+impl<B: IoBuf> SendMsg<B> {
+    /// A send of `buffers` one behind the other; `all` of them, or as much as the kernel takes at once.
+    pub(crate) fn new(
+        fd: SharedFd,
+        buffers: Vec<B>,
+        target: Option<SockAddr>,
+        all: bool,
+        late: &Rc<Late<()>>,
+    ) -> SendMsg<B> {
+        let message = Message::sending(buffers.iter(), target);
+        SendMsg {
+            fd,
+            progress: Progress::new(message.len(), all),
+            message,
+            buffers,
+            in_flight: InFlight::new(late),
+        }
+    }
+
+    pub(crate) fn into_buffers(self) -> Vec<B> {
+        self.buffers
+    }
+}
+
+impl<B: IoBuf> Operation for SendMsg<B> {
+    type Output = io::Result<usize>;
+
+    const ON_DROP: OnDrop = OnDrop::Finish;
+
+    fn request(&mut self) -> Request {
+        self.in_flight.begin();
+        Request::SendMsg {
+            fd: self.fd.as_raw_fd(),
+            message: self.message.header_to_send(),
+            flags: self.progress.flags() as u32,
+        }
+    }
+
+    fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        let before = self.progress.sent;
+        let next = self.progress.advance(cqe, abandoned);
+        self.message.advance(self.progress.sent - before);
+        next
+    }
+
+    fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
+        self.progress.result(cqe)
+    }
+
+    fn discard(&mut self, cqe: Cqe) {
+        self.progress.discard(cqe, &self.in_flight);
+    }
+}

@@ -1,0 +1,266 @@
+//! The reactor's state, and how operations enter and leave it.
+//!
+//! One owner a thing, short borrows: a `RefCell` here is never borrowed while an operation's `discard`, a
+//! waker or a task runs.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::builder::Builder;
+use super::metrics::{Counters, Metrics};
+use super::spin::Spin;
+use super::submission::Submission;
+use super::table::{OpId, Table};
+use super::wheel::{Clock, NEVER, TimerKey, Wheel};
+use crate::buf::Pool;
+use crate::error::{Error, ErrorKind, no_reactor, shut_down};
+use crate::op::{CloseQueue, Operation, SharedFd};
+use crate::ring::{BufRing, Cqe, Ring, Setup};
+use crate::task::{Executor, Remote, StallWatch};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+}
+
+/// Everything that belongs to one reactor.
+pub(crate) struct Core {
+    pub(super) ring: RefCell<Ring>,
+    pub(super) table: RefCell<Table>,
+    pub(super) queue: RefCell<Queue>,
+    pub(super) closes: Rc<CloseQueue>,
+    pub(super) pool: Rc<Pool>,
+    pub(super) timers: RefCell<Wheel<Waker>>,
+    pub(super) clock: Clock,
+    pub(super) executor: Rc<Executor>,
+    pub(super) counters: Counters,
+    pub(super) spin: Spin,
+    /// Whether the poll of the wake-up eventfd is in the kernel.
+    pub(super) wake_armed: Cell<bool>,
+    /// Scratch space of the turn.
+    pub(super) reaped: Cell<Vec<Cqe>>,
+    pub(super) task_budget: usize,
+    bind_listen: bool,
+}
+
+/// Takes the reactor off the thread again.
+pub(super) struct Entered {
+    _executor: crate::task::Entered,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let core = CURRENT.try_with(RefCell::take);
+        // Dropped when the cell is no longer borrowed.
+        drop(core);
+    }
+}
+
+/// What waits to be staged, in this order: cancels, then operations.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub(super) cancels: VecDeque<OpId>,
+    pub(super) ops: VecDeque<OpId>,
+}
+
+impl Core {
+    pub(super) fn new(builder: &Builder) -> Result<Rc<Core>, Error> {
+        let mut ring = Ring::new(&Setup {
+            sq_entries: builder.sq_entries,
+            cq_entries: builder.cq_entries,
+            defer_taskrun: builder.defer_taskrun,
+        })?;
+        let out_of_memory = |error| {
+            Error::with_source(
+                ErrorKind::OutOfMemory,
+                format!(
+                    "no memory for {} pooled buffers of {} bytes: ask for less with \
+                     Reactor::builder().pool()",
+                    builder.pool_buffers, builder.pool_buffer_size
+                ),
+                error,
+            )
+        };
+        let buffers =
+            BufRing::new(builder.pool_buffers, builder.pool_buffer_size).map_err(out_of_memory)?;
+        ring.register_buffers(&buffers)?;
+        let remote = Remote::new().map_err(|error| {
+            Error::with_source(
+                ErrorKind::Io,
+                "no eventfd for wake-ups could be made",
+                error,
+            )
+        })?;
+        let stall = builder
+            .stall
+            .clone()
+            .map(|(threshold, callback)| StallWatch::new(threshold, callback));
+        Ok(Rc::new(Core {
+            bind_listen: ring.has_bind_listen(),
+            ring: RefCell::new(ring),
+            table: RefCell::new(Table::new(
+                builder.max_operations,
+                builder.multishot_backlog,
+            )),
+            queue: RefCell::default(),
+            closes: CloseQueue::new(),
+            pool: Pool::new(buffers),
+            timers: RefCell::new(Wheel::new()),
+            clock: Clock::new(Instant::now()),
+            executor: Executor::new(remote, stall),
+            counters: Counters::default(),
+            spin: Spin::new(builder.spin),
+            wake_armed: Cell::new(false),
+            reaped: Cell::default(),
+            task_budget: builder.task_budget,
+        }))
+    }
+
+    /// The reactor that runs on this thread.
+    pub(crate) fn current() -> io::Result<Rc<Core>> {
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .ok()
+            .flatten()
+            .ok_or_else(no_reactor)
+    }
+
+    /// Makes this the reactor of the thread until the guard is dropped.
+    pub(super) fn enter(self: &Rc<Core>) -> Result<Entered, Error> {
+        let executor = self.executor.enter().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Nested,
+                "block_on was called inside a running reactor, which it would block: await the future, or \
+                 spawn it",
+            )
+        })?;
+        CURRENT.with(|current| current.replace(Some(Rc::clone(self))));
+        Ok(Entered {
+            _executor: executor,
+        })
+    }
+
+    /// The error for a call on a reactor that has been shut down.
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        if self.table().is_shut() {
+            return Err(shut_down());
+        }
+        Ok(())
+    }
+
+    pub(super) fn table(&self) -> RefMut<'_, Table> {
+        self.table.borrow_mut()
+    }
+
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
+        &self.pool
+    }
+
+    /// Counts an accept that had to be postponed.
+    pub(crate) fn accept_paused(&self) {
+        self.counters.accepts_paused.add(1);
+    }
+
+    /// Whether bind and listen are operations of this kernel's ring.
+    pub(crate) fn has_bind_listen(&self) -> bool {
+        self.bind_listen
+    }
+
+    /// Hands an operation over; it is queued for the next turn.
+    pub(crate) fn submit<O: Operation>(self: &Rc<Core>, op: O) -> Submission<O> {
+        Submission::new(self, op)
+    }
+
+    /// A counted descriptor that this reactor closes.
+    pub(crate) fn share(&self, fd: OwnedFd) -> SharedFd {
+        SharedFd::new(fd, &self.closes)
+    }
+
+    /// Puts a new operation to the end of the queue.
+    pub(super) fn queue(&self, id: OpId) {
+        self.queue.borrow_mut().ops.push_back(id);
+    }
+
+    /// The future of `id` has gone; `cancel` also stops an operation that would rather finish.
+    pub(crate) fn abandon(&self, id: OpId, cancel: bool) {
+        let abandoned = self.table().abandon(id, cancel);
+        if abandoned.cancel {
+            self.queue.borrow_mut().cancels.push_back(id);
+        }
+        if let Some((mut op, cqes)) = abandoned.discard {
+            self.counters.discarded.add(cqes.len() as u64);
+            for cqe in cqes {
+                op.discard(cqe);
+            }
+            let op = self.table().discarded(id, op);
+            drop(op);
+            self.slot_freed();
+        }
+    }
+
+    /// A slot of the table may have become free: let those who wait try again.
+    pub(super) fn slot_freed(&self) {
+        let waiting = self.table().take_waiting();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Starts a timer that wakes `waker` at `deadline`; never, where an `Instant` cannot say when.
+    pub(crate) fn start_timer(&self, deadline: Option<Instant>, waker: Waker) -> TimerKey {
+        let tick = deadline.map_or(NEVER, |deadline| self.clock.tick_at_or_after(deadline));
+        self.timers.borrow_mut().insert(tick, waker)
+    }
+
+    /// Whether the timer has still to fire; if so, it wakes `waker` from now on.
+    pub(crate) fn poll_timer(&self, key: TimerKey, waker: &Waker) -> bool {
+        let mut timers = self.timers.borrow_mut();
+        let Some(known) = timers.get_mut(key) else {
+            return false;
+        };
+        let old = (!known.will_wake(waker)).then(|| std::mem::replace(known, waker.clone()));
+        // A foreign waker's drop is user code.
+        drop(timers);
+        drop(old);
+        true
+    }
+
+    /// Stops a timer; one that has fired is left alone.
+    pub(crate) fn stop_timer(&self, key: TimerKey) {
+        let waker = self.timers.borrow_mut().cancel(key);
+        drop(waker);
+    }
+
+    /// What has been counted until now.
+    pub(super) fn metrics(&self) -> Metrics {
+        let counters = &self.counters;
+        let table = self.table();
+        Metrics {
+            enters: counters.enters.get(),
+            waits: counters.waits.get(),
+            sqes: counters.sqes.get(),
+            cqes: counters.cqes.get(),
+            spins: counters.spins.get(),
+            spins_won: counters.spins_won.get(),
+            cancels: counters.cancels.get(),
+            cancels_won: table.cancels_won,
+            cancels_lost: table.cancels_lost,
+            discarded: counters.discarded.get(),
+            pool_parks: self.pool.parks(),
+            throttled: counters.throttled.get(),
+            cq_overflows: counters.cq_overflows.get(),
+            stale: counters.stale.get(),
+            leaked: counters.leaked.get(),
+            accepts_paused: counters.accepts_paused.get(),
+            stalls: self.executor.stalls(),
+            panics: self.executor.panics(),
+            operations: table.len(),
+            tasks: self.executor.len(),
+            timers: self.timers.borrow().len(),
+            pool_available: self.pool.available(),
+            pool_buffers: self.pool.buffers().count(),
+        }
+    }
+}

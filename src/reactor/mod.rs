@@ -1,0 +1,230 @@
+//! The reactor: the table of operations, their life, the turn, timers, shutdown, counters.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `core.rs` | the state of a reactor, and how operations enter and leave it |
+//! | `submission.rs` | the handle of an operation: a future, or a stream of results |
+//! | `table.rs` | slots, generations, the rules of a slot's life |
+//! | `turn.rs` | stage, enter, reap, fire timers |
+//! | `spin.rs` | when to spin before going to sleep |
+//! | `wheel.rs` | the timers |
+//! | `shutdown.rs` | ending it all without freeing what the kernel may still write to |
+//!
+//! # The life of an operation
+//!
+//! 1. A call such as `stream.recv(buffer)` makes an operation ([`crate::op`]), which takes the buffer. It
+//!    gets a slot in the table and its id goes to the end of the queue. Nothing has reached the kernel.
+//! 2. The next turn *stages* it: its request becomes an SQE whose `user_data` is the id: slot (32 bits),
+//!    generation (31 bits). The same turn enters the kernel. From here on the kernel may touch the buffer.
+//! 3. A completion finds the slot by its `user_data`. Where the generation differs, the completion is counted
+//!    as stale and wakes nobody. The final completion (the one without `IORING_CQE_F_MORE`; for a zero-copy
+//!    send its notification) ends the operation. If there is more to do, as after a short send, the operation
+//!    goes back to step 2 by itself.
+//! 4. The future fetches its result and the buffer, and the slot is free.
+//!
+//! # The order of staging
+//!
+//! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission
+//! queue waits for the next turn, which comes without sleeping. So a flood of operations cannot hold up a
+//! cancel, and no SQE of the reactor's own is ever lost. An operation that finds the table full waits in its
+//! future, which is woken when a slot is freed. The reactor's own closes take a slot beyond the limit if they
+//! must: a full table has to be able to shrink.
+//!
+//! # What a dropped future does
+//!
+//! - The operation is queued and has never been in the kernel: it is taken back; nothing has happened.
+//! - The kernel has it: it is *abandoned*. A receive, accept or connect is cancelled; a send goes on to its
+//!   last byte, so that the stream is never torn. Either way the operation keeps its buffer until the final
+//!   completion, which then goes to `discard`: bytes go back to their stream for the next receive, a buffer to
+//!   the pool, a descriptor is closed, a send's error waits for the next send.
+//! - Its completion was there: the same, at once.
+//!
+//! A forgotten future (`mem::forget`) leaves its operation in flight. The next call on the same half of the
+//! socket abandons it, and so takes over what it received.
+//!
+//! Pooled receives and accepts belong to the socket, not to a future: they stay armed when their future is
+//! dropped, and what they bring goes to the next call.
+//!
+//! A worked example. A task runs `timeout(1 s, stream.recv(buffer))`, and the bytes arrive in the same moment
+//! as the timer. The turn reaps the completion and keeps it in the slot; then the timer fires. The task polls
+//! the receive first and gets its bytes. Had the completion come one turn later, the timeout would have
+//! dropped the future: the slot is abandoned, a cancel is queued, staged and submitted; the kernel answers it
+//! with ENOENT, because the receive has completed, with 100 bytes. `discard` gives the 100 bytes to the
+//! stream. The next `recv` finds the abandoned operation in flight or ended, waits for its end, and returns
+//! the 100 bytes before it asks the kernel for more.
+//!
+//! # The turn
+//!
+//! Tasks that are ready run (at most [`task_budget`](Builder::task_budget) of them), then: stage, enter, reap,
+//! fire timers. There is at most one `io_uring_enter` a turn, and none if nothing is staged, no task work is
+//! flagged and no completions overflowed. It waits only when no task is ready, no other thread has called and
+//! no stream is parked for want of a buffer; `spin.rs` says when it spins before that. Timers cost no SQE:
+//! the next deadline is the timeout of the enter. No user code (a task, a waker, the drop of a buffer) runs
+//! while the ring or the table is borrowed.
+//!
+//! # Shutdown
+//!
+//! 1. The tasks are dropped; no operation is taken any more ([`ErrorKind::ShutDown`](crate::ErrorKind)).
+//! 2. What is queued goes out: cancels, closes. What still waits ends as cancelled.
+//! 3. Everything in flight is cancelled, synchronously (`IORING_REGISTER_SYNC_CANCEL`), and reaped until
+//!    nothing is left or the time is over.
+//! 4. What the kernel then still has is leaked on purpose, with its buffers and the pool, and counted: closing
+//!    a ring is not a barrier, so that freeing would let the kernel write to memory of somebody else.
+//! 5. Descriptors that wait for their close are closed with close(2), as are those dropped later.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod core;
+mod metrics;
+mod shutdown;
+mod spin;
+mod submission;
+mod table;
+mod turn;
+mod wheel;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+pub use builder::Builder;
+pub(crate) use core::Core;
+pub use metrics::Metrics;
+pub use shutdown::ShutdownReport;
+pub(crate) use submission::Submission;
+pub(crate) use table::OpId;
+pub(crate) use wheel::TimerKey;
+
+use crate::error::Error;
+use crate::task::{Handle, JoinHandle};
+
+/// A completion reactor: one io_uring ring, the operations in flight on it, and the tasks that wait for them,
+/// all on the thread that made it.
+///
+/// A thread may have several, but only one can run at a time. Dropping it shuts it down.
+///
+/// ```
+/// use eyewall::Reactor;
+///
+/// let reactor = Reactor::new()?;
+/// let sum = reactor.block_on(async {
+///     let task = eyewall::spawn(async { 20 });
+///     task.await.unwrap() + 22
+/// })?;
+/// assert_eq!(sum, 42);
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub struct Reactor {
+    core: Rc<Core>,
+    shutdown_timeout: Duration,
+}
+
+impl Reactor {
+    /// A reactor with the default settings; see [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] that says what to do, if the kernel is too old or forbids io_uring, or memory is short.
+    pub fn new() -> Result<Reactor, Error> {
+        Reactor::builder().build()
+    }
+
+    /// The settings, to be changed before the reactor is made.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs `future` to its end, and spawned tasks meanwhile.
+    ///
+    /// Tasks that have not ended stay, and go on in the next `block_on` of the same reactor.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Nested`](crate::ErrorKind::Nested) if a reactor already runs on this thread, which this
+    /// call would block; otherwise only if the ring itself fails.
+    ///
+    /// # Panics
+    ///
+    /// If `future` panics; the reactor stays usable.
+    pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        let _entered = self.core.enter()?;
+        let executor = &self.core.executor;
+        let waker = executor.main_waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut future = pin!(future);
+        let mut woken = true;
+        loop {
+            if woken && let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+                return Ok(output);
+            }
+            executor.take_remote();
+            woken = executor.run(self.core.task_budget).main;
+            self.core.turn(!woken)?;
+        }
+    }
+
+    /// Spawns a task, which runs whenever the reactor does; see [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        self.core.executor.spawn(future)
+    }
+
+    /// A way to this reactor from other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.core.executor.remote())
+    }
+
+    /// What the reactor has counted, and its levels now.
+    pub fn metrics(&self) -> Metrics {
+        self.core.metrics()
+    }
+
+    /// Ends the reactor: drops its tasks, cancels what is in flight and waits, for at most `timeout`, until the
+    /// kernel has given it up.
+    ///
+    /// Sockets that outlive it return errors, and still close when they are dropped.
+    pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
+        self.core.shut_down(timeout)
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.core.shut_down(self.shutdown_timeout);
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor")
+            .field("metrics", &self.metrics())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The counters of the reactor that runs on this thread; see [`Reactor::metrics`]. `None` where none runs.
+pub fn metrics() -> Option<Metrics> {
+    Core::current().ok().map(|core| core.metrics())
+}
+
+/// Runs `future` to its end on a new reactor with the default settings, which is then shut down.
+///
+/// # Errors
+///
+/// As [`Reactor::new`] and [`Reactor::block_on`].
+///
+/// ```
+/// let answer = eyewall::block_on(async { 42 })?;
+/// assert_eq!(answer, 42);
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
+    Reactor::new()?.block_on(future)
+}

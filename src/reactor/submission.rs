@@ -1,0 +1,157 @@
+//! The handle of an operation: a future of its result, or a stream of its results.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::core::Core;
+use super::table::OpId;
+use crate::op::{Erased, Operation};
+use crate::ring::Cqe;
+
+/// An operation that has been handed to the reactor.
+///
+/// It is queued when the handle is made and reaches the kernel in the reactor's next turn. Dropping the
+/// handle abandons the operation: see the table in [`super::table`]. As a future it gives the output and the
+/// operation itself, with the buffer in it.
+pub(crate) struct Submission<O: Operation> {
+    core: Rc<Core>,
+    state: State<O>,
+}
+
+enum State<O> {
+    /// The table was full.
+    NoRoom(Box<O>),
+    /// The reactor has been shut down.
+    Refused(Box<O>),
+    Live(OpId),
+    Ended,
+}
+
+impl<O: Operation> Submission<O> {
+    pub(crate) fn new(core: &Rc<Core>, op: O) -> Submission<O> {
+        Submission {
+            state: place(core, Box::new(op)),
+            core: Rc::clone(core),
+        }
+    }
+
+    /// The id of the operation, if it has a slot.
+    pub(crate) fn id(&self) -> Option<OpId> {
+        match self.state {
+            State::Live(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Makes sure that the operation has a slot.
+    fn placed(&mut self, cx: &mut Context<'_>) -> Poll<Placed<O>> {
+        if matches!(self.state, State::NoRoom(_))
+            && let State::NoRoom(op) = std::mem::replace(&mut self.state, State::Ended)
+        {
+            self.state = place(&self.core, op);
+        }
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Live(id) => {
+                self.state = State::Live(id);
+                Poll::Ready(Placed::Live(id))
+            }
+            State::Refused(op) => Poll::Ready(Placed::Refused(op)),
+            State::NoRoom(op) => {
+                self.state = State::NoRoom(op);
+                self.core.table().wait_for_room(cx.waker());
+                Poll::Pending
+            }
+            State::Ended => panic!("an operation was polled after its end"),
+        }
+    }
+
+    /// The next result of a multishot, and whether more may come; polled no more after the last.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(O::Output, bool)> {
+        let id = match self.placed(cx) {
+            Poll::Ready(Placed::Live(id)) => id,
+            Poll::Ready(Placed::Refused(mut op)) => {
+                return Poll::Ready((op.complete(Cqe::never_submitted()), false));
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        let fetched = self.core.table().poll_next(id, cx.waker(), |op, cqe| {
+            let op = op.as_any().downcast_mut::<O>();
+            op.expect("a submission knows its operation").complete(cqe)
+        });
+        match fetched {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready((output, None)) => Poll::Ready((output, true)),
+            Poll::Ready((output, Some(op))) => {
+                self.state = State::Ended;
+                drop(op);
+                self.core.slot_freed();
+                Poll::Ready((output, false))
+            }
+        }
+    }
+}
+
+enum Placed<O> {
+    Live(OpId),
+    Refused(Box<O>),
+}
+
+fn place<O: Operation>(core: &Rc<Core>, op: Box<O>) -> State<O> {
+    let mut table = core.table();
+    if table.is_shut() {
+        return State::Refused(op);
+    }
+    if !table.has_room() {
+        return State::NoRoom(op);
+    }
+    let id = table.insert(op, false);
+    drop(table);
+    core.queue(id);
+    State::Live(id)
+}
+
+impl<O: Operation> Future for Submission<O> {
+    type Output = (O::Output, Box<O>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let id = match self.placed(cx) {
+            Poll::Ready(Placed::Live(id)) => id,
+            Poll::Ready(Placed::Refused(mut op)) => {
+                return Poll::Ready((op.complete(Cqe::never_submitted()), op));
+            }
+            Poll::Pending => return Poll::Pending,
+        };
+        let polled = self.core.table().poll(id, cx.waker());
+        let Poll::Ready((op, cqe)) = polled else {
+            return Poll::Pending;
+        };
+        self.state = State::Ended;
+        self.core.slot_freed();
+        let mut op = Erased::into_any(op)
+            .downcast::<O>()
+            .expect("a submission knows its operation");
+        Poll::Ready((op.complete(cqe), op))
+    }
+}
+
+impl<O: Operation> Unpin for Submission<O> {}
+
+impl<O: Operation> Drop for Submission<O> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Live(id) => self.core.abandon(id, false),
+            State::NoRoom(mut op) | State::Refused(mut op) => op.discard(Cqe::never_submitted()),
+            State::Ended => {}
+        }
+    }
+}
+
+impl<O: Operation> std::fmt::Debug for Submission<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Submission")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,439 @@
+//! The table of operations in flight: slots, generations, and the rules of a slot's life.
+//!
+//! A slot is taken when an operation is made and freed after its final completion, never earlier, whatever
+//! becomes of the future. The rules live here and nowhere else:
+//!
+//! | state | a completion | the future is dropped |
+//! | --- | --- | --- |
+//! | queued, never in the kernel | - | the slot is freed at once; the operation has not begun |
+//! | in the kernel | kept for the future, which is woken | abandoned: cancelled, or left to finish |
+//! | abandoned | discarded; the last one frees the slot | - |
+//! | done | - | its completions are discarded and the slot is freed |
+//!
+//! Nothing here calls user code or an operation's `discard`: the table says what is to be done
+//! ([`Arrival`], [`Abandoned`]) and the reactor does it when the table is no longer borrowed.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use slab::Slab;
+
+use crate::op::{Erased, Next, OnDrop};
+use crate::ring::{Completions, Cqe, Request};
+
+/// Names one operation for all time: a slot and the generation of its use, as `user_data` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpId {
+    slot: u32,
+    /// 31 bits.
+    generation: u32,
+}
+
+/// Set in the `user_data` of a cancel, beside the id of its target.
+const CANCEL_BIT: u64 = 1 << 63;
+const GENERATIONS: u32 = 1 << 31;
+
+/// The `user_data` of the reactor's own wake-up poll; no table grows to this slot.
+pub(crate) const WAKE_USER_DATA: u64 = u32::MAX as u64;
+
+impl OpId {
+    pub(crate) fn user_data(self) -> u64 {
+        u64::from(self.slot) | u64::from(self.generation) << 32
+    }
+
+    /// The `user_data` of the cancel that aims at this operation.
+    pub(crate) fn cancel_user_data(self) -> u64 {
+        self.user_data() | CANCEL_BIT
+    }
+
+    fn of(user_data: u64) -> OpId {
+        OpId {
+            slot: user_data as u32,
+            generation: (user_data >> 32) as u32 & (GENERATIONS - 1),
+        }
+    }
+}
+
+/// Whether `user_data` is that of a cancel.
+pub(crate) fn is_cancel(user_data: u64) -> bool {
+    user_data & CANCEL_BIT != 0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waits to be staged.
+    Queued,
+    /// The kernel has it.
+    InKernel,
+    /// The final completion is here and nobody has fetched it.
+    Done,
+}
+
+struct Slot {
+    generation: u32,
+    phase: Phase,
+    completions: Completions,
+    /// It has been in the kernel at least once.
+    begun: bool,
+    /// No future waits for it.
+    abandoned: bool,
+    cancelled: bool,
+    /// `None` only while its `discard` runs.
+    op: Option<Box<dyn Erased>>,
+    /// The result; of a multishot the first that has not been fetched.
+    first: Option<Cqe>,
+    /// The further results of a multishot.
+    rest: VecDeque<Cqe>,
+    waker: Option<Waker>,
+}
+
+/// The slots.
+pub(crate) struct Table {
+    slots: Slab<Slot>,
+    next_generation: u32,
+    limit: usize,
+    /// How many results of one multishot may wait before it is cancelled.
+    multishot_limit: usize,
+    /// Futures that found the table full.
+    waiting: Vec<Waker>,
+    /// No more operations are taken, and none goes on for another round.
+    shut: bool,
+    /// How many operations the kernel has.
+    in_kernel: usize,
+    /// Cancelled operations that had no result yet, and those that had.
+    pub(super) cancels_won: u64,
+    pub(super) cancels_lost: u64,
+}
+
+/// What a completion asks the reactor to do.
+pub(crate) enum Arrival {
+    /// Nothing.
+    Nothing,
+    /// Wake whoever waits.
+    Wake(Waker),
+    /// A multishot has too many unfetched results: cancel it, then wake.
+    Throttle(Option<Waker>),
+    /// The operation goes on: queue it again.
+    Again,
+    /// Nobody waits: call `discard`, then give the operation back with [`Table::discarded`].
+    Discard(Box<dyn Erased>),
+    /// No operation in flight has this id.
+    Stale,
+}
+
+/// What an abandoned operation asks the reactor to do, in this order.
+#[derive(Default)]
+pub(crate) struct Abandoned {
+    /// Call `discard` for each completion, then give the operation back with [`Table::discarded`].
+    pub(crate) discard: Option<(Box<dyn Erased>, Vec<Cqe>)>,
+    /// Stage a cancel: the kernel has it.
+    pub(crate) cancel: bool,
+}
+
+impl Table {
+    pub(crate) fn new(limit: usize, multishot_limit: usize) -> Table {
+        Table {
+            slots: Slab::new(),
+            next_generation: 0,
+            limit,
+            multishot_limit,
+            waiting: Vec::new(),
+            shut: false,
+            in_kernel: 0,
+            cancels_won: 0,
+            cancels_lost: 0,
+        }
+    }
+
+    /// How many slots are taken.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether an operation of a user finds room.
+    pub(crate) fn has_room(&self) -> bool {
+        self.slots.len() < self.limit
+    }
+
+    /// Takes no more operations from now on.
+    pub(crate) fn shut(&mut self) -> Vec<Waker> {
+        self.shut = true;
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.shut
+    }
+
+    /// Wakes `waker` when a slot is freed.
+    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
+        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+    }
+
+    /// Those who wait for room, if there is some now.
+    pub(crate) fn take_waiting(&mut self) -> Vec<Waker> {
+        if self.waiting.is_empty() || !self.has_room() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Takes a slot for `op`, which is to be queued.
+    pub(crate) fn insert(&mut self, op: Box<dyn Erased>, abandoned: bool) -> OpId {
+        let generation = self.next_generation;
+        self.next_generation = (generation + 1) % GENERATIONS;
+        let slot = self.slots.insert(Slot {
+            generation,
+            phase: Phase::Queued,
+            completions: Completions::One,
+            begun: false,
+            abandoned,
+            cancelled: false,
+            op: Some(op),
+            first: None,
+            rest: VecDeque::new(),
+            waker: None,
+        });
+        OpId {
+            slot: slot as u32,
+            generation,
+        }
+    }
+
+    fn get(&mut self, id: OpId) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(id.slot as usize)
+            .filter(|slot| slot.generation == id.generation)
+    }
+
+    /// The request of a queued operation; `None` if it has left the queue by being dropped.
+    pub(crate) fn request(&mut self, id: OpId) -> Option<Request> {
+        let slot = self.get(id).filter(|slot| slot.phase == Phase::Queued)?;
+        let request = slot.op.as_mut()?.request();
+        slot.completions = request.completions();
+        Some(request)
+    }
+
+    /// The operation has been staged; the kernel will have it.
+    pub(crate) fn staged(&mut self, id: OpId) {
+        if let Some(slot) = self.get(id) {
+            slot.phase = Phase::InKernel;
+            slot.begun = true;
+            self.in_kernel += 1;
+        }
+    }
+
+    /// Whether a cancel for `id` still has a target in the kernel.
+    pub(crate) fn is_in_kernel(&mut self, id: OpId) -> bool {
+        self.get(id)
+            .is_some_and(|slot| slot.phase == Phase::InKernel)
+    }
+
+    /// Sorts a completion to its operation.
+    pub(crate) fn arrive(&mut self, cqe: &mut Cqe) -> (OpId, Arrival) {
+        let id = OpId::of(cqe.user_data);
+        let (limit, shut) = (self.multishot_limit, self.shut);
+        // Not `get`, because the counters are borrowed beside the slot.
+        let slot = self.slots.get_mut(id.slot as usize);
+        let Some(slot) =
+            slot.filter(|slot| slot.generation == id.generation && slot.phase == Phase::InKernel)
+        else {
+            return (id, Arrival::Stale);
+        };
+        let last = !cqe.has_more();
+        if slot.completions == Completions::ResultThenNotification {
+            match (last, slot.first) {
+                (false, _) => {
+                    slot.first = Some(*cqe);
+                    return (id, Arrival::Nothing);
+                }
+                // The notification frees the buffer; the result came before.
+                (true, Some(result)) if cqe.is_notification() => {
+                    *cqe = Cqe { flags: 0, ..result };
+                    slot.first = None;
+                }
+                (true, _) => {}
+            }
+        }
+        let op = slot
+            .op
+            .as_mut()
+            .expect("an operation is in its slot between completions");
+        if last {
+            self.in_kernel -= 1;
+            if slot.completions != Completions::Many
+                && op.advance(*cqe, slot.abandoned) == Next::Again
+                && !(shut || slot.cancelled)
+            {
+                slot.phase = Phase::Queued;
+                return (id, Arrival::Again);
+            }
+            slot.phase = Phase::Done;
+            match (slot.cancelled, cqe.is_cancelled()) {
+                (true, true) => self.cancels_won += 1,
+                (true, false) => self.cancels_lost += 1,
+                (false, _) => {}
+            }
+        }
+        if slot.abandoned {
+            return (id, Arrival::Discard(slot.op.take().expect("as above")));
+        }
+        if slot.first.is_none() {
+            slot.first = Some(*cqe);
+        } else {
+            slot.rest.push_back(*cqe);
+        }
+        let waker = slot.waker.take();
+        if !last && !slot.cancelled && slot.rest.len() + 1 >= limit {
+            slot.cancelled = true;
+            return (id, Arrival::Throttle(waker));
+        }
+        (id, waker.map_or(Arrival::Nothing, Arrival::Wake))
+    }
+
+    /// Takes back an operation whose `discard` has run. Frees the slot after the final completion and then
+    /// returns the operation, to be dropped when the table is no longer borrowed.
+    pub(crate) fn discarded(&mut self, id: OpId, op: Box<dyn Erased>) -> Option<Box<dyn Erased>> {
+        let slot = self.get(id).expect("its discard frees no slot");
+        if slot.phase == Phase::Done {
+            self.slots.remove(id.slot as usize);
+            return Some(op);
+        }
+        slot.op = Some(op);
+        None
+    }
+
+    /// Fetches the result of an operation with one, which frees its slot.
+    pub(crate) fn poll(&mut self, id: OpId, waker: &Waker) -> Poll<(Box<dyn Erased>, Cqe)> {
+        let slot = self.get(id).expect("a future owns its slot");
+        if slot.phase != Phase::Done {
+            register(&mut slot.waker, waker);
+            return Poll::Pending;
+        }
+        let slot = self.slots.remove(id.slot as usize);
+        let op = slot.op.expect("a finished operation is in its slot");
+        let cqe = slot.first.expect("a finished operation has its completion");
+        Poll::Ready((op, cqe))
+    }
+
+    /// Fetches the next result of a multishot and gives it to `complete` with the operation. The last result
+    /// frees the slot and hands the operation out, to be dropped when the table is no longer borrowed.
+    pub(crate) fn poll_next<T>(
+        &mut self,
+        id: OpId,
+        waker: &Waker,
+        complete: impl FnOnce(&mut dyn Erased, Cqe) -> T,
+    ) -> Poll<(T, Option<Box<dyn Erased>>)> {
+        let slot = self.get(id).expect("a stream owns its slot");
+        let Some(cqe) = slot.first.take() else {
+            register(&mut slot.waker, waker);
+            return Poll::Pending;
+        };
+        slot.first = slot.rest.pop_front();
+        let op = slot.op.as_mut().expect("an operation is in its slot");
+        let output = complete(op.as_mut(), cqe);
+        let ended = slot.phase == Phase::Done && slot.first.is_none();
+        let op = ended.then(|| {
+            let slot = self.slots.remove(id.slot as usize);
+            slot.op.expect("as above")
+        });
+        Poll::Ready((output, op))
+    }
+
+    /// The future or stream of `id` has gone. `cancel` overrides the operation's wish to finish.
+    pub(crate) fn abandon(&mut self, id: OpId, cancel: bool) -> Abandoned {
+        let Some(slot) = self.get(id) else {
+            return Abandoned::default();
+        };
+        slot.abandoned = true;
+        slot.waker = None;
+        let mut unfetched = Vec::new();
+        // A zero-copy send keeps its result here until the notification; that is not for fetching.
+        if slot.phase == Phase::Done || slot.completions == Completions::Many {
+            unfetched.extend(slot.first.take());
+            unfetched.extend(slot.rest.drain(..));
+        }
+        match slot.phase {
+            // The rest of a send that has begun goes out.
+            Phase::Queued if slot.begun && !cancel => return Abandoned::default(),
+            Phase::Queued => {
+                slot.phase = Phase::Done;
+                unfetched.push(Cqe::never_submitted());
+            }
+            Phase::Done => {}
+            Phase::InKernel => {
+                let wanted = slot
+                    .op
+                    .as_ref()
+                    .is_some_and(|op| cancel || op.on_drop() == OnDrop::Cancel);
+                let stage = wanted && !slot.cancelled;
+                slot.cancelled |= stage;
+                let discard = match unfetched.is_empty() {
+                    true => None,
+                    false => slot.op.take().map(|op| (op, unfetched)),
+                };
+                return Abandoned {
+                    discard,
+                    cancel: stage,
+                };
+            }
+        }
+        Abandoned {
+            discard: slot.op.take().map(|op| (op, unfetched)),
+            cancel: false,
+        }
+    }
+
+    /// How many operations the kernel has.
+    pub(crate) fn in_kernel(&self) -> usize {
+        self.in_kernel
+    }
+
+    /// Ends every operation that is still queued as cancelled. Returns the wakers of those that are waited
+    /// for, and the ids of the others.
+    pub(crate) fn end_queued(&mut self) -> (Vec<Waker>, Vec<OpId>) {
+        let (mut wakers, mut abandoned) = (Vec::new(), Vec::new());
+        for (index, slot) in &mut self.slots {
+            if slot.phase != Phase::Queued {
+                continue;
+            }
+            slot.phase = Phase::Done;
+            slot.first = Some(Cqe::never_submitted());
+            wakers.extend(slot.waker.take());
+            if slot.abandoned {
+                abandoned.push(OpId {
+                    slot: index as u32,
+                    generation: slot.generation,
+                });
+            }
+        }
+        (wakers, abandoned)
+    }
+
+    /// Takes out the operations that the kernel still has. They must be leaked, not dropped.
+    pub(crate) fn take_in_kernel(&mut self) -> Vec<Box<dyn Erased>> {
+        self.in_kernel = 0;
+        let mut wakers = Vec::new();
+        let ops = self
+            .slots
+            .iter_mut()
+            .filter(|(_, slot)| slot.phase == Phase::InKernel)
+            .filter_map(|(_, slot)| {
+                wakers.extend(slot.waker.take());
+                slot.op.take()
+            })
+            .collect();
+        // Leaked too: their futures stay pending for ever, as the operations do.
+        wakers.into_iter().for_each(std::mem::forget);
+        ops
+    }
+}
+
+fn register(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(known) if known.will_wake(waker) => {}
+        _ => *place = Some(waker.clone()),
+    }
+}

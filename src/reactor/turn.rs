@@ -1,0 +1,244 @@
+//! One turn: stage, enter, reap, fire timers.
+
+use std::os::fd::AsRawFd;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::core::Core;
+use super::table::{Arrival, OpId, WAKE_USER_DATA, is_cancel};
+use crate::error::Error;
+use crate::op::Close;
+use crate::ring::{Cqe, Entered, Request, Wait};
+
+impl Core {
+    /// Lets the ring and the timers have their turn. With `may_sleep`, and nothing to do, it lasts until
+    /// there is something.
+    pub(super) fn turn(&self, may_sleep: bool) -> Result<(), Error> {
+        let all_staged = self.stage();
+        let mut sleep = may_sleep && all_staged && !self.has_work();
+        if sleep && self.pool.unpark_all() {
+            // Nothing that runs would return a buffer to them; see `buf/pool.rs`.
+            sleep = false;
+        }
+        if sleep {
+            self.sleep()?;
+        } else {
+            let mut ring = self.ring.borrow_mut();
+            if ring.staged() > 0 || ring.wants_enter() {
+                drop(ring);
+                self.enter_ring(Wait::No)?;
+            }
+        }
+        self.reap();
+        self.fire_timers();
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.executor.has_ready() || self.executor.remote().is_pending()
+    }
+
+    /// Fills the submission queue; `false` if something is left for the next turn.
+    ///
+    /// The reactor's own come first (the wake-up poll, cancels, closes), so that a flood of operations cannot
+    /// hold them up. None is ever lost: what finds the queue full stays where it is.
+    pub(super) fn stage(&self) -> bool {
+        let mut ring = self.ring.borrow_mut();
+        let mut table = self.table.borrow_mut();
+        let mut queue = self.queue.borrow_mut();
+        if !self.wake_armed.get() && !table.is_shut() {
+            let request = Request::Poll {
+                fd: self.executor.remote().eventfd().as_raw_fd(),
+                events: libc::POLLIN as u32,
+                multishot: true,
+            };
+            if !ring.stage(&request, WAKE_USER_DATA) {
+                return false;
+            }
+            self.wake_armed.set(true);
+            self.counters.sqes.add(1);
+        }
+        while let Some(&id) = queue.cancels.front() {
+            if table.is_in_kernel(id) {
+                let request = Request::Cancel {
+                    user_data: id.user_data(),
+                };
+                if !ring.stage(&request, id.cancel_user_data()) {
+                    return false;
+                }
+                self.counters.sqes.add(1);
+                self.counters.cancels.add(1);
+            }
+            queue.cancels.pop_front();
+        }
+        while let Some(closing) = self.closes.pop() {
+            let id = table.insert(Box::new(Close::new(closing)), true);
+            queue.ops.push_front(id);
+        }
+        while let Some(&id) = queue.ops.front() {
+            // `None`: it was dropped while it waited.
+            if let Some(request) = table.request(id) {
+                if !ring.stage(&request, id.user_data()) {
+                    return false;
+                }
+                table.staged(id);
+                self.counters.sqes.add(1);
+            }
+            queue.ops.pop_front();
+        }
+        true
+    }
+
+    pub(super) fn enter_ring(&self, wait: Wait) -> Result<Entered, Error> {
+        self.counters.enters.add(1);
+        if wait != Wait::No {
+            self.counters.waits.add(1);
+        }
+        let mut ring = self.ring.borrow_mut();
+        if ring.overflowed() {
+            self.counters.cq_overflows.add(1);
+        }
+        ring.enter(wait)
+    }
+
+    /// Waits for a completion, a timer or another thread: spins a little if that is likely to do, then
+    /// sleeps.
+    fn sleep(&self) -> Result<(), Error> {
+        let deadline = self.next_timer();
+        if self.spin.is_off() {
+            return self.park(deadline);
+        }
+        let staged = self.ring.borrow_mut().staged() > 0;
+        let start = Instant::now();
+        match self.spin.duration() {
+            Some(limit) => {
+                if staged {
+                    self.enter_ring(Wait::No)?;
+                    if self.has_completions() {
+                        return Ok(());
+                    }
+                }
+                self.counters.spins.add(1);
+                if self.spin_until(start, limit, deadline) {
+                    self.counters.spins_won.add(1);
+                    self.enter_ring(Wait::No)?;
+                } else {
+                    self.park(deadline)?;
+                }
+            }
+            None => self.park(deadline)?,
+        }
+        self.spin.learn(start.elapsed());
+        Ok(())
+    }
+
+    fn has_completions(&self) -> bool {
+        self.ring.borrow_mut().has_completions()
+    }
+
+    /// Looks for something to do until `limit` has passed; `true` if there is something.
+    fn spin_until(&self, start: Instant, limit: Duration, deadline: Option<Instant>) -> bool {
+        let mut ring = self.ring.borrow_mut();
+        loop {
+            for _ in 0..16 {
+                if ring.wants_enter() || ring.has_completions() {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            let now = Instant::now();
+            if self.executor.remote().is_pending() || deadline.is_some_and(|at| at <= now) {
+                return true;
+            }
+            if now.duration_since(start) >= limit {
+                return false;
+            }
+        }
+    }
+
+    /// Sleeps in the kernel.
+    fn park(&self, deadline: Option<Instant>) -> Result<(), Error> {
+        let remote = self.executor.remote();
+        if !remote.park() {
+            return Ok(());
+        }
+        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let outcome = self.enter_ring(Wait::Completion(timeout));
+        remote.unpark();
+        outcome.map(drop)
+    }
+
+    /// When the next timer may fire.
+    fn next_timer(&self) -> Option<Instant> {
+        let tick = self.timers.borrow().next_deadline()?;
+        self.clock.instant_of(tick)
+    }
+
+    /// Takes every completion out of the ring and sees to it.
+    pub(super) fn reap(&self) {
+        let mut reaped = self.reaped.take();
+        self.ring.borrow_mut().reap(&mut reaped);
+        self.counters.cqes.add(reaped.len() as u64);
+        for cqe in reaped.drain(..) {
+            self.arrive(cqe);
+        }
+        self.reaped.set(reaped);
+    }
+
+    fn arrive(&self, mut cqe: Cqe) {
+        if cqe.user_data == WAKE_USER_DATA {
+            self.executor.remote().eventfd().clear();
+            self.wake_armed.set(cqe.has_more());
+            return;
+        }
+        // A cancel speaks only when it found no target, whose own completion then says the rest.
+        if is_cancel(cqe.user_data) {
+            return;
+        }
+        let (id, arrival) = self.table().arrive(&mut cqe);
+        match arrival {
+            Arrival::Nothing => {}
+            Arrival::Wake(waker) => waker.wake(),
+            Arrival::Throttle(waker) => {
+                self.counters.throttled.add(1);
+                self.queue.borrow_mut().cancels.push_back(id);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Arrival::Again => self.queue.borrow_mut().ops.push_front(id),
+            Arrival::Discard(mut op) => {
+                self.counters.discarded.add(1);
+                op.discard(cqe);
+                let op = self.table().discarded(id, op);
+                if op.is_some() {
+                    drop(op);
+                    self.slot_freed();
+                }
+            }
+            Arrival::Stale => self.counters.stale.add(1),
+        }
+    }
+
+    fn fire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.clock.tick_at_or_before(Instant::now());
+        self.timers.borrow_mut().advance(now);
+        loop {
+            let expired = self.timers.borrow_mut().pop_expired();
+            match expired {
+                Some(waker) => Waker::wake(waker),
+                None => break,
+            }
+        }
+    }
+
+    /// Disposes of the result of an operation that nobody waits for.
+    pub(super) fn dispose(&self, ids: Vec<OpId>) {
+        for id in ids {
+            self.abandon(id, true);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! io_uring itself: make a ring, stage requests, enter the kernel, reap completions.
+//!
+//! This is the only room that talks to the kernel's rings, and with the provided buffer ring
+//! (`bufring.rs`) the only one whose unsafe code matters. What it knows:
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `setup.rs` | the flags of a ring, and what a refusal means |
+//! | `probe.rs` | what the kernel offers, as data |
+//! | `request.rs` | what an operation asks, as plain data: the seam |
+//! | `sqe.rs` | from a request to an SQE |
+//! | `bufring.rs` | the memory of the provided buffer ring |
+//! | `eventfd.rs` | what another thread writes to wake us |
+//!
+//! # The three calls
+//!
+//! - [`Ring::stage`] writes one SQE into the submission queue. It says `false` when the queue is full: the
+//!   caller enters and tries again. Nothing reaches the kernel yet.
+//! - [`Ring::enter`] makes one `io_uring_enter`: it submits what is staged and, if asked to, waits for one
+//!   completion or a timeout. Every errno that it can return has a name here ([`Entered`]).
+//! - [`Ring::reap`] copies every completion out of the completion queue.
+//!
+//! # What the caller owes
+//!
+//! A request points to memory. From `stage` on until the completion that says it is the last
+//! ([`Cqe::has_more`] is false), that memory must stay where it is: it belongs to the kernel. The reactor
+//! keeps the operation, and with it the buffers, in its table until then; where that is impossible (a
+//! shutdown that runs out of time) it leaks the operation. Dropping the [`Ring`] is *not* a barrier: the
+//! kernel finishes what is in flight at some later time.
+//!
+//! # Order
+//!
+//! SQEs are issued in the order of staging, but they do not complete in it. A cancel staged after its target
+//! finds it, if it has not completed. A close staged after an operation on the same descriptor does not stop
+//! that operation (io_uring_cancelation(7)), so the reactor cancels first.
+
+mod bufring;
+mod eventfd;
+mod probe;
+mod request;
+mod setup;
+mod sqe;
+
+use std::io;
+use std::time::Duration;
+
+use io_uring::IoUring;
+use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
+
+pub(crate) use bufring::BufRing;
+pub(crate) use eventfd::EventFd;
+pub use probe::{Probe, probe};
+pub(crate) use request::{Completions, Cqe, Request};
+pub(crate) use setup::Setup;
+
+use crate::error::{Error, ErrorKind};
+
+/// The group id of the one provided buffer ring that a [`Ring`] has.
+pub(crate) const BUFFER_GROUP: u16 = 0;
+
+/// An io_uring instance, used by the thread that made it.
+pub(crate) struct Ring {
+    io: IoUring,
+    optional: probe::Optional,
+}
+
+/// How long [`Ring::enter`] stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Submit, run what completions are flagged, and return.
+    No,
+    /// Return when a completion is there, or after the duration, if one is given.
+    Completion(Option<Duration>),
+}
+
+/// What an enter came back with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// It submitted so many SQEs; fewer than were staged stay staged for the next enter.
+    Submitted(usize),
+    /// ETIME: the duration passed.
+    Timeout,
+    /// EINTR: a signal came.
+    Interrupted,
+    /// EBUSY or EAGAIN: completions have to be reaped, or requests to end, before more can be submitted.
+    Busy,
+}
+
+impl Ring {
+    pub(crate) fn new(setup: &Setup) -> Result<Ring, Error> {
+        let io = setup::build(setup)?;
+        let optional = probe::Optional::of(&io);
+        Ok(Ring { io, optional })
+    }
+
+    /// Whether bind and listen are ring operations here (Linux 6.11).
+    pub(crate) fn has_bind_listen(&self) -> bool {
+        self.optional.bind_listen
+    }
+
+    /// Puts one request into the submission queue; `false` when it is full.
+    pub(crate) fn stage(&mut self, request: &Request, user_data: u64) -> bool {
+        let entry = sqe::build(request, user_data);
+        // SAFETY: what the request points to is owned by the operation in the reactor's table, which keeps
+        // it at a fixed address until the final completion of `user_data`, or for ever.
+        unsafe { self.io.submission().push(&entry).is_ok() }
+    }
+
+    /// How many requests are staged and not yet submitted.
+    pub(crate) fn staged(&mut self) -> usize {
+        self.io.submission().len()
+    }
+
+    /// Whether an enter without anything staged would bring completions: deferred task work is flagged
+    /// (`IORING_SQ_TASKRUN`) or completions overflowed into the kernel's own list (`IORING_SQ_CQ_OVERFLOW`).
+    pub(crate) fn wants_enter(&mut self) -> bool {
+        let queue = self.io.submission();
+        queue.taskrun() || queue.cq_overflow()
+    }
+
+    /// Whether completions wait to be reaped.
+    pub(crate) fn has_completions(&mut self) -> bool {
+        !self.io.completion().is_empty()
+    }
+
+    /// Whether completions overflowed into the kernel's own list.
+    pub(crate) fn overflowed(&mut self) -> bool {
+        self.io.submission().cq_overflow()
+    }
+
+    /// Submits what is staged and waits as `wait` says.
+    pub(crate) fn enter(&mut self, wait: Wait) -> Result<Entered, Error> {
+        let submitter = self.io.submitter();
+        let outcome = match wait {
+            Wait::No => submitter.submit(),
+            Wait::Completion(None) => submitter.submit_and_wait(1),
+            Wait::Completion(Some(timeout)) => {
+                let timespec = Timespec::from(timeout);
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timespec))
+            }
+        };
+        match outcome {
+            Ok(count) => Ok(Entered::Submitted(count)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ETIME) => Ok(Entered::Timeout),
+                Some(libc::EINTR) => Ok(Entered::Interrupted),
+                Some(libc::EAGAIN | libc::EBUSY) => Ok(Entered::Busy),
+                Some(libc::EBADR) => Err(Error::with_source(
+                    ErrorKind::CompletionsLost,
+                    "the kernel had no memory for completions and dropped some (EBADR), so that operations \
+                     may never end: make a new reactor, with a larger completion queue",
+                    error,
+                )),
+                _ => Err(Error::with_source(
+                    ErrorKind::Io,
+                    "io_uring_enter failed",
+                    error,
+                )),
+            },
+        }
+    }
+
+    /// Moves every posted completion to the end of `into`.
+    pub(crate) fn reap(&mut self, into: &mut Vec<Cqe>) {
+        into.extend(self.io.completion().map(|entry| Cqe {
+            user_data: entry.user_data(),
+            result: entry.result(),
+            flags: entry.flags(),
+        }));
+    }
+
+    /// Cancels everything in flight and waits until the kernel has done so (`IORING_REGISTER_SYNC_CANCEL`).
+    /// `false` when the time ran out first.
+    pub(crate) fn cancel_all(&mut self, timeout: Duration) -> bool {
+        let outcome = self
+            .io
+            .submitter()
+            .register_sync_cancel(Some(Timespec::from(timeout)), CancelBuilder::any().all());
+        match outcome {
+            Ok(()) => true,
+            // Nothing was in flight.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Offers the buffers of `buffers` to receives with [`BUFFER_GROUP`].
+    pub(crate) fn register_buffers(&mut self, buffers: &BufRing) -> Result<(), Error> {
+        // SAFETY: the mapping is live, and the reactor keeps it until it has unregistered it.
+        unsafe {
+            self.io.submitter().register_buf_ring_with_flags(
+                buffers.address(),
+                buffers.count(),
+                BUFFER_GROUP,
+                0,
+            )
+        }
+        .map_err(|error| {
+            Error::with_source(
+                ErrorKind::Io,
+                "the kernel refused the provided buffer ring",
+                error,
+            )
+        })
+    }
+
+    /// Takes the buffers back; receives that are in flight end with ENOBUFS.
+    pub(crate) fn unregister_buffers(&mut self) -> io::Result<()> {
+        self.io.submitter().unregister_buf_ring(BUFFER_GROUP)
+    }
+}

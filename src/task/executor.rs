@@ -1,0 +1,484 @@
+//! The tasks and the queue of those that are ready.
+//!
+//! A task costs one allocation: its future, its result and what to do with them lie in one box. The slot
+//! around it, with its waker, is used again for the next task unless somebody still holds the waker.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use futures_util::future::MaybeDone;
+use slab::Slab;
+
+use super::join::{JoinError, JoinHandle};
+use super::remote::Remote;
+use super::stall::StallWatch;
+use super::waker::Signal;
+
+/// The index of the future that `block_on` runs, which has no slot.
+const MAIN: u32 = u32::MAX;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+}
+
+/// Spawns a task onto the reactor that runs on this thread.
+///
+/// The task starts in the reactor's next turn and need not be `Send`. A panic in it ends the task alone, and
+/// goes to whoever awaits the handle.
+///
+/// # Panics
+///
+/// If no reactor runs on this thread.
+///
+/// ```
+/// eyewall::block_on(async {
+///     let task = eyewall::spawn(async { "done" });
+///     assert_eq!(task.await.unwrap(), "done");
+/// })?;
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+{
+    match Executor::current() {
+        Some(executor) => executor.spawn(future),
+        None => panic!(
+            "eyewall::spawn was called where no reactor runs: call it inside block_on, or use \
+             Reactor::spawn or Handle::spawn"
+        ),
+    }
+}
+
+/// Runs a future of our own as a task that nobody waits for; dropped where no reactor runs.
+#[track_caller]
+pub(crate) fn in_background<F>(future: F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    if let Some(executor) = Executor::current() {
+        executor.spawn(future).detach();
+    }
+}
+
+/// Queues task `index` if `remote` is that of the executor that runs on this thread.
+pub(super) fn queue_locally(remote: &Arc<Remote>, index: u32) -> bool {
+    CURRENT
+        .try_with(|current| match &*current.borrow() {
+            Some(executor) if Arc::ptr_eq(&executor.remote, remote) => {
+                executor.ready.borrow_mut().push_back(index);
+                true
+            }
+            _ => false,
+        })
+        // Thread-local storage has gone: the thread is ending.
+        .unwrap_or(false)
+}
+
+/// The tasks of one reactor.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    slots: RefCell<Slab<Slot>>,
+    ready: RefCell<VecDeque<u32>>,
+    remote: Arc<Remote>,
+    main: Arc<Signal>,
+    stall: Option<StallWatch>,
+    panics: Cell<u64>,
+    /// Slots whose task has ended but whose handle is still there.
+    ended: Cell<usize>,
+    shut: Cell<bool>,
+}
+
+struct Slot {
+    /// `None` while it is being polled, and after an abort or a panic.
+    task: Option<Pin<Box<dyn Task>>>,
+    state: State,
+    /// No handle is left.
+    detached: bool,
+    joiner: Option<Waker>,
+    signal: Arc<Signal>,
+    /// The waker over `signal`; `None` while the task is being polled.
+    waker: Option<Waker>,
+    spawned_at: &'static Location<'static>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot")
+            .field("spawned_at", &self.spawned_at)
+            .finish_non_exhaustive()
+    }
+}
+
+enum State {
+    Running,
+    /// It is being polled and will be dropped after that.
+    Aborting,
+    Finished,
+    Aborted,
+    ShutDown,
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// A future and, later, its output, in one place.
+trait Task {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Moves the output into `into`, which is an `Option` of the output's type.
+    fn take_output(self: Pin<&mut Self>, into: &mut dyn Any);
+}
+
+impl<F: Future> Task for MaybeDone<F>
+where
+    F::Output: 'static,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Future::poll(self, cx)
+    }
+
+    fn take_output(self: Pin<&mut Self>, into: &mut dyn Any) {
+        let into: &mut Option<F::Output> =
+            into.downcast_mut().expect("a handle has its task's type");
+        *into = MaybeDone::take_output(self);
+    }
+}
+
+/// What [`Executor::run`] did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ran {
+    /// The future of `block_on` has been woken.
+    pub(crate) main: bool,
+}
+
+/// Takes the executor off the thread again.
+#[derive(Debug)]
+pub(crate) struct Entered(());
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let executor = CURRENT.try_with(|current| current.take());
+        // Dropped when the cell is no longer borrowed.
+        drop(executor);
+    }
+}
+
+impl Executor {
+    pub(crate) fn new(remote: Arc<Remote>, stall: Option<StallWatch>) -> Rc<Executor> {
+        Rc::new(Executor {
+            slots: RefCell::default(),
+            ready: RefCell::default(),
+            main: Signal::new(MAIN, &remote),
+            remote,
+            stall,
+            panics: Cell::new(0),
+            ended: Cell::new(0),
+            shut: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn current() -> Option<Rc<Executor>> {
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .ok()
+            .flatten()
+    }
+
+    /// Makes this the executor of the thread; `None` if there is one already.
+    pub(crate) fn enter(self: &Rc<Executor>) -> Option<Entered> {
+        CURRENT.with(|current| {
+            let mut current = current.borrow_mut();
+            if current.is_some() {
+                return None;
+            }
+            *current = Some(Rc::clone(self));
+            Some(Entered(()))
+        })
+    }
+
+    pub(crate) fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    /// The waker of the future that `block_on` runs.
+    pub(crate) fn main_waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.main))
+    }
+
+    /// Tasks that have not ended.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.borrow().len() - self.ended.get()
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.get()
+    }
+
+    pub(crate) fn stalls(&self) -> u64 {
+        self.stall.as_ref().map_or(0, StallWatch::count)
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn<F>(self: &Rc<Executor>, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+    {
+        let spawned_at = Location::caller();
+        let task: Pin<Box<dyn Task>> = Box::pin(MaybeDone::Future(future));
+        let index = self.insert(task, spawned_at);
+        JoinHandle::new(self, index)
+    }
+
+    fn insert(&self, task: Pin<Box<dyn Task>>, spawned_at: &'static Location<'static>) -> u32 {
+        let shut = self.shut.get();
+        let mut slots = self.slots.borrow_mut();
+        let entry = slots.vacant_entry();
+        let index = u32::try_from(entry.key()).expect("fewer than four thousand million tasks");
+        let signal = Signal::new(index, &self.remote);
+        signal.queue();
+        let (task, refused, state) = if shut {
+            (None, Some(task), State::ShutDown)
+        } else {
+            (Some(task), None, State::Running)
+        };
+        entry.insert(Slot {
+            task,
+            state,
+            detached: false,
+            joiner: None,
+            waker: Some(Waker::from(Arc::clone(&signal))),
+            signal,
+            spawned_at,
+        });
+        drop(slots);
+        if shut {
+            self.ended.set(self.ended.get() + 1);
+            drop_task(refused);
+        } else {
+            self.ready.borrow_mut().push_back(index);
+        }
+        index
+    }
+
+    /// Takes in what other threads left; jobs run here.
+    pub(crate) fn take_remote(&self) {
+        if !self.remote.is_pending() {
+            return;
+        }
+        let (woken, jobs) = self.remote.take();
+        self.ready.borrow_mut().extend(woken);
+        for job in jobs {
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                self.panics.set(self.panics.get() + 1);
+            }
+        }
+    }
+
+    /// Whether a task, or the future of `block_on`, is ready.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.borrow().is_empty()
+    }
+
+    /// Polls up to `limit` ready tasks.
+    pub(crate) fn run(&self, limit: usize) -> Ran {
+        let mut main = false;
+        for _ in 0..limit {
+            let next = self.ready.borrow_mut().pop_front();
+            match next {
+                Some(MAIN) => {
+                    self.main.unqueue();
+                    main = true;
+                }
+                Some(index) => self.poll_task(index),
+                None => break,
+            }
+        }
+        Ran { main }
+    }
+
+    fn poll_task(&self, index: u32) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slots.get_mut(index as usize) else {
+            return;
+        };
+        let (Some(mut task), State::Running) = (slot.task.take(), &slot.state) else {
+            return;
+        };
+        let spawned_at = slot.spawned_at;
+        slot.signal.unqueue();
+        let waker = slot.waker.take().expect("a waiting task has its waker");
+        drop(slots);
+
+        let start = self.stall.as_ref().map(|_| Instant::now());
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            task.as_mut().poll(&mut Context::from_waker(&waker))
+        }));
+        if let (Some(watch), Some(start)) = (&self.stall, start) {
+            watch.check(start, spawned_at);
+        }
+
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index as usize];
+        slot.waker = Some(waker);
+        match (polled, &slot.state) {
+            (Ok(Poll::Pending), State::Running) => slot.task = Some(task),
+            (Ok(Poll::Pending), _) => {
+                slot.state = State::Aborted;
+                drop(slots);
+                drop_task(Some(task));
+                self.finish(index);
+            }
+            (Ok(Poll::Ready(())), _) => {
+                slot.state = State::Finished;
+                slot.task = Some(task);
+                drop(slots);
+                self.finish(index);
+            }
+            (Err(payload), _) => {
+                self.panics.set(self.panics.get() + 1);
+                slot.state = State::Panicked(payload);
+                drop(slots);
+                drop_task(Some(task));
+                self.finish(index);
+            }
+        }
+    }
+
+    /// The task of slot `index` has just ended: tell its joiner, or free the slot.
+    fn finish(&self, index: u32) {
+        self.ended.set(self.ended.get() + 1);
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index as usize];
+        if slot.detached {
+            drop(slots);
+            self.free(index);
+        } else if let Some(joiner) = slot.joiner.take() {
+            drop(slots);
+            joiner.wake();
+        }
+    }
+
+    /// Frees the slot of a task that has ended.
+    fn free(&self, index: u32) {
+        let slot = self.slots.borrow_mut().remove(index as usize);
+        self.ended.set(self.ended.get() - 1);
+        drop_task(slot.task);
+    }
+
+    /// Fetches the result of a task; the output goes to `into`.
+    pub(super) fn join(
+        &self,
+        index: u32,
+        waker: &Waker,
+        into: &mut dyn Any,
+    ) -> Poll<Result<(), JoinError>> {
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index as usize];
+        match &mut slot.state {
+            State::Running | State::Aborting => {
+                match &slot.joiner {
+                    Some(known) if known.will_wake(waker) => {}
+                    _ => slot.joiner = Some(waker.clone()),
+                }
+                return Poll::Pending;
+            }
+            State::Finished => {
+                let task = slot.task.as_mut().expect("a finished task is in its slot");
+                task.as_mut().take_output(into);
+            }
+            State::Aborted | State::ShutDown | State::Panicked(_) => {}
+        }
+        let state = std::mem::replace(&mut slot.state, State::Finished);
+        drop(slots);
+        self.free(index);
+        Poll::Ready(match state {
+            State::Aborted => Err(JoinError::aborted()),
+            State::ShutDown => Err(JoinError::shut_down()),
+            State::Panicked(payload) => Err(JoinError::panicked(payload)),
+            _ => Ok(()),
+        })
+    }
+
+    /// The handle of task `index` has gone.
+    pub(super) fn detach(&self, index: u32) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index as usize];
+        slot.detached = true;
+        let joiner = slot.joiner.take();
+        let ended = !matches!(slot.state, State::Running | State::Aborting);
+        drop(slots);
+        drop(joiner);
+        if ended {
+            self.free(index);
+        }
+    }
+
+    pub(super) fn is_finished(&self, index: u32) -> bool {
+        let slots = self.slots.borrow();
+        !matches!(
+            slots[index as usize].state,
+            State::Running | State::Aborting
+        )
+    }
+
+    pub(super) fn abort(&self, index: u32) {
+        self.end(index, State::Aborted);
+    }
+
+    /// Ends a running task with `state`.
+    fn end(&self, index: u32, state: State) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[index as usize];
+        if !matches!(slot.state, State::Running) {
+            return;
+        }
+        match slot.task.take() {
+            Some(task) => {
+                slot.state = state;
+                drop(slots);
+                drop_task(Some(task));
+                self.finish(index);
+            }
+            // It is being polled: this is the task itself.
+            None => slot.state = State::Aborting,
+        }
+    }
+
+    /// Ends every task, and takes no more.
+    pub(crate) fn shut_down(&self) {
+        self.shut.set(true);
+        self.remote.close();
+        // A task's drop may end others, so the list is made anew until nothing runs.
+        loop {
+            let running: Vec<usize> = self
+                .slots
+                .borrow()
+                .iter()
+                .filter(|(_, slot)| matches!(slot.state, State::Running) && slot.task.is_some())
+                .map(|(index, _)| index)
+                .collect();
+            if running.is_empty() {
+                break;
+            }
+            for index in running {
+                if self.slots.borrow().contains(index) {
+                    self.end(index as u32, State::ShutDown);
+                }
+            }
+        }
+        self.ready.borrow_mut().clear();
+    }
+}
+
+/// Drops what a task held: user code, whose panic must not reach the reactor.
+fn drop_task(task: Option<Pin<Box<dyn Task>>>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+}

@@ -1,0 +1,171 @@
+//! Waiting for a task's end.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::executor::Executor;
+
+/// A spawned task: await it for its result, [`abort`](JoinHandle::abort) it, or drop it to let the task run
+/// on by itself.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` in a `select!` is safe: the result stays with the task until it is fetched.
+pub struct JoinHandle<T> {
+    executor: Rc<Executor>,
+    index: u32,
+    fetched: bool,
+    output: PhantomData<T>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(executor: &Rc<Executor>, index: u32) -> JoinHandle<T> {
+        JoinHandle {
+            executor: Rc::clone(executor),
+            index,
+            fetched: false,
+            output: PhantomData,
+        }
+    }
+
+    /// Ends the task: its future is dropped at once, or, if the task calls this on itself, when it next
+    /// yields. A task that has ended already keeps its result.
+    pub fn abort(&self) {
+        if !self.fetched {
+            self.executor.abort(self.index);
+        }
+    }
+
+    /// Lets the task run on without a handle; the same as dropping the handle, but says so.
+    pub fn detach(self) {}
+
+    /// Whether the task has ended.
+    pub fn is_finished(&self) -> bool {
+        self.fetched || self.executor.is_finished(self.index)
+    }
+}
+
+impl<T: 'static> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.fetched, "a JoinHandle was polled after it was ready");
+        let mut output: Option<T> = None;
+        let ended = self.executor.join(self.index, cx.waker(), &mut output);
+        ended.map(|result| {
+            self.fetched = true;
+            result.map(|()| output.expect("a finished task has its output"))
+        })
+    }
+}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if !self.fetched {
+            self.executor.detach(self.index);
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a task has no result.
+pub struct JoinError {
+    cause: Cause,
+}
+
+enum Cause {
+    Aborted,
+    ShutDown,
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl JoinError {
+    pub(super) fn aborted() -> JoinError {
+        JoinError {
+            cause: Cause::Aborted,
+        }
+    }
+
+    pub(super) fn shut_down() -> JoinError {
+        JoinError {
+            cause: Cause::ShutDown,
+        }
+    }
+
+    pub(super) fn panicked(payload: Box<dyn Any + Send>) -> JoinError {
+        JoinError {
+            cause: Cause::Panicked(payload),
+        }
+    }
+
+    /// Whether [`JoinHandle::abort`] ended the task.
+    pub fn is_aborted(&self) -> bool {
+        matches!(self.cause, Cause::Aborted)
+    }
+
+    /// Whether the reactor was shut down before the task had ended.
+    pub fn is_shut_down(&self) -> bool {
+        matches!(self.cause, Cause::ShutDown)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panicked(_))
+    }
+
+    /// What the task panicked with, for [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    ///
+    /// This error again if the task did not panic.
+    pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        match self.cause {
+            Cause::Panicked(payload) => Ok(payload),
+            cause => Err(JoinError { cause }),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Aborted => f.write_str("the task was aborted"),
+            Cause::ShutDown => f.write_str("the reactor was shut down before the task had ended"),
+            Cause::Panicked(payload) => {
+                let text = payload
+                    .downcast_ref::<&str>()
+                    .copied()
+                    .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                match text {
+                    Some(text) => write!(f, "the task panicked: {text}"),
+                    None => f.write_str("the task panicked"),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}

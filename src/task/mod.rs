@@ -1,0 +1,31 @@
+//! Tasks: spawning them, waking them from anywhere, waiting for their end.
+//!
+//! A task is a future that the reactor polls on its own thread. Tasks need not be `Send`; their wakers are,
+//! and a wake from another thread goes through an inbox and, only if the reactor sleeps, an eventfd. Work
+//! that blocks goes to a pool of threads ([`spawn_blocking`]); everything else runs on the one thread.
+//!
+//! ```
+//! eyewall::block_on(async {
+//!     let answer = eyewall::spawn(async { 6 * 7 });
+//!     assert_eq!(answer.await.unwrap(), 42);
+//! })?;
+//! # Ok::<(), eyewall::Error>(())
+//! ```
+
+mod blocking;
+mod executor;
+mod join;
+mod remote;
+mod stall;
+mod waker;
+mod yield_now;
+
+pub use blocking::{BlockingTask, spawn_blocking};
+pub use executor::spawn;
+pub(crate) use executor::{Entered, Executor, in_background};
+pub use join::{JoinError, JoinHandle};
+pub(crate) use remote::Remote;
+pub use remote::{Handle, RemoteTask};
+pub use stall::Stall;
+pub(crate) use stall::StallWatch;
+pub use yield_now::yield_now;

@@ -1,0 +1,243 @@
+//! The way in from other threads: wakes and jobs, and the handle that sends them.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+
+use super::join::JoinError;
+use crate::ring::EventFd;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// What other threads leave for the reactor, and how they wake it.
+///
+/// A writer puts its word into the inbox, raises `pending`, and writes the eventfd only if it finds the
+/// reactor `parked`. The reactor raises `parked`, and only then looks at `pending` for the last time before it
+/// sleeps. Both orders are sequentially consistent, so that at least one of the two sees the other.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    inbox: Mutex<Inbox>,
+    pending: AtomicBool,
+    parked: AtomicBool,
+    eventfd: EventFd,
+}
+
+#[derive(Default)]
+struct Inbox {
+    woken: Vec<u32>,
+    jobs: Vec<Job>,
+    closed: bool,
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("woken", &self.woken.len())
+            .field("jobs", &self.jobs.len())
+            .field("closed", &self.closed)
+            .finish()
+    }
+}
+
+impl Remote {
+    pub(crate) fn new() -> io::Result<Arc<Remote>> {
+        Ok(Arc::new(Remote {
+            inbox: Mutex::default(),
+            pending: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
+            eventfd: EventFd::new()?,
+        }))
+    }
+
+    pub(crate) fn eventfd(&self) -> &EventFd {
+        &self.eventfd
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing panics while it holds the lock.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self) {
+        self.pending.store(true, Ordering::SeqCst);
+        if self.parked.swap(false, Ordering::SeqCst) {
+            self.eventfd.signal();
+        }
+    }
+
+    /// Wakes task `index`.
+    pub(super) fn wake(&self, index: u32) {
+        let mut inbox = self.inbox();
+        if inbox.closed {
+            return;
+        }
+        inbox.woken.push(index);
+        drop(inbox);
+        self.announce();
+    }
+
+    /// Runs `job` on the reactor's thread; gives it back if the reactor has gone.
+    fn run(&self, job: Job) -> Result<(), Job> {
+        let mut inbox = self.inbox();
+        if inbox.closed {
+            return Err(job);
+        }
+        inbox.jobs.push(job);
+        drop(inbox);
+        self.announce();
+        Ok(())
+    }
+
+    /// Whether something waits in the inbox.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::SeqCst)
+    }
+
+    /// Says that the reactor is about to sleep; `false` if it must not.
+    pub(crate) fn park(&self) -> bool {
+        self.parked.store(true, Ordering::SeqCst);
+        if self.is_pending() {
+            self.unpark();
+            return false;
+        }
+        true
+    }
+
+    /// The reactor is awake again.
+    pub(crate) fn unpark(&self) {
+        self.parked.store(false, Ordering::SeqCst);
+    }
+
+    /// Empties the inbox.
+    pub(super) fn take(&self) -> (Vec<u32>, Vec<Job>) {
+        self.pending.store(false, Ordering::SeqCst);
+        let mut inbox = self.inbox();
+        (
+            std::mem::take(&mut inbox.woken),
+            std::mem::take(&mut inbox.jobs),
+        )
+    }
+
+    /// Takes nothing more; what waits is dropped.
+    pub(super) fn close(&self) {
+        self.inbox().closed = true;
+        drop(self.take());
+    }
+}
+
+/// A way to a reactor from any thread: `Send`, `Sync` and cheap to clone.
+///
+/// It does not keep the reactor alive. Once the reactor has been shut down, what it spawns ends with
+/// [`JoinError::is_shut_down`].
+///
+/// ```
+/// use eyewall::Reactor;
+///
+/// let reactor = Reactor::new()?;
+/// let handle = reactor.handle();
+/// let other = std::thread::spawn(move || {
+///     // The closure runs on the reactor's thread, so that its future need not be Send.
+///     handle.spawn(|| async { 40 + 2 }).wait()
+/// });
+/// reactor.block_on(async {
+///     while !other.is_finished() {
+///         eyewall::time::sleep(std::time::Duration::from_millis(1)).await;
+///     }
+/// })?;
+/// assert_eq!(other.join().unwrap().unwrap(), 42);
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Handle {
+    remote: Arc<Remote>,
+}
+
+impl Handle {
+    pub(crate) fn new(remote: &Arc<Remote>) -> Handle {
+        Handle {
+            remote: Arc::clone(remote),
+        }
+    }
+
+    /// Spawns the future that `make` returns onto the reactor.
+    ///
+    /// `make` runs on the reactor's thread, in its next turn. The task runs on if the returned
+    /// [`RemoteTask`] is dropped.
+    pub fn spawn<M, F>(&self, make: M) -> RemoteTask<F::Output>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job = move || {
+            let task = catch_unwind(AssertUnwindSafe(make));
+            super::in_background(async move {
+                let result = match task {
+                    Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+                    Err(panic) => Err(panic),
+                };
+                // An error here: nobody waits for the result.
+                let _ = sender.send(result.map_err(JoinError::panicked));
+            });
+        };
+        // A refused job drops the sender, which tells the receiver.
+        let _ = self.remote.run(Box::new(job));
+        RemoteTask { receiver }
+    }
+}
+
+/// The result of a task that was spawned through a [`Handle`].
+///
+/// Await it in any executor, or block a thread on it with [`wait`](RemoteTask::wait).
+#[derive(Debug)]
+pub struct RemoteTask<T> {
+    receiver: oneshot::Receiver<Result<T, JoinError>>,
+}
+
+impl<T> RemoteTask<T> {
+    /// Blocks this thread until the task has ended.
+    ///
+    /// Never call it on the reactor's own thread, which would then wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`JoinError`] if the task panicked or the reactor was shut down.
+    pub fn wait(mut self) -> Result<T, JoinError> {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(result) = self.poll_unpin(&mut cx) {
+                return result;
+            }
+            std::thread::park();
+        }
+    }
+}
+
+impl<T> Future for RemoteTask<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.receiver
+            .poll_unpin(cx)
+            .map(|received| received.unwrap_or_else(|_| Err(JoinError::shut_down())))
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Unpark>) {
+        self.0.unpark();
+    }
+}

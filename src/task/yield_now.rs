@@ -1,0 +1,29 @@
+//! Letting others run.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// Gives the other ready tasks, and the ring, a turn.
+///
+/// A task that computes for long should call this now and then, since nothing else runs meanwhile.
+///
+/// ```
+/// # eyewall::block_on(async {
+/// for part in 0..10 {
+///     // ... some work ...
+///     eyewall::yield_now().await;
+/// }
+/// # })?;
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,111 @@
+//! Waiting for an instant.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::reactor::{Core, TimerKey};
+
+/// Waits for `duration`, counted from this call.
+///
+/// # Cancel safety
+///
+/// Dropping it stops the timer.
+///
+/// # Panics
+///
+/// When polled where no reactor runs.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # eyewall::block_on(async {
+/// let start = Instant::now();
+/// eyewall::time::sleep(Duration::from_millis(2)).await;
+/// assert!(start.elapsed() >= Duration::from_millis(2));
+/// # })?;
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep::at(Instant::now().checked_add(duration))
+}
+
+/// Waits until `deadline`; see [`sleep`].
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::at(Some(deadline))
+}
+
+/// A future that is ready at its deadline; from [`sleep`] and [`sleep_until`].
+#[must_use = "a sleep does nothing until it is awaited"]
+pub struct Sleep {
+    /// `None`: never.
+    deadline: Option<Instant>,
+    timer: Option<(Rc<Core>, TimerKey)>,
+}
+
+impl Sleep {
+    pub(super) fn at(deadline: Option<Instant>) -> Sleep {
+        Sleep {
+            deadline,
+            timer: None,
+        }
+    }
+
+    /// When it is ready; `None` for never.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Starts anew, with another deadline.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.stop();
+        self.deadline = Some(deadline);
+    }
+
+    fn stop(&mut self) {
+        if let Some((core, key)) = self.timer.take() {
+            core.stop_timer(key);
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some((core, key)) = &self.timer {
+            if core.poll_timer(*key, cx.waker()) {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            return Poll::Ready(());
+        }
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            return Poll::Ready(());
+        }
+        let core =
+            Core::current().expect("a sleep is polled inside block_on or a task of a Reactor");
+        let key = core.start_timer(self.deadline, cx.waker().clone());
+        self.timer = Some((core, key));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
