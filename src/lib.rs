@@ -4,7 +4,10 @@
 compile_error!("eyewall runs on io_uring, which is a part of Linux: no other system has it");
 
 pub mod buf;
+mod dns;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod net;
 mod op;
 pub mod reactor;
@@ -12,6 +15,8 @@ mod ring;
 pub mod task;
 pub mod time;
 
+#[cfg(feature = "http")]
+pub use self::http::fetch;
 pub use error::{Error, ErrorKind};
 pub use reactor::{Metrics, Reactor, block_on};
 pub use ring::{Probe, probe};

@@ -23,3 +23,9 @@ impl ToAddresses for &str {
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "not an address"))
     }
 }
+
+impl ToAddresses for &[SocketAddr] {
+    async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.to_vec())
+    }
+}

@@ -3,8 +3,9 @@
 //! One owner a thing, short borrows: a `RefCell` here is never borrowed while an operation's `discard`, a
 //! waker or a task runs.
 
+use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub(super) reaped: Cell<Vec<Cqe>>,
     pub(super) task_budget: usize,
     bind_listen: bool,
+    /// What other rooms keep once for each reactor, by type.
+    locals: RefCell<HashMap<TypeId, Box<dyn Any>>>,
 }
 
 /// Takes the reactor off the thread again.
@@ -117,6 +120,7 @@ impl Core {
             wake_armed: Cell::new(false),
             reaped: Cell::default(),
             task_budget: builder.task_budget,
+            locals: RefCell::default(),
         }))
     }
 
@@ -168,6 +172,29 @@ impl Core {
     /// Whether bind and listen are operations of this kernel's ring.
     pub(crate) fn has_bind_listen(&self) -> bool {
         self.bind_listen
+    }
+
+    /// The value of type `T` that this reactor keeps; made when it is first asked for, and dropped with the
+    /// tasks when the reactor is shut down.
+    pub(crate) fn local<T: Clone + Default + 'static>(&self) -> T {
+        let known = self
+            .locals
+            .borrow()
+            .get(&TypeId::of::<T>())
+            .and_then(|local| local.downcast_ref::<T>().cloned());
+        known.unwrap_or_else(|| {
+            let made = T::default();
+            self.locals
+                .borrow_mut()
+                .insert(TypeId::of::<T>(), Box::new(made.clone()));
+            made
+        })
+    }
+
+    /// Drops what [`local`](Core::local) has made.
+    pub(super) fn drop_locals(&self) {
+        let locals = self.locals.take();
+        drop(locals);
     }
 
     /// Hands an operation over; it is queued for the next turn.

@@ -30,6 +30,7 @@ impl Core {
         // Tasks may look for their reactor while they are dropped.
         let entered = self.enter();
         self.executor.shut_down();
+        self.drop_locals();
         let waiting = self.table().shut();
         waiting.into_iter().for_each(Waker::wake);
 

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use super::executor::Executor;
@@ -93,7 +94,8 @@ pub struct JoinError {
 enum Cause {
     Aborted,
     ShutDown,
-    Panicked(Box<dyn Any + Send>),
+    /// In a mutex only to be `Sync`, as an error inside of `io::Error` has to be.
+    Panicked(Mutex<Box<dyn Any + Send>>),
 }
 
 impl JoinError {
@@ -111,7 +113,7 @@ impl JoinError {
 
     pub(super) fn panicked(payload: Box<dyn Any + Send>) -> JoinError {
         JoinError {
-            cause: Cause::Panicked(payload),
+            cause: Cause::Panicked(Mutex::new(payload)),
         }
     }
 
@@ -137,7 +139,9 @@ impl JoinError {
     /// This error again if the task did not panic.
     pub fn into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.cause {
-            Cause::Panicked(payload) => Ok(payload),
+            Cause::Panicked(payload) => {
+                Ok(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+            }
             cause => Err(JoinError { cause }),
         }
     }
@@ -149,6 +153,7 @@ impl fmt::Display for JoinError {
             Cause::Aborted => f.write_str("the task was aborted"),
             Cause::ShutDown => f.write_str("the reactor was shut down before the task had ended"),
             Cause::Panicked(payload) => {
+                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = payload
                     .downcast_ref::<&str>()
                     .copied()

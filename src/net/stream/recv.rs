@@ -143,6 +143,15 @@ impl RecvHalf {
         poll_fn(|cx| self.poll_chunk(cx, false)).await
     }
 
+    /// As [`recv_chunk`](RecvHalf::recv_chunk), for who polls by hand. Dropping nothing loses nothing.
+    #[cfg(feature = "http")]
+    pub(crate) fn poll_recv_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        self.poll_chunk(cx, false)
+    }
+
     /// The received bytes as a stream of chunks, which ends when the peer has finished sending or after an
     /// error.
     ///

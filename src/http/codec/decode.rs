@@ -1,0 +1,318 @@
+//! Decodes the response to one request, from whatever pieces it comes in.
+
+use std::mem;
+
+use super::chunked::{Chunked, Found};
+use super::head::{self, Parsed};
+use super::scan::EmptyLine;
+use super::{Event, Framing, Head, Limits, ProtocolError, RequestKind, Step, framing};
+
+/// Where in the response the decoding stands.
+#[derive(Debug)]
+enum State {
+    /// Before or in a head.
+    Head,
+    /// In a body of known length.
+    Length { left: u64, expected: u64 },
+    /// In a chunked body.
+    Chunked(Chunked),
+    /// In a body that ends when the peer closes.
+    UntilClose,
+    /// After the response.
+    Complete,
+    /// After an error.
+    Failed(ProtocolError),
+}
+
+/// Decodes the response to one request.
+///
+/// Feed it what has been received with [`decode`](Self::decode), step by step, until it gives
+/// [`Event::NeedMore`] (receive again) or [`Event::End`]; tell it with [`finish`](Self::finish) that the
+/// peer has closed. However the bytes are cut into pieces, the same events come out, apart from where a
+/// [`Event::Body`] is divided. An error stays: every later call gives it again.
+#[derive(Debug)]
+pub struct ResponseDecoder {
+    state: State,
+    limits: Limits,
+    request: RequestKind,
+    strict: bool,
+    /// Bytes consumed in this exchange.
+    received: u64,
+    /// Bytes of the heads (and of blank lines) that are done with.
+    head_bytes: usize,
+    /// Interim responses so far.
+    informational: usize,
+    /// A CR has come where a head may begin, and its LF has not.
+    blank_cr: bool,
+    /// The part of the present head that came in earlier inputs.
+    gathered: Vec<u8>,
+    /// The search for its end.
+    head_end: EmptyLine,
+}
+
+impl ResponseDecoder {
+    /// A decoder for the response to one request.
+    pub fn new(limits: Limits, request: RequestKind) -> Self {
+        ResponseDecoder {
+            state: State::Head,
+            limits,
+            request,
+            strict: false,
+            received: 0,
+            head_bytes: 0,
+            informational: 0,
+            blank_cr: false,
+            gathered: Vec::new(),
+            head_end: EmptyLine::after_first_byte(),
+        }
+    }
+
+    /// Refuses what is tolerated otherwise: a bare LF at the end of a head's line, and a 204 response that
+    /// announces content.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// Looks at `input`, which goes on where the last step's `consumed` ended, and gives the next event.
+    ///
+    /// # Errors
+    ///
+    /// What the peer did wrong. The connection has to be closed.
+    pub fn decode(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
+        let (consumed, event) = match &mut self.state {
+            State::Head => {
+                let result = self.decode_head(input);
+                match &result {
+                    Ok(step) => self.received += step.consumed as u64,
+                    Err(error) => self.state = State::Failed(*error),
+                }
+                return result;
+            }
+            State::Length { left: 0, .. } | State::Complete => (0, Event::End),
+            State::Length { left, .. } => {
+                let len = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                *left -= len as u64;
+                (len, body(len))
+            }
+            State::Chunked(chunked) => match chunked.decode(input, &self.limits) {
+                Ok((consumed, Found::NeedMore)) => (consumed, Event::NeedMore),
+                Ok((consumed, Found::Data(range))) => (consumed, Event::Body(range)),
+                Ok((consumed, Found::Trailers)) => {
+                    (consumed, Event::Trailers(chunked.take_trailers()))
+                }
+                Ok((consumed, Found::End)) => (consumed, Event::End),
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    return Err(error);
+                }
+            },
+            State::UntilClose => (input.len(), body(input.len())),
+            State::Failed(error) => return Err(*error),
+        };
+        self.received += consumed as u64;
+        Ok(step(consumed, event))
+    }
+
+    /// Tells that the peer has closed and every received byte has been decoded. Gives [`Event::End`] if the
+    /// response is complete.
+    ///
+    /// Over TLS, call this for an orderly end (close_notify) only: without it, a body that ends with the
+    /// connection may have been cut off by anyone.
+    ///
+    /// # Errors
+    ///
+    /// Where the response was cut off.
+    pub fn finish(&mut self) -> Result<Event, ProtocolError> {
+        let received = self.received;
+        let error = match &self.state {
+            State::Complete | State::Length { left: 0, .. } => return Ok(Event::End),
+            State::UntilClose => {
+                self.state = State::Complete;
+                return Ok(Event::End);
+            }
+            State::Chunked(chunked) if chunked.is_complete() => return Ok(Event::End),
+            State::Head if received == 0 => ProtocolError::EofBeforeResponse,
+            State::Head => ProtocolError::EofInHead { received },
+            State::Length { left, expected } => ProtocolError::EofInBody {
+                received: expected - left,
+                expected: *expected,
+            },
+            State::Chunked(chunked) => chunked.eof(),
+            State::Failed(error) => *error,
+        };
+        self.state = State::Failed(error);
+        Err(error)
+    }
+
+    /// How many bytes of this exchange have been consumed: heads, framing and content. Zero means that the
+    /// peer has not answered at all.
+    pub fn bytes_received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether the last byte of the response has been consumed. What follows does not belong to it.
+    pub fn is_complete(&self) -> bool {
+        match &self.state {
+            State::Complete | State::Length { left: 0, .. } => true,
+            State::Chunked(chunked) => chunked.is_complete(),
+            _ => false,
+        }
+    }
+
+    /// What is left of a body of known length. `None` before the head and with every other framing.
+    ///
+    /// A caller that wants the whole body may receive this many bytes straight into its final buffer, and
+    /// tell how many came with [`advance_body`](Self::advance_body).
+    pub fn body_remaining(&self) -> Option<u64> {
+        match self.state {
+            State::Length { left, .. } => Some(left),
+            _ => None,
+        }
+    }
+
+    /// Counts `bytes` of the body that the caller has received by itself.
+    ///
+    /// # Panics
+    ///
+    /// If they are more than [`body_remaining`](Self::body_remaining).
+    pub fn advance_body(&mut self, bytes: u64) {
+        let left = match &mut self.state {
+            State::Length { left, .. } if *left >= bytes => left,
+            _ => panic!("advance_body({bytes}) goes beyond a body of known length"),
+        };
+        *left -= bytes;
+        self.received += bytes;
+    }
+
+    fn decode_head(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
+        let mut start = 0;
+        if self.gathered.is_empty() {
+            if self.blank_cr || input.first() != Some(&b'H') {
+                start = self.skip_blank_lines(input)?;
+            }
+            let rest = &input[start..];
+            let room = self.head_room();
+            if let Some(parsed) = head::parse_in_place(rest, room, &self.limits, self.strict) {
+                let (parsed, len) = parsed?;
+                let event = self.head_event(parsed, len)?;
+                return Ok(step(start + len, event));
+            }
+        }
+        self.gather_head(input, start)
+    }
+
+    /// The longer way: a head that comes in pieces, or one that is not plainly right. What is in `input`
+    /// from `start` on goes on with it.
+    #[cold]
+    fn gather_head(&mut self, input: &[u8], start: usize) -> Result<Step, ProtocolError> {
+        let rest = &input[start..];
+        let room = self.head_room();
+        head::check_version(self.gathered.len(), &rest[..rest.len().min(room)])?;
+        let end = self.head_end.find(rest);
+        let len = end.unwrap_or(rest.len());
+        if len > room {
+            return Err(ProtocolError::HeadTooLarge {
+                limit: self.limits.head_bytes,
+            });
+        }
+        if end.is_none() {
+            self.gathered.extend_from_slice(rest);
+            return Ok(step(input.len(), Event::NeedMore));
+        }
+        let head_len = self.gathered.len() + len;
+        let parsed = if self.gathered.is_empty() {
+            head::parse(&rest[..len], &self.limits, self.strict)?
+        } else {
+            self.gathered.extend_from_slice(&rest[..len]);
+            head::parse(&mem::take(&mut self.gathered), &self.limits, self.strict)?
+        };
+        let event = self.head_event(parsed, head_len)?;
+        Ok(step(start + len, event))
+    }
+
+    /// Skips empty lines before a status line. Some servers send one after the content of the response
+    /// before.
+    fn skip_blank_lines(&mut self, input: &[u8]) -> Result<usize, ProtocolError> {
+        for (pos, &byte) in input.iter().enumerate() {
+            match (self.blank_cr, byte) {
+                (false, b'\r') => self.blank_cr = true,
+                (true, b'\n') => self.blank_cr = false,
+                (false, b'\n') if self.strict => return Err(ProtocolError::BareLfInHead),
+                (false, b'\n') => {}
+                (true, _) => {
+                    return Err(ProtocolError::ControlInHead {
+                        line: 1,
+                        byte: b'\r',
+                    });
+                }
+                (false, _) => return Ok(pos),
+            }
+            self.head_bytes += 1;
+            if self.head_bytes > self.limits.head_bytes {
+                return Err(ProtocolError::HeadTooLarge {
+                    limit: self.limits.head_bytes,
+                });
+            }
+        }
+        Ok(input.len())
+    }
+
+    /// How many bytes of heads may still come.
+    fn head_room(&self) -> usize {
+        let used = self.head_bytes + self.gathered.len();
+        self.limits.head_bytes.saturating_sub(used)
+    }
+
+    /// Decides what a complete head means, and goes on to what follows it.
+    fn head_event(&mut self, parsed: Parsed, len: usize) -> Result<Event, ProtocolError> {
+        let (framing, keep_alive) = framing::decide(
+            parsed.status,
+            parsed.version,
+            &parsed.framing,
+            self.request,
+            self.strict,
+        )?;
+        let head = Head {
+            status: parsed.status,
+            version: parsed.version,
+            reason: parsed.reason,
+            headers: parsed.headers,
+            framing,
+            keep_alive,
+        };
+        self.head_bytes += len;
+        self.head_end = EmptyLine::after_first_byte();
+        if head.status.is_informational() && framing != Framing::Tunnel {
+            self.informational += 1;
+            if self.informational > self.limits.informational {
+                return Err(ProtocolError::TooManyInformational {
+                    limit: self.limits.informational,
+                });
+            }
+            return Ok(Event::Informational(head));
+        }
+        self.state = match framing {
+            Framing::None | Framing::Tunnel => State::Complete,
+            Framing::Length(expected) => State::Length {
+                left: expected,
+                expected,
+            },
+            Framing::Chunked => State::Chunked(Chunked::new()),
+            Framing::UntilClose => State::UntilClose,
+        };
+        Ok(Event::Head(head))
+    }
+}
+
+fn step(consumed: usize, event: Event) -> Step {
+    Step { consumed, event }
+}
+
+/// The event for `len` bytes of content at the front of the input.
+fn body(len: usize) -> Event {
+    match len {
+        0 => Event::NeedMore,
+        _ => Event::Body(0..len),
+    }
+}

@@ -1,0 +1,179 @@
+//! The rules for fields that the head parser leaves to us: what Content-Length, Transfer-Encoding and
+//! Connection mean, how folded lines are joined, and which rule a refused line has broken.
+
+use http::header::{self, HeaderName};
+use memchr::memchr;
+
+use super::ProtocolError;
+
+/// The elements of a comma-separated list, without the white space around them. An empty value has one
+/// empty element.
+pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(trim)
+}
+
+/// `value` without spaces and tabs at its ends.
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    trim_end(value)
+}
+
+/// `value` without spaces and tabs at its end.
+fn trim_end(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// What the fields that frame a message say, gathered line by line. They are judged later, because some
+/// responses have to ignore them.
+#[derive(Debug, Default)]
+pub(super) struct FramingFields {
+    /// Content-Length: its one value, or what is wrong with it.
+    pub(super) length: Option<Result<u64, ProtocolError>>,
+    /// Transfer-Encoding: chunked and nothing else, or what is wrong with it.
+    pub(super) transfer: Option<Result<(), ProtocolError>>,
+    /// Connection has the option `close`.
+    pub(super) close: bool,
+    /// Connection has the option `keep-alive`.
+    pub(super) keep_alive: bool,
+}
+
+impl FramingFields {
+    /// Looks at one field line.
+    #[inline]
+    pub(super) fn note(&mut self, name: &HeaderName, value: &[u8]) {
+        match *name {
+            header::CONNECTION => self.note_connection(value),
+            header::CONTENT_LENGTH => self.note_length(value),
+            header::TRANSFER_ENCODING => self.note_transfer(value),
+            _ => {}
+        }
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        for option in elements(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn note_length(&mut self, value: &[u8]) {
+        for element in elements(value) {
+            let this = decimal(element);
+            self.length = Some(match (self.length, this) {
+                (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+                (Some(Ok(earlier)), Ok(this)) if earlier != this => {
+                    Err(ProtocolError::ContentLengthsDiffer)
+                }
+                (_, Ok(this)) => Ok(this),
+            });
+        }
+    }
+
+    fn note_transfer(&mut self, value: &[u8]) {
+        self.transfer = Some(match self.transfer {
+            Some(_) => Err(ProtocolError::TransferEncodingRepeated),
+            None => only_chunked(value),
+        });
+    }
+}
+
+/// The value of a Content-Length element: digits and nothing else.
+pub(super) fn decimal(digits: &[u8]) -> Result<u64, ProtocolError> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(ProtocolError::ContentLengthInvalid);
+    }
+    digits
+        .iter()
+        .try_fold(0u64, |value, digit| {
+            value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+        .ok_or(ProtocolError::ContentLengthTooLarge)
+}
+
+/// Whether a Transfer-Encoding value is `chunked` alone. No other coding is ever asked for, and one that
+/// comes unasked would hand encoded bytes to the user as content.
+fn only_chunked(value: &[u8]) -> Result<(), ProtocolError> {
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    if is_chunked(value) {
+        return Ok(());
+    }
+    let (mut codings, mut chunked, mut last) = (0, 0, false);
+    for coding in elements(value) {
+        last = is_chunked(coding);
+        codings += 1;
+        chunked += usize::from(last);
+    }
+    Err(match (last, chunked) {
+        (false, _) => ProtocolError::TransferEncodingNotChunked,
+        (true, 1) if codings > 1 => ProtocolError::TransferCodingUnsupported,
+        (true, _) => ProtocolError::TransferEncodingRepeated,
+    })
+}
+
+/// A complete head with each folded line joined to the one before by one space, or `None` if no line is
+/// folded.
+pub(super) fn unfold(head: &[u8]) -> Result<Option<Vec<u8>>, ProtocolError> {
+    let mut flat = Vec::new();
+    let (mut copied, mut lines) = (0, 0);
+    for end in memchr::memchr_iter(b'\n', head) {
+        lines += 1;
+        if !matches!(head.get(end + 1), Some(b' ' | b'\t')) {
+            continue;
+        }
+        if lines == 1 {
+            return Err(ProtocolError::FoldBeforeFirstField);
+        }
+        let line = &head[copied..end];
+        flat.extend_from_slice(trim_end(line.strip_suffix(b"\r").unwrap_or(line)));
+        flat.push(b' ');
+        copied = end + 1;
+        while matches!(head.get(copied), Some(b' ' | b'\t')) {
+            copied += 1;
+        }
+    }
+    if copied == 0 {
+        return Ok(None);
+    }
+    flat.extend_from_slice(&head[copied..]);
+    Ok(Some(flat))
+}
+
+/// Which rule the refused field lines break. `first` is the number of the first of them.
+#[cold]
+pub(super) fn explain(lines: &[u8], first: usize) -> ProtocolError {
+    for (line, text) in (first..).zip(lines.split(|byte| *byte == b'\n')) {
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if let Some(error) = control(text, line) {
+            return error;
+        }
+        if text.is_empty() {
+            continue;
+        }
+        let Some(colon) = memchr(b':', text) else {
+            return ProtocolError::FieldWithoutColon { line };
+        };
+        match &text[..colon] {
+            [] => return ProtocolError::EmptyFieldName { line },
+            [.., b' ' | b'\t'] => return ProtocolError::SpaceBeforeColon { line },
+            name if HeaderName::from_bytes(name).is_err() => {
+                return ProtocolError::FieldName { line };
+            }
+            _ => {}
+        }
+    }
+    ProtocolError::FieldName { line: first }
+}
+
+/// The error for the first control byte of a line, if it has one.
+pub(super) fn control(text: &[u8], line: usize) -> Option<ProtocolError> {
+    let byte = text
+        .iter()
+        .copied()
+        .find(|byte| byte.is_ascii_control() && *byte != b'\t')?;
+    Some(ProtocolError::ControlInHead { line, byte })
+}

@@ -1,0 +1,67 @@
+//! Finds the empty line that ends a head or a trailer section, in pieces, each byte looked at once.
+
+use memchr::memchr;
+
+/// Where in a line the scan stands.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// Nothing of the line has come.
+    Start,
+    /// The line has begun with CR.
+    StartCr,
+    /// The line is not empty.
+    Inside,
+}
+
+/// The state of a scan that goes on from input to input.
+///
+/// A line ends in LF; the empty line is LF or CRLF. Whether a bare LF is allowed is not decided here.
+#[derive(Debug)]
+pub(super) struct EmptyLine {
+    at: At,
+}
+
+impl EmptyLine {
+    /// A scan that begins inside a line, as the one for a head, whose first line is not empty.
+    pub(super) fn after_first_byte() -> Self {
+        EmptyLine { at: At::Inside }
+    }
+
+    /// A scan for which an empty line at once is the end, as in a trailer section.
+    pub(super) fn from_line_start() -> Self {
+        EmptyLine { at: At::Start }
+    }
+
+    /// The offset just after the empty line, if it ends in `input`.
+    pub(super) fn find(&mut self, input: &[u8]) -> Option<usize> {
+        let mut pos = 0;
+        loop {
+            match self.at {
+                At::Inside => {
+                    pos += memchr(b'\n', &input[pos..])? + 1;
+                    self.at = At::Start;
+                }
+                At::Start => {
+                    let byte = *input.get(pos)?;
+                    pos += 1;
+                    self.at = match byte {
+                        b'\n' => return Some(pos),
+                        b'\r' => At::StartCr,
+                        _ => At::Inside,
+                    };
+                }
+                At::StartCr => {
+                    if *input.get(pos)? == b'\n' {
+                        return Some(pos + 1);
+                    }
+                    self.at = At::Inside;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a line of `bytes` ends in LF without CR.
+pub(super) fn has_bare_lf(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r')
+}

@@ -1,0 +1,96 @@
+//! Parses the trailer section of a chunked body.
+
+use http::{HeaderMap, HeaderValue};
+use httparse::{EMPTY_HEADER, Status};
+
+use super::{Limits, ProtocolError, fields, names, scan};
+
+/// Fields that a trailer section may not bring, lower case and sorted: those that frame, route,
+/// authenticate, or say how the content is to be handled. By the time a trailer comes they have been acted
+/// on, or were checked for their absence.
+const FORBIDDEN: [&str; 37] = [
+    "age",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "cookie2",
+    "date",
+    "expect",
+    "expires",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "location",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "retry-after",
+    "set-cookie",
+    "set-cookie2",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "warning",
+    "www-authenticate",
+];
+
+/// Parses a complete trailer section with its closing empty line. Fields that do not belong there are
+/// dropped.
+///
+/// Unlike a head, every line has to end in CRLF and none may be folded: this is part of the chunked coding,
+/// where a loose reading shifts the border between two responses.
+pub(super) fn parse(section: &[u8], limits: &Limits) -> Result<HeaderMap, ProtocolError> {
+    if scan::has_bare_lf(section) {
+        return Err(ProtocolError::BareLfInTrailers);
+    }
+    let too_many = ProtocolError::TooManyTrailers {
+        limit: limits.trailer_fields,
+    };
+    // The shortest field line has four bytes here.
+    let mut slots = vec![EMPTY_HEADER; limits.trailer_fields.min(section.len() / 4)];
+    let parsed = match httparse::parse_headers(section, &mut slots) {
+        Ok(Status::Complete((_, parsed))) => parsed,
+        Err(httparse::Error::TooManyHeaders) => return Err(too_many),
+        Ok(Status::Partial) | Err(_) => return Err(explain(section)),
+    };
+    let mut trailers = HeaderMap::new();
+    for field in parsed {
+        let name = names::parse(field.name.as_bytes()).map_err(|_| explain(section))?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| explain(section))?;
+        if FORBIDDEN.binary_search(&name.as_str()).is_err() {
+            trailers.try_append(name, value).map_err(|_| too_many)?;
+        }
+    }
+    Ok(trailers)
+}
+
+/// Which rule a refused section breaks.
+#[cold]
+fn explain(section: &[u8]) -> ProtocolError {
+    let folded = |line: &[u8]| matches!(line, [b' ' | b'\t', ..]);
+    if section.split(|byte| *byte == b'\n').any(folded) {
+        return ProtocolError::FoldInTrailers;
+    }
+    match fields::explain(section, 1) {
+        ProtocolError::ControlInHead { line, .. }
+        | ProtocolError::FieldWithoutColon { line }
+        | ProtocolError::SpaceBeforeColon { line }
+        | ProtocolError::EmptyFieldName { line }
+        | ProtocolError::FieldName { line } => ProtocolError::TrailerField { line },
+        other => other,
+    }
+}

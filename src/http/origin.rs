@@ -1,0 +1,57 @@
+//! What a URL means for a connection and for a request's head.
+
+use url::{Host, Url};
+
+use super::error::{Error, ErrorKind};
+
+/// Where a request goes: what connections are kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    /// Lower case, an IPv6 address without its brackets.
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+}
+
+impl Origin {
+    /// The origin of an `http` URL.
+    pub(super) fn of(url: &Url) -> Result<Origin, Error> {
+        if url.scheme() != "http" {
+            return Err(Error::new(ErrorKind::UnsupportedScheme).at(url));
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.into(),
+            Some(Host::Ipv4(address)) => address.to_string().into(),
+            Some(Host::Ipv6(address)) => address.to_string().into(),
+            None => return Err(Error::new(ErrorKind::Url).at(url)),
+        };
+        Ok(Origin {
+            host,
+            port: url.port_or_known_default().unwrap_or(80),
+        })
+    }
+}
+
+/// The URL in `text`; one without a scheme is taken as `http`.
+pub(super) fn parse(text: &str) -> Result<Url, Error> {
+    match Url::parse(text) {
+        Ok(url) if url.cannot_be_a_base() && !text.contains("://") => with_scheme(text),
+        Ok(url) => Ok(url),
+        Err(url::ParseError::RelativeUrlWithoutBase) => with_scheme(text),
+        Err(error) => Err(Error::bad_url(text, error)),
+    }
+}
+
+/// `example.org:8080/x` reads as a URL of the scheme `example.org`, and `localhost/x` as a relative one.
+fn with_scheme(text: &str) -> Result<Url, Error> {
+    Url::parse(&format!("http://{text}")).map_err(|error| Error::bad_url(text, error))
+}
+
+/// The request target in origin form (RFC 9112 section 3.2.1).
+pub(super) fn target(url: &Url) -> &str {
+    &url[url::Position::BeforePath..url::Position::AfterQuery]
+}
+
+/// The value of the Host field (RFC 9110 section 7.2): the authority without its userinfo.
+pub(super) fn host_field(url: &Url) -> &str {
+    &url[url::Position::BeforeHost..url::Position::AfterPort]
+}

@@ -1,0 +1,329 @@
+//! A response, and reading its body.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::{HeaderMap, StatusCode, Version};
+use url::Url;
+
+use super::client::Deadline;
+use super::codec::{Head, ResponseDecoder};
+use super::connection::{self, Connection, Part};
+use super::error::{Error, ErrorKind, Phase};
+use super::pool::Pool;
+use super::timings::Timings;
+use crate::buf::{Chunk, IoBuf};
+
+/// The answer to a request: its head, and its body as it comes.
+///
+/// The connection is used again when the body has been read to its end; dropped before, it is closed.
+pub struct Response {
+    url: Url,
+    head: Head,
+    body: ResponseBody,
+    timings: Timings,
+    local: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
+    reused: bool,
+}
+
+/// The part of the response that has still to be read.
+pub(super) struct ResponseBody {
+    /// `None` once the body has ended or failed.
+    pub(super) connection: Option<Connection>,
+    pub(super) decoder: ResponseDecoder,
+    pub(super) pool: Rc<Pool>,
+    /// The connection can be used again after this.
+    pub(super) keep: bool,
+    pub(super) deadline: Deadline,
+    pub(super) limit: u64,
+    pub(super) received: u64,
+    pub(super) trailers: Option<HeaderMap>,
+}
+
+impl Response {
+    pub(super) fn new(
+        url: Url,
+        head: Head,
+        body: ResponseBody,
+        timings: Timings,
+    ) -> Result<Response, Error> {
+        let connection = body.connection.as_ref();
+        let mut response = Response {
+            url,
+            head,
+            local: connection.and_then(|connection| connection.local),
+            peer: connection.and_then(|connection| connection.peer),
+            reused: connection.is_some_and(|connection| connection.reused),
+            body,
+            timings,
+        };
+        response.body.check_announced()?;
+        if response.body.decoder.is_complete() {
+            response.end();
+        }
+        Ok(response)
+    }
+
+    /// The status code.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The reason phrase as the server sent it; the usual one of the status where it sent none.
+    pub fn reason(&self) -> &str {
+        self.head
+            .reason
+            .as_deref()
+            .or_else(|| self.head.status.canonical_reason())
+            .unwrap_or_default()
+    }
+
+    /// HTTP/1.0 or HTTP/1.1.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The fields after a chunked body, once it has been read, if there were any.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.body.trailers.as_ref()
+    }
+
+    /// The URL that answered.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// How many bytes the body announces; `None` where the server does not say, or once the body is read.
+    pub fn content_length(&self) -> Option<u64> {
+        self.body
+            .decoder
+            .body_remaining()
+            .map(|remaining| remaining + self.body.received)
+    }
+
+    /// How long the parts of the fetch took.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// The address of this end of the connection.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// The address of the server.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// Whether the connection had carried a fetch before.
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// This response, or an error if its status is 400 or above.
+    ///
+    /// # Errors
+    ///
+    /// The response, as the error, for a status from 400 to 599.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the caller may want to read the body of an error page"
+    )]
+    pub fn error_for_status(self) -> Result<Response, Response> {
+        match self.status().is_client_error() || self.status().is_server_error() {
+            true => Err(self),
+            false => Ok(self),
+        }
+    }
+
+    /// The next part of the body, as it came; `None` at its end.
+    ///
+    /// The chunk is a view into a buffer of the reactor's pool: copy what you keep.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`]; the connection is then closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing of the body is lost.
+    pub async fn chunk(&mut self) -> Result<Option<Chunk>, Error> {
+        let next = self
+            .body
+            .deadline
+            .bound(Phase::Total, self.body.next())
+            .await;
+        match next {
+            Ok(Some(chunk)) => Ok(Some(chunk)),
+            Ok(None) => {
+                self.end();
+                Ok(None)
+            }
+            Err(error) => {
+                self.body.connection = None;
+                Err(error.at(&self.url))
+            }
+        }
+    }
+
+    /// The body to its end.
+    ///
+    /// One of known length is received straight into the returned buffer.
+    ///
+    /// # Errors
+    ///
+    /// See [`ErrorKind`]; `BodyTooLarge` beyond the client's limit.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what was read before goes with the future.
+    pub async fn bytes(&mut self) -> Result<Vec<u8>, Error> {
+        let mut whole = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if whole.is_empty() {
+                let rest = self.body.decoder.body_remaining().unwrap_or(0);
+                whole.reserve_exact(chunk.len() + at_once(rest, 0));
+            }
+            whole.extend_from_slice(&chunk);
+            drop(chunk);
+            whole = self.receive_known(whole).await?;
+        }
+        Ok(whole)
+    }
+
+    /// The body to its end, as text; what is not UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Response::bytes).
+    pub async fn text(&mut self) -> Result<String, Error> {
+        let bytes = self.bytes().await?;
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
+    }
+
+    /// Receives the rest of a body of known length to the end of `whole`.
+    async fn receive_known(&mut self, whole: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let received = self
+            .body
+            .deadline
+            .bound(Phase::Total, self.body.receive_known(whole))
+            .await;
+        received.map_err(|error| {
+            self.body.connection = None;
+            error.at(&self.url)
+        })
+    }
+
+    /// The body has ended: the connection goes back to the pool, if it may.
+    fn end(&mut self) {
+        if let Some(connection) = self.body.connection.take() {
+            self.timings.total = self.timings.now();
+            // Bytes beyond the response belong to nobody; such a peer is not trusted with another request.
+            if self.body.keep && connection.pending.is_none() {
+                self.body.pool.put(connection);
+            }
+        }
+    }
+}
+
+impl ResponseBody {
+    fn check_announced(&self) -> Result<(), Error> {
+        let announced = self.decoder.body_remaining().unwrap_or(0);
+        self.check(announced)
+    }
+
+    fn check(&self, size: u64) -> Result<(), Error> {
+        if size > self.limit {
+            return Err(Error::new(ErrorKind::BodyTooLarge { limit: self.limit }));
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        loop {
+            let Some(connection) = &mut self.connection else {
+                return Ok(None);
+            };
+            match connection::body(&mut connection.pending, &mut self.decoder, self.received)? {
+                Part::Data(chunk) => {
+                    self.received += chunk.len() as u64;
+                    self.check(self.received)?;
+                    return Ok(Some(chunk));
+                }
+                Part::Trailers(fields) => self.trailers = Some(fields),
+                Part::End => return Ok(None),
+                Part::NeedMore => {
+                    let received = connection.stream.recv_chunk().await;
+                    match received.map_err(|error| Error::io(ErrorKind::Receive, error))? {
+                        Some(chunk) => connection.pending = Some(chunk),
+                        None => {
+                            // An end here is one of the response, and never of a kept connection.
+                            self.decoder
+                                .finish()
+                                .map_err(|error| Error::protocol(error, self.received))?;
+                            return Ok(None);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn receive_known(&mut self, mut whole: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(whole);
+        };
+        if connection.pending.is_some() {
+            return Ok(whole);
+        }
+        while let Some(rest) = self.decoder.body_remaining().filter(|rest| *rest > 0) {
+            let at = whole.len();
+            let end = at + at_once(rest, at);
+            whole.reserve_exact(end - at);
+            let (result, slice) = connection.stream.recv(whole.slice(at..end)).await;
+            whole = slice.into_inner();
+            match result.map_err(|error| Error::io(ErrorKind::Receive, error))? {
+                0 => {
+                    self.decoder
+                        .finish()
+                        .map_err(|error| Error::protocol(error, self.received))?;
+                }
+                count => {
+                    self.decoder.advance_body(count as u64);
+                    self.received += count as u64;
+                }
+            }
+        }
+        Ok(whole)
+    }
+}
+
+/// How much memory to make ready for the `rest` of a body of which `so_far` is there: all of it, but no more
+/// than a peer that lies about the length may cost us.
+fn at_once(rest: u64, so_far: usize) -> usize {
+    const UNPROVEN: usize = 16 << 20;
+    usize::try_from(rest)
+        .unwrap_or(usize::MAX)
+        .min(so_far.max(UNPROVEN))
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("url", &super::error::without_userinfo(&self.url))
+            .field("status", &self.head.status)
+            .field("headers", &self.head.headers)
+            .finish_non_exhaustive()
+    }
+}
