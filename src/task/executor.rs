@@ -309,7 +309,11 @@ impl Executor {
         let Some(slot) = slots.get_mut(index as usize) else {
             return;
         };
-        let (Some(mut task), State::Running) = (slot.task.take(), &slot.state) else {
+        // A wake may come late: then the slot holds a result that has still to be fetched.
+        if !matches!(slot.state, State::Running) {
+            return;
+        }
+        let Some(mut task) = slot.task.take() else {
             return;
         };
         let spawned_at = slot.spawned_at;
