@@ -1,4 +1,30 @@
 //! A completion reactor on io_uring, and a non-blocking HTTP fetch on owned buffers.
+//!
+//! One thread owns one ring. An operation takes its buffer, so that the kernel may touch it for as long as it
+//! likes, and gives it back with the result ([`buf::BufResult`]). Nothing received is lost and nothing sent is
+//! torn when a future is dropped; [`reactor`] says how that works, and what a shutdown does.
+//!
+//! ```
+//! use eyewall::net::{TcpListener, TcpStream};
+//!
+//! eyewall::block_on(async {
+//!     let mut listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+//!     let (mut server, _) = listener.accept().await?;
+//!
+//!     client.send_all("ping").await.0?;
+//!     let chunk = server.recv_chunk().await?.expect("not the end");
+//!     assert_eq!(&chunk[..], b"ping");
+//!     Ok::<(), std::io::Error>(())
+//! })??;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `http` (default): [`fetch`](crate::fetch()) and [`http::Client`](crate::http::Client).
+//!
+//! Without it the reactor alone is built: sockets, files, timers, signals, tasks.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("eyewall runs on io_uring, which is a part of Linux: no other system has it");
@@ -21,3 +47,8 @@ pub use error::{Error, ErrorKind};
 pub use reactor::{Metrics, Reactor, block_on};
 pub use ring::{Probe, probe};
 pub use task::{JoinError, JoinHandle, spawn, spawn_blocking, yield_now};
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

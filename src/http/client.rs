@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use super::codec::{BodyFraming, Limits, RequestHead, RequestKind, ResponseDecoder};
-use super::connection::{Answer, Connection, Wire};
+use super::codec::{BodyFraming, Head, Limits, RequestHead, RequestKind, ResponseDecoder};
+use super::connection::{Connection, Wire};
 use super::error::{Error, ErrorKind, Phase};
 use super::origin::{self, Origin};
 use super::pool::{Pool, PoolLimits};
@@ -211,12 +211,17 @@ impl Client {
         let mut timings = Timings::new();
         let limit = request.timeout.unwrap_or(settings.timeout);
         let deadline = Deadline::after(timings.start, limit);
+        let origin = Origin::of(&request.url)?;
         let wire = self.encode(&request)?;
+        let request_size = wire.head.len() as u64;
 
-        let head = deadline.bound(Phase::Total, self.answer(&request, wire, &mut timings));
-        let (connection, decoder, answer) = head.await?;
+        let head = deadline.bound(
+            Phase::Total,
+            self.answer(&request, origin, wire, &mut timings),
+        );
+        let (connection, decoder, head) = head.await?;
         let body = ResponseBody {
-            keep: answer.head.keep_alive && answer.sent && !request.closes(),
+            keep: head.keep_alive && !request.closes(),
             connection: Some(connection),
             decoder,
             pool: Rc::clone(&self.inner.pool),
@@ -225,7 +230,7 @@ impl Client {
             received: 0,
             trailers: None,
         };
-        Response::new(request.url, answer.head, body, timings)
+        Response::new(request.url, head, body, timings, request_size)
     }
 
     /// Gets a connection and exchanges the heads on it. A kept connection that turns out to be dead, before a
@@ -234,10 +239,10 @@ impl Client {
     async fn answer(
         &self,
         request: &Request,
+        origin: Origin,
         wire: Wire,
         timings: &mut Timings,
-    ) -> Result<(Connection, ResponseDecoder, Answer), Error> {
-        let origin = Origin::of(&request.url)?;
+    ) -> Result<(Connection, ResponseDecoder, Head), Error> {
         let kept = poll_fn(|cx| Poll::Ready(self.inner.pool.take(&origin, cx))).await;
         if let Some(mut connection) = kept {
             timings.resolved = timings.now();
@@ -247,7 +252,7 @@ impl Client {
                 .exchange(wire.clone(), &mut decoder, timings)
                 .await
             {
-                Ok(answer) => return Ok((connection, decoder, answer)),
+                Ok(head) => return Ok((connection, decoder, head)),
                 Err(error) if decoder.bytes_received() > 0 || !request.may_repeat() => {
                     return Err(error);
                 }
@@ -256,8 +261,8 @@ impl Client {
         }
         let mut connection = self.connect(request, origin, timings).await?;
         let mut decoder = decoder(request);
-        let answer = connection.exchange(wire, &mut decoder, timings).await?;
-        Ok((connection, decoder, answer))
+        let head = connection.exchange(wire, &mut decoder, timings).await?;
+        Ok((connection, decoder, head))
     }
 
     async fn connect(

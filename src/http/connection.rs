@@ -35,13 +35,6 @@ pub(super) struct Wire {
     pub(super) body: Option<Bytes>,
 }
 
-/// An exchange that has its final head.
-pub(super) struct Answer {
-    pub(super) head: Head,
-    /// The whole request has been sent.
-    pub(super) sent: bool,
-}
-
 impl Connection {
     pub(super) fn new(stream: TcpStream, origin: Origin) -> Connection {
         Connection {
@@ -57,13 +50,13 @@ impl Connection {
     /// Sends a request and receives until the head of the final response is there.
     ///
     /// The receive is armed before the request is sent, so that an early response is seen, also when the
-    /// peer then takes no more of the request.
+    /// peer then takes no more of the request. What is not yet sent when the head comes goes on being sent.
     pub(super) async fn exchange(
         &mut self,
         wire: Wire,
         decoder: &mut ResponseDecoder,
         timings: &mut Timings,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Head, Error> {
         timings.sending = timings.now();
         let (recv, send) = self.stream.split();
         let mut sending = pin!(async move {
@@ -76,12 +69,11 @@ impl Connection {
         loop {
             let received = poll_fn(|cx| {
                 let received = recv.poll_recv_chunk(cx);
-                if received.is_pending() && sent.is_none() {
-                    match sending.as_mut().poll(cx) {
-                        // A peer that takes no more may have answered: go on receiving.
-                        Poll::Ready(result) => sent = Some(result),
-                        Poll::Pending => {}
-                    }
+                // A peer that takes no more may have answered: an error here does not end the receiving.
+                if sent.is_none()
+                    && let Poll::Ready(result) = sending.as_mut().poll(cx)
+                {
+                    sent = Some(result);
                 }
                 received
             })
@@ -110,13 +102,15 @@ impl Connection {
             self.pending = Some(chunk);
             while let Some(event) = decode(&mut self.pending, decoder)? {
                 if let Event::Head(head) = event {
-                    return Ok(Answer {
-                        head,
-                        sent: matches!(sent, Some(Ok(()))),
-                    });
+                    return Ok(head);
                 }
             }
         }
+    }
+
+    /// Whether the request has been sent to its end, and nothing beyond the response has come.
+    pub(super) fn is_clean(&mut self) -> bool {
+        self.pending.is_none() && self.stream.split().1.is_settled()
     }
 
     /// Whether the connection can carry another exchange: the peer has neither closed it nor sent anything.

@@ -34,7 +34,11 @@ impl Origin {
 /// The URL in `text`; one without a scheme is taken as `http`.
 pub(super) fn parse(text: &str) -> Result<Url, Error> {
     match Url::parse(text) {
-        Ok(url) if url.cannot_be_a_base() && !text.contains("://") => with_scheme(text),
+        Ok(url)
+            if url.cannot_be_a_base() && url.path().starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            with_scheme(text)
+        }
         Ok(url) => Ok(url),
         Err(url::ParseError::RelativeUrlWithoutBase) => with_scheme(text),
         Err(error) => Err(Error::bad_url(text, error)),

@@ -26,6 +26,8 @@ pub struct Response {
     local: Option<SocketAddr>,
     peer: Option<SocketAddr>,
     reused: bool,
+    head_size: u64,
+    request_size: u64,
 }
 
 /// The part of the response that has still to be read.
@@ -48,6 +50,7 @@ impl Response {
         head: Head,
         body: ResponseBody,
         timings: Timings,
+        request_size: u64,
     ) -> Result<Response, Error> {
         let connection = body.connection.as_ref();
         let mut response = Response {
@@ -56,6 +59,8 @@ impl Response {
             local: connection.and_then(|connection| connection.local),
             peer: connection.and_then(|connection| connection.peer),
             reused: connection.is_some_and(|connection| connection.reused),
+            head_size: body.decoder.bytes_received(),
+            request_size,
             body,
             timings,
         };
@@ -106,6 +111,16 @@ impl Response {
             .decoder
             .body_remaining()
             .map(|remaining| remaining + self.body.received)
+    }
+
+    /// How many bytes the head had, with those of interim responses (1xx) before it.
+    pub fn head_size(&self) -> u64 {
+        self.head_size
+    }
+
+    /// How many bytes the head of the request had.
+    pub fn request_size(&self) -> u64 {
+        self.request_size
     }
 
     /// How long the parts of the fetch took.
@@ -227,10 +242,10 @@ impl Response {
 
     /// The body has ended: the connection goes back to the pool, if it may.
     fn end(&mut self) {
-        if let Some(connection) = self.body.connection.take() {
+        if let Some(mut connection) = self.body.connection.take() {
             self.timings.total = self.timings.now();
             // Bytes beyond the response belong to nobody; such a peer is not trusted with another request.
-            if self.body.keep && connection.pending.is_none() {
+            if self.body.keep && connection.is_clean() {
                 self.body.pool.put(connection);
             }
         }

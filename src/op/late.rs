@@ -39,6 +39,12 @@ impl<T> Late<T> {
         self.results.borrow_mut().pop_front()
     }
 
+    /// Whether nothing is kept.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.results.borrow().is_empty()
+    }
+
     /// Whether operations are in flight.
     pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.get() > 0

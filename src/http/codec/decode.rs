@@ -3,9 +3,9 @@
 use std::mem;
 
 use super::chunked::{Chunked, Found};
-use super::head::{self, Parsed};
+use super::head::{self, Rules};
 use super::scan::EmptyLine;
-use super::{Event, Framing, Head, Limits, ProtocolError, RequestKind, Step, framing};
+use super::{Event, Framing, Head, Limits, ProtocolError, RequestKind, Step};
 
 /// Where in the response the decoding stands.
 #[derive(Debug)]
@@ -33,9 +33,7 @@ enum State {
 #[derive(Debug)]
 pub struct ResponseDecoder {
     state: State,
-    limits: Limits,
-    request: RequestKind,
-    strict: bool,
+    rules: Rules,
     /// Bytes consumed in this exchange.
     received: u64,
     /// Bytes of the heads (and of blank lines) that are done with.
@@ -55,9 +53,11 @@ impl ResponseDecoder {
     pub fn new(limits: Limits, request: RequestKind) -> Self {
         ResponseDecoder {
             state: State::Head,
-            limits,
-            request,
-            strict: false,
+            rules: Rules {
+                limits,
+                request,
+                strict: false,
+            },
             received: 0,
             head_bytes: 0,
             informational: 0,
@@ -70,7 +70,7 @@ impl ResponseDecoder {
     /// Refuses what is tolerated otherwise: a bare LF at the end of a head's line, and a 204 response that
     /// announces content.
     pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
+        self.rules.strict = strict;
         self
     }
 
@@ -95,7 +95,7 @@ impl ResponseDecoder {
                 *left -= len as u64;
                 (len, body(len))
             }
-            State::Chunked(chunked) => match chunked.decode(input, &self.limits) {
+            State::Chunked(chunked) => match chunked.decode(input, &self.rules.limits) {
                 Ok((consumed, Found::NeedMore)) => (consumed, Event::NeedMore),
                 Ok((consumed, Found::Data(range))) => (consumed, Event::Body(range)),
                 Ok((consumed, Found::Trailers)) => {
@@ -193,9 +193,9 @@ impl ResponseDecoder {
             }
             let rest = &input[start..];
             let room = self.head_room();
-            if let Some(parsed) = head::parse_in_place(rest, room, &self.limits, self.strict) {
-                let (parsed, len) = parsed?;
-                let event = self.head_event(parsed, len)?;
+            if let Some(parsed) = head::parse_in_place(rest, room, &self.rules) {
+                let (head, len) = parsed?;
+                let event = self.head_event(head, len)?;
                 return Ok(step(start + len, event));
             }
         }
@@ -213,7 +213,7 @@ impl ResponseDecoder {
         let len = end.unwrap_or(rest.len());
         if len > room {
             return Err(ProtocolError::HeadTooLarge {
-                limit: self.limits.head_bytes,
+                limit: self.rules.limits.head_bytes,
             });
         }
         if end.is_none() {
@@ -221,13 +221,13 @@ impl ResponseDecoder {
             return Ok(step(input.len(), Event::NeedMore));
         }
         let head_len = self.gathered.len() + len;
-        let parsed = if self.gathered.is_empty() {
-            head::parse(&rest[..len], &self.limits, self.strict)?
+        let head = if self.gathered.is_empty() {
+            head::parse(&rest[..len], &self.rules)?
         } else {
             self.gathered.extend_from_slice(&rest[..len]);
-            head::parse(&mem::take(&mut self.gathered), &self.limits, self.strict)?
+            head::parse(&mem::take(&mut self.gathered), &self.rules)?
         };
-        let event = self.head_event(parsed, head_len)?;
+        let event = self.head_event(head, head_len)?;
         Ok(step(start + len, event))
     }
 
@@ -238,7 +238,7 @@ impl ResponseDecoder {
             match (self.blank_cr, byte) {
                 (false, b'\r') => self.blank_cr = true,
                 (true, b'\n') => self.blank_cr = false,
-                (false, b'\n') if self.strict => return Err(ProtocolError::BareLfInHead),
+                (false, b'\n') if self.rules.strict => return Err(ProtocolError::BareLfInHead),
                 (false, b'\n') => {}
                 (true, _) => {
                     return Err(ProtocolError::ControlInHead {
@@ -249,9 +249,9 @@ impl ResponseDecoder {
                 (false, _) => return Ok(pos),
             }
             self.head_bytes += 1;
-            if self.head_bytes > self.limits.head_bytes {
+            if self.head_bytes > self.rules.limits.head_bytes {
                 return Err(ProtocolError::HeadTooLarge {
-                    limit: self.limits.head_bytes,
+                    limit: self.rules.limits.head_bytes,
                 });
             }
         }
@@ -261,38 +261,24 @@ impl ResponseDecoder {
     /// How many bytes of heads may still come.
     fn head_room(&self) -> usize {
         let used = self.head_bytes + self.gathered.len();
-        self.limits.head_bytes.saturating_sub(used)
+        self.rules.limits.head_bytes.saturating_sub(used)
     }
 
-    /// Decides what a complete head means, and goes on to what follows it.
-    fn head_event(&mut self, parsed: Parsed, len: usize) -> Result<Event, ProtocolError> {
-        let (framing, keep_alive) = framing::decide(
-            parsed.status,
-            parsed.version,
-            &parsed.framing,
-            self.request,
-            self.strict,
-        )?;
-        let head = Head {
-            status: parsed.status,
-            version: parsed.version,
-            reason: parsed.reason,
-            headers: parsed.headers,
-            framing,
-            keep_alive,
-        };
+    /// Goes on to what follows a head of `len` bytes.
+    #[inline]
+    fn head_event(&mut self, head: Head, len: usize) -> Result<Event, ProtocolError> {
         self.head_bytes += len;
         self.head_end = EmptyLine::after_first_byte();
-        if head.status.is_informational() && framing != Framing::Tunnel {
+        if head.status.is_informational() && head.framing != Framing::Tunnel {
             self.informational += 1;
-            if self.informational > self.limits.informational {
+            if self.informational > self.rules.limits.informational {
                 return Err(ProtocolError::TooManyInformational {
-                    limit: self.limits.informational,
+                    limit: self.rules.limits.informational,
                 });
             }
             return Ok(Event::Informational(head));
         }
-        self.state = match framing {
+        self.state = match head.framing {
             Framing::None | Framing::Tunnel => State::Complete,
             Framing::Length(expected) => State::Length {
                 left: expected,

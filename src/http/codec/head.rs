@@ -1,11 +1,10 @@
 //! Parses one complete head: httparse for the lines, `http` for the types, and our own rules around both.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use httparse::{EMPTY_HEADER, Header, Response, Status};
 
 use super::fields::{self, FramingFields};
-use super::{Limits, ProtocolError, names, scan};
+use super::{Head, Limits, ProtocolError, RequestKind, framing, names, scan};
 
 /// How many fields a common head has at most. They are parsed into an array of this size on the stack; a
 /// head with more of them is parsed a second time, into one on the heap.
@@ -14,14 +13,12 @@ const FEW: usize = 32;
 /// How long the version at the front of a head is.
 const VERSION_LEN: usize = 8;
 
-/// A head whose lines are understood and whose framing is not yet decided.
-#[derive(Debug)]
-pub(super) struct Parsed {
-    pub(super) status: StatusCode,
-    pub(super) version: Version,
-    pub(super) reason: Option<Box<str>>,
-    pub(super) headers: HeaderMap,
-    pub(super) framing: FramingFields,
+/// What a head is judged by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) limits: Limits,
+    pub(super) request: RequestKind,
+    pub(super) strict: bool,
 }
 
 /// Refuses, as early as can be told, what does not begin with a version that is spoken here. `bytes` are
@@ -42,53 +39,53 @@ pub(super) fn check_version(at: usize, bytes: &[u8]) -> Result<(), ProtocolError
     Ok(())
 }
 
-/// Parses a head that lies whole at the front of `input`, with its length. `None` is no error: the head is
+/// Parses a head that lies whole at the front of `input`, with its length, if that is within `room`. `None` is no error: the head is
 /// not complete, or it needs the closer look of [`parse`].
 #[inline]
 pub(super) fn parse_in_place(
     input: &[u8],
-    budget: usize,
-    limits: &Limits,
-    strict: bool,
-) -> Option<Result<(Parsed, usize), ProtocolError>> {
+    room: usize,
+    rules: &Rules,
+) -> Option<Result<(Head, usize), ProtocolError>> {
     let mut slots = [EMPTY_HEADER; FEW];
-    let mut response = Response::new(&mut slots[..FEW.min(limits.fields)]);
+    let mut response = Response::new(&mut slots[..FEW.min(rules.limits.fields)]);
     let Ok(Status::Complete(len)) = response.parse(input) else {
         return None;
     };
     let head = &input[..len];
-    if len > budget || (strict && scan::has_bare_lf(head)) {
+    if len > room || (rules.strict && scan::has_bare_lf(head)) {
         return None;
     }
-    Some(build(&response, head).map(|parsed| (parsed, len)))
+    Some(build(&response, head, rules).map(|head| (head, len)))
 }
 
 /// Parses a complete head, from its version to its empty line, and says exactly what is wrong with it.
-pub(super) fn parse(head: &[u8], limits: &Limits, strict: bool) -> Result<Parsed, ProtocolError> {
-    if strict && scan::has_bare_lf(head) {
+pub(super) fn parse(head: &[u8], rules: &Rules) -> Result<Head, ProtocolError> {
+    if rules.strict && scan::has_bare_lf(head) {
         return Err(ProtocolError::BareLfInHead);
     }
-    if let Some(result) = attempt(head, limits) {
+    if let Some(result) = attempt(head, rules) {
         return result;
     }
     // httparse does not join folded lines by a space. They are rare enough to pay for a copy.
     let Some(flat) = fields::unfold(head)? else {
         return Err(explain(head));
     };
-    attempt(&flat, limits).unwrap_or_else(|| Err(explain(&flat)))
+    attempt(&flat, rules).unwrap_or_else(|| Err(explain(&flat)))
 }
 
 /// Parses a head with as much room for fields as it needs. `None`: a line is malformed.
-fn attempt(head: &[u8], limits: &Limits) -> Option<Result<Parsed, ProtocolError>> {
+fn attempt(head: &[u8], rules: &Rules) -> Option<Result<Head, ProtocolError>> {
+    let limits = &rules.limits;
     let mut few = [EMPTY_HEADER; FEW];
-    let mut result = lines(head, &mut few[..FEW.min(limits.fields)]);
+    let mut result = lines(head, &mut few[..FEW.min(limits.fields)], rules);
     if matches!(result, Err(httparse::Error::TooManyHeaders)) && limits.fields > FEW {
         // The shortest field line has three bytes.
         let mut many = vec![EMPTY_HEADER; limits.fields.min(head.len() / 3)];
-        result = lines(head, &mut many);
+        result = lines(head, &mut many, rules);
     }
     match result {
-        Ok(parsed) => Some(parsed),
+        Ok(head) => Some(head),
         Err(httparse::Error::TooManyHeaders) => Some(Err(ProtocolError::TooManyFields {
             limit: limits.fields,
         })),
@@ -99,50 +96,49 @@ fn attempt(head: &[u8], limits: &Limits) -> Option<Result<Parsed, ProtocolError>
 fn lines<'b>(
     head: &'b [u8],
     slots: &mut [Header<'b>],
-) -> Result<Result<Parsed, ProtocolError>, httparse::Error> {
+    rules: &Rules,
+) -> Result<Result<Head, ProtocolError>, httparse::Error> {
     let mut response = Response::new(slots);
     match response.parse(head)? {
         Status::Complete(len) => {
             debug_assert_eq!(len, head.len(), "the scan and httparse see the same end");
-            Ok(build(&response, head))
+            Ok(build(&response, head, rules))
         }
         Status::Partial => Err(httparse::Error::Status),
     }
 }
 
-/// Turns the parsed lines of `head` into owned types.
-#[inline]
-fn build(response: &Response<'_, '_>, head: &[u8]) -> Result<Parsed, ProtocolError> {
+/// Turns the parsed lines of `head` into owned types, and decides what they mean.
+fn build(response: &Response<'_, '_>, head: &[u8], rules: &Rules) -> Result<Head, ProtocolError> {
     let status =
         StatusCode::from_u16(response.code.unwrap_or(0)).map_err(|_| ProtocolError::StatusCode)?;
     let version = match response.version {
         Some(0) => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
-    // One allocation for all values: they are views into it.
-    let shared = Bytes::copy_from_slice(head);
-    let mut framing = FramingFields::default();
+    let mut framers = FramingFields::default();
     let mut headers = HeaderMap::with_capacity(response.headers.len());
     // Line 1 is the status line.
     for (line, field) in (2..).zip(response.headers.iter()) {
         let name =
             names::parse(field.name.as_bytes()).map_err(|_| ProtocolError::FieldName { line })?;
-        let start = field.value.as_ptr().addr() - head.as_ptr().addr();
-        let value = HeaderValue::from_maybe_shared(shared.slice(start..start + field.value.len()))
-            .map_err(|_| explain(head))?;
-        framing.note(&name, field.value);
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| explain(head))?;
+        framers.note(&name, field.value);
         // The map has a bound of its own, which only a limit far beyond ours would meet.
         if headers.try_append(name, value).is_err() {
             let limit = headers.len();
             return Err(ProtocolError::TooManyFields { limit });
         }
     }
-    Ok(Parsed {
+    let (framing, keep_alive) =
+        framing::decide(status, version, &framers, rules.request, rules.strict)?;
+    Ok(Head {
         status,
         version,
         reason: reason(status, response.reason.unwrap_or(""), head),
         headers,
         framing,
+        keep_alive,
     })
 }
 

@@ -129,6 +129,12 @@ impl SendHalf {
         self.core.submit(shutdown).await.0
     }
 
+    /// Whether no send is in flight, and none has failed unseen.
+    #[cfg(feature = "http")]
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.late.is_busy() && self.late.is_empty()
+    }
+
     /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
     async fn settle(&mut self) -> io::Result<()> {
         self.core.check_open()?;

@@ -1,0 +1,756 @@
+//! Fetches from scripted peers: threads with std sockets, which share no code with the client.
+#![cfg(feature = "http")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use eyewall::http::{Client, Error, ErrorKind, Method, Phase};
+
+/// A server that runs `script` with its listener on a thread of its own.
+struct Peer {
+    address: SocketAddr,
+    thread: JoinHandle<()>,
+}
+
+impl Peer {
+    fn new(script: impl FnOnce(TcpListener) + Send + 'static) -> Peer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Peer {
+            address: listener.local_addr().unwrap(),
+            thread: std::thread::spawn(move || script(listener)),
+        }
+    }
+
+    /// One connection, one request, one answer, and the end.
+    fn answering(answer: impl Into<Vec<u8>>) -> Peer {
+        let answer = answer.into();
+        Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(&answer).unwrap();
+        })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    fn join(self) {
+        self.thread.join().unwrap();
+    }
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+}
+
+/// Reads a head, up to its empty line.
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "the client closed");
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let bounded = eyewall::time::timeout(Duration::from_secs(30), future);
+    eyewall::block_on(bounded)
+        .unwrap()
+        .expect("the test takes too long")
+}
+
+/// The body of a GET.
+async fn get(url: &str) -> Result<String, Error> {
+    eyewall::fetch(url).await?.text().await
+}
+
+#[test]
+fn a_body_of_known_length() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Test: a b\r\n\r\nhello");
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["x-test"], "a b");
+        assert_eq!(response.content_length(), Some(5));
+        assert_eq!(response.remote_addr(), Some(peer.address));
+        assert_eq!(response.text().await.unwrap(), "hello");
+        assert!(response.timings().total.unwrap() >= response.timings().first_byte.unwrap());
+    });
+    peer.join();
+}
+
+#[test]
+fn a_chunked_body_with_trailers() {
+    let peer = Peer::answering(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 7\r\n\r\n",
+    );
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "abc0123456789abcdef");
+        assert_eq!(response.trailers().unwrap()["x-sum"], "7");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection() {
+    let peer = Peer::answering("HTTP/1.0 200 OK\r\n\r\nall of it");
+    run(async { assert_eq!(get(&peer.url()).await.unwrap(), "all of it") });
+    peer.join();
+}
+
+#[test]
+fn an_answer_in_single_bytes() {
+    let answer = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        stream.set_nodelay(true).unwrap();
+        read_head(&mut stream);
+        for byte in answer.as_bytes() {
+            stream.write_all(&[*byte]).unwrap();
+            std::thread::yield_now();
+        }
+    });
+    run(async { assert_eq!(get(&peer.url()).await.unwrap(), "hello") });
+    peer.join();
+}
+
+#[test]
+fn head_has_no_body_whatever_its_length() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        assert!(read_head(&mut stream).starts_with("HEAD / HTTP/1.1\r\n"));
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n")
+            .unwrap();
+        // The connection is used again: nothing of a body is expected on it.
+        assert!(read_head(&mut stream).starts_with("GET "));
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        let mut response = client.head(peer.url()).send().await.unwrap();
+        assert_eq!(response.headers()["content-length"], "42");
+        assert_eq!(response.bytes().await.unwrap(), b"");
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(response.is_reused());
+        assert_eq!(response.text().await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_post_sends_its_body_and_its_length() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        let head = read_head(&mut stream).to_ascii_lowercase();
+        assert!(head.starts_with("post /form?x=1 http/1.1\r\n"), "{head}");
+        assert!(head.contains("\r\ncontent-length: 11\r\n"), "{head}");
+        assert!(head.contains("\r\nx-one: 1\r\n"), "{head}");
+        let mut body = [0; 11];
+        stream.read_exact(&mut body).unwrap();
+        assert_eq!(&body, b"name=value!");
+        stream
+            .write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        let url = format!("{}form?x=1#fragment", peer.url());
+        let request = client.post(url).header("x-one", "1").body("name=value!");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 201);
+    });
+    peer.join();
+}
+
+#[test]
+fn p01_two_fetches_use_one_connection() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        for _ in 0..2 {
+            read_head(&mut stream);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .unwrap();
+        }
+    });
+    run(async {
+        let client = Client::new();
+        for reused in [false, true] {
+            let mut response = client.get(peer.url()).send().await.unwrap();
+            assert_eq!(response.is_reused(), reused);
+            assert_eq!(response.text().await.unwrap(), "ok");
+            assert_eq!(client.idle_connections(), 1);
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn p02_a_connection_that_the_peer_has_closed_leaves_the_pool_by_itself() {
+    let peer = Peer::new(|listener| {
+        for _ in 0..2 {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                .unwrap();
+        }
+    });
+    run(async {
+        let client = Client::new();
+        assert_eq!(
+            client
+                .get(peer.url())
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap(),
+            "ok"
+        );
+        while client.idle_connections() > 0 {
+            eyewall::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(!response.is_reused());
+        assert_eq!(response.text().await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+/// A peer that answers one request, and closes when it has read the next, unanswered. Then it answers one more
+/// connection. It tells each request's first line.
+fn closing_peer() -> (Peer, Receiver<String>) {
+    let (lines, seen) = channel();
+    let peer = Peer::new(move |listener| {
+        let line = |head: String| lines.send(head.lines().next().unwrap().to_owned()).unwrap();
+        let mut stream = accept(&listener);
+        line(read_head(&mut stream));
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .unwrap();
+        line(read_head(&mut stream));
+        drop(stream);
+        listener.set_nonblocking(true).unwrap();
+        for _ in 0..200 {
+            if let Ok((mut stream, _)) = listener.accept() {
+                stream.set_nonblocking(false).unwrap();
+                line(read_head(&mut stream));
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain")
+                    .unwrap();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    (peer, seen)
+}
+
+#[test]
+fn p03_a_get_on_a_dead_kept_connection_is_tried_once_more() {
+    let (peer, seen) = closing_peer();
+    run(async {
+        let client = Client::new();
+        client
+            .get(peer.url())
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(!response.is_reused());
+        assert_eq!(response.text().await.unwrap(), "again");
+    });
+    peer.join();
+    assert_eq!(seen.iter().count(), 3);
+}
+
+#[test]
+fn p03_a_post_on_a_dead_kept_connection_is_not() {
+    let (peer, seen) = closing_peer();
+    run(async {
+        let client = Client::new();
+        client
+            .get(peer.url())
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        let error = client.post(peer.url()).body("x").send().await.unwrap_err();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::EmptyReply | ErrorKind::Receive | ErrorKind::Send
+            ),
+            "{error:?}"
+        );
+    });
+    peer.join();
+    assert_eq!(seen.iter().count(), 2);
+}
+
+#[test]
+fn p05_bytes_on_an_idle_connection_end_it() {
+    let (go, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .unwrap();
+        wait.recv().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+            .unwrap();
+        // The client closes.
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+    });
+    run(async {
+        let client = Client::new();
+        client
+            .get(peer.url())
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        assert_eq!(client.idle_connections(), 1);
+        go.send(()).unwrap();
+        while client.idle_connections() > 0 {
+            eyewall::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn p06_the_pool_keeps_to_its_bounds_and_its_idle_timeout() {
+    let (ends, ended) = channel();
+    let peer = Peer::new(move |listener| {
+        let served: Vec<_> = (0..3)
+            .map(|_| {
+                let mut stream = accept(&listener);
+                let ends = ends.clone();
+                std::thread::spawn(move || {
+                    read_head(&mut stream);
+                    stream
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                        .unwrap();
+                    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+                    ends.send(()).unwrap();
+                })
+            })
+            .collect();
+        served.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    run(async {
+        let client = Client::builder()
+            .pool_max_idle_per_host(2)
+            .pool_idle_timeout(Duration::from_millis(200))
+            .build();
+        let mut responses = Vec::new();
+        for _ in 0..3 {
+            responses.push(client.get(peer.url()).send().await.unwrap());
+        }
+        for mut response in responses {
+            response.bytes().await.unwrap();
+        }
+        assert_eq!(client.idle_connections(), 2);
+        let all = eyewall::spawn_blocking(move || ended.iter().take(3).count());
+        assert_eq!(all.await.unwrap(), 3);
+        assert_eq!(client.idle_connections(), 0);
+    });
+    peer.join();
+}
+
+#[test]
+fn p08_connection_close_is_honoured_on_both_sides() {
+    for (request, answer) in [("close", ""), ("keep-alive", "Connection: close\r\n")] {
+        let peer = Peer::answering(format!(
+            "HTTP/1.1 200 OK\r\n{answer}Content-Length: 2\r\n\r\nok"
+        ));
+        run(async {
+            let client = Client::new();
+            let request = client.get(peer.url()).header("connection", request);
+            let mut response = request.send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+            assert_eq!(client.idle_connections(), 0);
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn f22_bytes_after_the_response_are_not_kept() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n");
+    run(async {
+        let client = Client::new();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        assert_eq!(client.idle_connections(), 0);
+    });
+    peer.join();
+}
+
+#[test]
+fn f21_four_ends_that_come_too_early() {
+    let cases: [(&str, ErrorKind); 4] = [
+        ("", ErrorKind::EmptyReply),
+        (
+            "HTTP/1.1 200 OK\r\nCont",
+            ErrorKind::Truncated {
+                received: 0,
+                expected: None,
+            },
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+            ErrorKind::Truncated {
+                received: 4,
+                expected: Some(10),
+            },
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+            ErrorKind::Truncated {
+                received: 3,
+                expected: None,
+            },
+        ),
+    ];
+    for (answer, kind) in cases {
+        let peer = Peer::answering(answer);
+        let error = run(get(&peer.url())).unwrap_err();
+        assert_eq!(error.kind(), kind, "{answer:?}");
+        assert_eq!(error.url(), Some(peer.url().as_str()));
+        peer.join();
+    }
+}
+
+#[test]
+fn what_is_not_http_is_a_protocol_error() {
+    for answer in [
+        "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let peer = Peer::answering(answer);
+        let error = run(get(&peer.url())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{answer:?}");
+        peer.join();
+    }
+}
+
+#[test]
+fn b02_a_body_beyond_the_limit_is_refused_by_its_length_and_by_its_bytes() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n01234567890",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\n\r\n01234567890",
+    ] {
+        let peer = Peer::answering(answer);
+        let error = run(async {
+            let client = Client::builder().max_body_size(10).build();
+            let mut response = client.get(peer.url()).send().await?;
+            response.bytes().await
+        });
+        assert_eq!(
+            error.unwrap_err().kind(),
+            ErrorKind::BodyTooLarge { limit: 10 }
+        );
+        peer.join();
+    }
+}
+
+#[test]
+fn a_length_that_lies_costs_no_memory() {
+    let length = u64::MAX;
+    let peer = Peer::answering(format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nfew"
+    ));
+    let error = run(async {
+        let client = Client::builder().max_body_size(u64::MAX).build();
+        client.get(peer.url()).send().await?.bytes().await
+    });
+    let kind = ErrorKind::Truncated {
+        received: 3,
+        expected: Some(length),
+    };
+    assert_eq!(error.unwrap_err().kind(), kind);
+    peer.join();
+}
+
+#[test]
+fn b03_an_answer_before_the_request_is_sent_is_delivered() {
+    let (done, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+            .unwrap();
+        // Takes nothing more, so that the client can never finish sending.
+        wait.recv().unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        let request = client.post(peer.url()).body(vec![7u8; 64 << 20]);
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.text().await.unwrap(), "big");
+        assert_eq!(client.idle_connections(), 0);
+    });
+    done.send(()).unwrap();
+    peer.join();
+}
+
+#[test]
+fn a_large_body_both_ways() {
+    let size = 8 << 20;
+    let data: Vec<u8> = (0..size).map(|at| (at * 31 >> 7) as u8).collect();
+    let expected = data.clone();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        let mut body = vec![0; size];
+        stream.read_exact(&mut body).unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").unwrap();
+        stream.write_all(&body).unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        let mut response = client.post(peer.url()).body(data).send().await.unwrap();
+        assert!(response.bytes().await.unwrap() == expected);
+        assert_eq!(client.idle_connections(), 1);
+    });
+    peer.join();
+}
+
+#[test]
+fn c03_a_refused_connection_says_so() {
+    // Bound and closed again: nobody listens there.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = run(get(&format!("http://user:secret@{address}/"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert!(error.is_connect());
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("Connection refused"), "{source}");
+    assert!(!format!("{error} {error:?}").contains("secret"));
+}
+
+#[test]
+fn a_name_that_does_not_resolve() {
+    let error = run(get("http://no-such-host.invalid/")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Resolve);
+}
+
+#[test]
+fn urls_that_cannot_be_fetched() {
+    for (url, kind) in [
+        ("http://", ErrorKind::Url),
+        ("http://[::1", ErrorKind::Url),
+        ("http://127.0.0.1:99999/", ErrorKind::Url),
+        ("https://127.0.0.1/", ErrorKind::UnsupportedScheme),
+        ("ftp://127.0.0.1/", ErrorKind::UnsupportedScheme),
+        ("mailto:a@b.invalid", ErrorKind::UnsupportedScheme),
+    ] {
+        assert_eq!(run(get(url)).unwrap_err().kind(), kind, "{url}");
+    }
+}
+
+#[test]
+fn a_url_without_a_scheme_is_http() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    run(async { assert_eq!(get(&peer.address.to_string()).await.unwrap(), "ok") });
+    peer.join();
+}
+
+#[test]
+fn r10_a_line_end_in_a_header_or_a_url_reaches_nobody() {
+    run(async {
+        let client = Client::new();
+        let request = client
+            .get("http://127.0.0.1:1/")
+            .header("x", "a\r\nEvil: 1");
+        assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Request);
+        let request = client.get("http://127.0.0.1:1/").header("x\r\n", "a");
+        assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Request);
+    });
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        let head = read_head(&mut stream);
+        assert!(
+            head.starts_with("GET /a%20bEvil:%201 HTTP/1.1\r\n"),
+            "{head}"
+        );
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+    });
+    run(async { get(&format!("{}a b\r\nEvil: 1", peer.url())).await.unwrap() });
+    peer.join();
+}
+
+/// A peer that sends `answer` after the head of the request, and then waits until the client closes.
+fn stalling_peer(answer: &'static str) -> Peer {
+    Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+    })
+}
+
+#[test]
+fn t04_t05_the_total_time_covers_the_head_and_the_body() {
+    for answer in [
+        "",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+    ] {
+        let peer = stalling_peer(answer);
+        let limit = Duration::from_millis(50);
+        let error = run(async {
+            let client = Client::builder().timeout(limit).build();
+            client.get(peer.url()).send().await?.bytes().await
+        });
+        let kind = ErrorKind::Timeout {
+            phase: Phase::Total,
+            limit,
+        };
+        assert_eq!(error.unwrap_err().kind(), kind, "{answer:?}");
+        // The connection was closed, or the peer would wait.
+        peer.join();
+    }
+}
+
+#[test]
+fn t06_zero_is_no_limit() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        std::thread::sleep(Duration::from_millis(30));
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .unwrap();
+    });
+    run(async {
+        let client = Client::builder().timeout(Duration::from_millis(10)).build();
+        let request = client
+            .get(peer.url())
+            .timeout(Duration::ZERO)
+            .connect_timeout(Duration::ZERO);
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+#[test]
+fn t07_a_huge_timeout_does_not_overflow() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    run(async {
+        let client = Client::builder()
+            .timeout(Duration::MAX)
+            .connect_timeout(Duration::MAX)
+            .pool_idle_timeout(Duration::MAX)
+            .build();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+#[test]
+fn b10_a_response_dropped_in_its_body_closes_the_connection() {
+    let peer = stalling_peer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    run(async {
+        let client = Client::new();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(&response.chunk().await.unwrap().unwrap()[..], b"half");
+        drop(response);
+        assert_eq!(client.idle_connections(), 0);
+        let thread = peer.thread;
+        eyewall::spawn_blocking(move || thread.join())
+            .await
+            .unwrap()
+            .unwrap();
+    });
+}
+
+#[test]
+fn a_fetch_where_no_reactor_runs_says_so() {
+    let error = futures_util::FutureExt::now_or_never(eyewall::fetch("http://127.0.0.1:1/"));
+    assert_eq!(error.unwrap().unwrap_err().kind(), ErrorKind::Reactor);
+}
+
+#[test]
+fn any_method_and_any_status() {
+    for (method, status) in [("DELETE", 204), ("OPTIONS", 404), ("PURGE", 599)] {
+        let peer = Peer::answering(format!("HTTP/1.1 {status} \r\nContent-Length: 0\r\n\r\n"));
+        run(async {
+            let client = Client::new();
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let response = client.request(method, peer.url()).send().await.unwrap();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.error_for_status().is_err(), status >= 400);
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn every_pooled_buffer_is_back_after_many_fetches() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        for _ in 0..500 {
+            read_head(&mut stream);
+            stream
+                .write_all(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+                )
+                .unwrap();
+        }
+    });
+    let reactor = eyewall::Reactor::builder().pool(2, 4096).build().unwrap();
+    let url = peer.url();
+    reactor
+        .block_on(async {
+            let client = Client::new();
+            for _ in 0..500 {
+                assert_eq!(
+                    client.get(&url).send().await.unwrap().text().await.unwrap(),
+                    "abc"
+                );
+            }
+        })
+        .unwrap();
+    let metrics = reactor.metrics();
+    assert_eq!(metrics.pool_available, metrics.pool_buffers);
+    assert_eq!(metrics.stale, 0);
+    peer.join();
+}
