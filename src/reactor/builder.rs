@@ -21,7 +21,7 @@ type OnStall = (Duration, Rc<dyn Fn(&Stall)>);
 /// | [`max_operations`](Builder::max_operations) | 65 536 |
 /// | [`multishot_backlog`](Builder::multishot_backlog) | 16 |
 /// | [`pool`](Builder::pool) | 256 buffers of 16 KiB |
-/// | [`spin`](Builder::spin) | 20 µs |
+/// | [`spin`](Builder::spin) | 50 µs |
 /// | [`task_budget`](Builder::task_budget) | 256 |
 /// | [`defer_taskrun`](Builder::defer_taskrun) | on |
 /// | [`shutdown_timeout`](Builder::shutdown_timeout) | 1 s |
@@ -63,7 +63,7 @@ impl Default for Builder {
             multishot_backlog: 16,
             pool_buffers: 256,
             pool_buffer_size: 16 << 10,
-            spin: Duration::from_micros(20),
+            spin: Duration::from_micros(50),
             task_budget: 256,
             shutdown_timeout: Duration::from_secs(1),
             stall: None,
