@@ -30,7 +30,7 @@
 compile_error!("eyewall runs on io_uring, which is a part of Linux: no other system has it");
 
 pub mod buf;
-mod dns;
+pub mod dns;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;

@@ -21,6 +21,7 @@ type OnStall = (Duration, Rc<dyn Fn(&Stall)>);
 /// | [`max_operations`](Builder::max_operations) | 65 536 |
 /// | [`multishot_backlog`](Builder::multishot_backlog) | 16 |
 /// | [`pool`](Builder::pool) | 256 buffers of 16 KiB |
+/// | [`name_cache`](Builder::name_cache) | 256 names for 5 s |
 /// | [`spin`](Builder::spin) | 50 µs |
 /// | [`task_budget`](Builder::task_budget) | 256 |
 /// | [`defer_taskrun`](Builder::defer_taskrun) | on |
@@ -47,6 +48,8 @@ pub struct Builder {
     pub(super) multishot_backlog: usize,
     pub(super) pool_buffers: u16,
     pub(super) pool_buffer_size: u32,
+    pub(super) cached_names: usize,
+    pub(super) names_kept: Duration,
     pub(super) spin: Duration,
     pub(super) task_budget: usize,
     pub(super) shutdown_timeout: Duration,
@@ -63,6 +66,8 @@ impl Default for Builder {
             multishot_backlog: 16,
             pool_buffers: 256,
             pool_buffer_size: 16 << 10,
+            cached_names: 256,
+            names_kept: Duration::from_secs(5),
             spin: Duration::from_micros(50),
             task_budget: 256,
             shutdown_timeout: Duration::from_secs(1),
@@ -115,6 +120,14 @@ impl Builder {
     pub fn pool(mut self, buffers: u16, bytes: u32) -> Builder {
         self.pool_buffers = buffers;
         self.pool_buffer_size = bytes;
+        self
+    }
+
+    /// How many resolved names are kept, and for how long; over the number the oldest goes. A zero for either
+    /// keeps none. Names that did not resolve are never kept; see [`crate::dns`].
+    pub fn name_cache(mut self, names: usize, keep: Duration) -> Builder {
+        self.cached_names = names;
+        self.names_kept = keep;
         self
     }
 
@@ -209,6 +222,8 @@ impl fmt::Debug for Builder {
             .field("multishot_backlog", &self.multishot_backlog)
             .field("pool_buffers", &self.pool_buffers)
             .field("pool_buffer_size", &self.pool_buffer_size)
+            .field("cached_names", &self.cached_names)
+            .field("names_kept", &self.names_kept)
             .field("spin", &self.spin)
             .field("task_budget", &self.task_budget)
             .field("shutdown_timeout", &self.shutdown_timeout)

@@ -19,6 +19,7 @@ use super::submission::Submission;
 use super::table::{OpId, Table};
 use super::wheel::{Clock, NEVER, TimerKey, Wheel};
 use crate::buf::Pool;
+use crate::dns::Names;
 use crate::error::{Error, ErrorKind, no_reactor, shut_down};
 use crate::op::{CloseQueue, Operation, SharedFd};
 use crate::ring::{BufRing, Cqe, Ring, Setup};
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(super) executor: Rc<Executor>,
     pub(super) counters: Counters,
     pub(super) spin: Spin,
+    names: Names,
     /// Whether the poll of the wake-up eventfd is in the kernel.
     pub(super) wake_armed: Cell<bool>,
     /// Scratch space of the turn.
@@ -117,6 +119,7 @@ impl Core {
             executor: Executor::new(remote, stall),
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
+            names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
             reaped: Cell::default(),
             task_budget: builder.task_budget,
@@ -162,6 +165,11 @@ impl Core {
 
     pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool
+    }
+
+    /// The names that have been or are being resolved.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Counts an accept that had to be postponed.
@@ -281,6 +289,7 @@ impl Core {
             stale: counters.stale.get(),
             leaked: counters.leaked.get(),
             accepts_paused: counters.accepts_paused.get(),
+            look_ups: self.names.asked(),
             stalls: self.executor.stalls(),
             panics: self.executor.panics(),
             operations: table.len(),

@@ -39,6 +39,8 @@ pub struct Metrics {
     pub leaked: u64,
     /// Accepts postponed because the process or the system had no descriptors or memory left.
     pub accepts_paused: u64,
+    /// Names that the system was asked for; one that was known, or already being asked for, does not count.
+    pub look_ups: u64,
     /// Tasks that held the thread longer than the stall threshold.
     pub stalls: u64,
     /// Tasks that ended in a panic.

@@ -1,0 +1,134 @@
+//! The look-ups of one reactor: those that run, and what the last ones found.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+
+use super::ResolveError;
+use super::cache::{Addresses, Cache};
+use crate::error::shut_down;
+use crate::reactor::Core;
+use crate::task::{in_background, spawn_blocking};
+
+/// Longer names are not DNS names (RFC 1035, 2.3.4), and are not asked for.
+const LONGEST_NAME: usize = 255;
+
+type Answer = Result<Addresses, ResolveError>;
+
+/// What turns a name into addresses, on a thread where blocking is allowed; the ports mean nothing.
+type System = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
+/// The names that a reactor knows or is asking for.
+pub(crate) struct Names {
+    cache: RefCell<Cache>,
+    /// Everybody who waits for a name has a clone of its receiver.
+    running: RefCell<HashMap<Rc<str>, Shared<oneshot::Receiver<Answer>>>>,
+    asked: Cell<u64>,
+    system: RefCell<System>,
+}
+
+impl Names {
+    /// Keeps at most `limit` names, each for the time `keep`.
+    pub(crate) fn new(limit: usize, keep: Duration) -> Names {
+        Names {
+            cache: RefCell::new(Cache::new(limit, keep)),
+            running: RefCell::default(),
+            asked: Cell::new(0),
+            system: RefCell::new(Arc::new(getaddrinfo)),
+        }
+    }
+
+    /// How many names the system was asked for.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.get()
+    }
+
+    /// The addresses of `host`: kept, on their way, or asked for now.
+    pub(super) async fn look_up(&self, host: &str) -> io::Result<Addresses> {
+        if host.is_empty() || host.len() > LONGEST_NAME {
+            let reason = format!("a name has 1 to {LONGEST_NAME} bytes");
+            return Err(ResolveError::new(host, reason).into());
+        }
+        let name: Rc<str> = host.to_ascii_lowercase().into();
+        if let Some(addresses) = self.cache.borrow().get(&name, Instant::now()) {
+            return Ok(addresses);
+        }
+        let running = self.running.borrow().get(&name).cloned();
+        let answer = running.unwrap_or_else(|| self.ask(name));
+        // The sender has gone without a word: its task was dropped.
+        Ok(answer.await.map_err(|_| shut_down())??)
+    }
+
+    /// Begins to ask the system for `name`. Nobody has to wait for the end.
+    fn ask(&self, name: Rc<str>) -> Shared<oneshot::Receiver<Answer>> {
+        self.asked.set(self.asked.get() + 1);
+        let (sender, receiver) = oneshot::channel();
+        let receiver = receiver.shared();
+        self.running
+            .borrow_mut()
+            .insert(Rc::clone(&name), receiver.clone());
+        let system = Arc::clone(&self.system.borrow());
+        let owned = String::from(&*name);
+        let work = spawn_blocking(move || system(&owned));
+        in_background(async move {
+            let answer = match work.await {
+                Ok(Ok(found)) if found.is_empty() => {
+                    Err(ResolveError::new(&name, "it has no address"))
+                }
+                Ok(Ok(found)) => Ok(Addresses::from(found)),
+                Ok(Err(error)) => Err(ResolveError::new(&name, error)),
+                Err(panic) => Err(ResolveError::new(&name, panic)),
+            };
+            // This task runs on its own reactor only.
+            if let Ok(core) = Core::current() {
+                core.names().answered(name, &answer);
+            }
+            // Nobody may be waiting any more.
+            let _ = sender.send(answer);
+        });
+        receiver
+    }
+
+    fn answered(&self, name: Rc<str>, answer: &Answer) {
+        self.running.borrow_mut().remove(&name);
+        if let Ok(addresses) = answer {
+            let mut cache = self.cache.borrow_mut();
+            cache.insert(name, Rc::clone(addresses), Instant::now());
+        }
+    }
+
+    /// Takes another source of answers.
+    #[cfg(test)]
+    pub(super) fn set_system(&self, system: System) {
+        *self.system.borrow_mut() = system;
+    }
+}
+
+fn getaddrinfo(name: &str) -> io::Result<Vec<SocketAddr>> {
+    // `localhost` is the one name that must not depend on how it is written (RFC 6761, 6.3); the dot hides it
+    // from /etc/hosts.
+    let name = if name == "localhost." {
+        "localhost"
+    } else {
+        name
+    };
+    Ok((name, 0).to_socket_addrs()?.collect())
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names")
+            .field("cache", &self.cache)
+            .field("asked", &self.asked)
+            .finish_non_exhaustive()
+    }
+}
