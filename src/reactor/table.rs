@@ -271,8 +271,10 @@ impl Table {
                 return (id, Arrival::Again);
             }
             slot.phase = Phase::Done;
+            // A shutdown cancels everything without a word to the slots.
             match (slot.cancelled, cqe.is_cancelled()) {
                 (true, true) => self.cancels_won += 1,
+                (false, true) if shut => self.cancels_won += 1,
                 (true, false) => self.cancels_lost += 1,
                 (false, _) => {}
             }
