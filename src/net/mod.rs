@@ -4,6 +4,8 @@
 
 mod addresses;
 mod connect;
+mod connect_error;
+mod connector;
 mod listener;
 mod stream;
 mod tcp_listener;
@@ -16,6 +18,8 @@ use std::rc::Rc;
 use socket2::{Domain, SockAddr, SockRef, Type};
 
 pub use addresses::ToAddresses;
+pub use connect_error::ConnectError;
+pub use connector::TcpConnector;
 pub use stream::{Chunks, RecvHalf, SendHalf};
 pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};

@@ -1,0 +1,333 @@
+//! Connecting: the race of several addresses, its errors, and what a dropped connect leaves behind.
+
+#![forbid(unsafe_code)]
+
+mod net_support;
+
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use eyewall::net::{ConnectError, TcpConnector, TcpStream};
+use eyewall::reactor::metrics;
+use net_support::*;
+
+fn listener(address: &str) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(address).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Whether somebody has connected to the listener.
+fn has_connection(listener: &TcpListener) -> bool {
+    listener.set_nonblocking(true).unwrap();
+    listener.accept().is_ok()
+}
+
+fn attempts(error: &std::io::Error) -> Vec<SocketAddr> {
+    let inner = error.get_ref().unwrap().downcast_ref::<ConnectError>();
+    let attempts = inner.unwrap().attempts();
+    attempts.iter().map(|(address, _)| *address).collect()
+}
+
+#[test]
+fn a_silent_first_address_delays_only_by_the_attempt_delay() {
+    let alone = alone();
+    let delay = Duration::from_millis(100);
+    let (_good, good) = listener("127.0.0.1:0");
+    let silent = Blackhole::new("::1");
+    alone.run(async {
+        let before = open();
+        let connector = TcpConnector::new().attempt_delay(delay);
+        let start = Instant::now();
+        let stream = connector.connect(vec![silent.address, good]).await.unwrap();
+        let took = start.elapsed();
+        assert!(took >= delay, "{took:?}");
+        assert!(took < delay * 8, "{took:?}");
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        let winner_only = Open {
+            fds: before.fds + 1,
+            ..before
+        };
+        settles_to(winner_only).await;
+        drop(stream);
+        settles_to(before).await;
+    });
+}
+
+#[test]
+fn the_default_delay_is_a_quarter_of_a_second() {
+    let alone = alone();
+    let (_good, good) = listener("127.0.0.1:0");
+    let silent = Blackhole::new("127.0.0.1");
+    alone.run(async {
+        let start = Instant::now();
+        TcpStream::connect(vec![silent.address, good])
+            .await
+            .unwrap();
+        let took = start.elapsed();
+        assert!(took >= Duration::from_millis(250), "{took:?}");
+        assert!(took < Duration::from_millis(900), "{took:?}");
+    });
+}
+
+#[test]
+fn the_first_address_wins_alone_where_it_is_good() {
+    let alone = alone();
+    for (first, second) in [("[::1]:0", "127.0.0.1:0"), ("127.0.0.1:0", "[::1]:0")] {
+        let (_one, one) = listener(first);
+        let (other, second) = listener(second);
+        alone.run(async {
+            let before = metrics().unwrap().sqes;
+            let stream = TcpStream::connect(vec![one, second]).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), one);
+            assert!(!has_connection(&other));
+            // A socket and a connect; one more is the reactor's own wake-up poll.
+            assert!(metrics().unwrap().sqes - before <= 3);
+        });
+    }
+}
+
+#[test]
+fn a_failure_begins_the_next_attempt_at_once() {
+    let alone = alone();
+    let (_bound, refusing) = refusing("::1");
+    let (_good, good) = listener("127.0.0.1:0");
+    alone.run(async {
+        let before = open();
+        let connector = TcpConnector::new().attempt_delay(Duration::MAX);
+        let stream = connector.connect(vec![refusing, good]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        drop(stream);
+        settles_to(before).await;
+    });
+}
+
+#[test]
+fn an_attempt_goes_on_while_later_ones_run() {
+    let alone = alone();
+    let mut first = Blackhole::new("127.0.0.1");
+    let second = Blackhole::new("::1");
+    alone.run(async {
+        let before = open();
+        let connector = TcpConnector::new().attempt_delay(Duration::from_millis(10));
+        let mut connect = pin!(connector.connect(vec![first.address, second.address]));
+        let both_run = async {
+            assert!(poll_once(connect.as_mut()).await.is_pending());
+            while open().operations < before.operations + 2 {
+                assert!(poll_once(connect.as_mut()).await.is_pending());
+                eyewall::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        both_run.await;
+        // Now there is room in the first one's backlog for the next SYN, which comes after a second.
+        first.listener.accept().unwrap();
+        first.clients.clear();
+        let stream = connect.await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), first.address);
+    });
+}
+
+#[test]
+fn when_all_refuse_the_error_lists_them_in_the_order_of_the_attempts() {
+    let alone = alone();
+    let (_a, a) = refusing("::1");
+    let (_b, b) = refusing("::1");
+    let (_c, c) = refusing("127.0.0.1");
+    alone.run(async {
+        let before = open();
+        let error = TcpStream::connect(&[a, b, c][..]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(attempts(&error), [a, c, b], "the families take turns");
+        let refused = "Connection refused (os error 111)";
+        let expected =
+            format!("cannot connect to {a}: {refused}; to {c}: {refused}; to {b}: {refused}");
+        assert_eq!(error.to_string(), expected);
+        settles_to(before).await;
+    });
+}
+
+#[test]
+fn a_refusal_tells_more_than_an_unreachable_network() {
+    let alone = alone();
+    let (_refusing, refusing) = refusing("127.0.0.1");
+    // A link-local address without a zone has no network (EINVAL).
+    let nowhere: SocketAddr = "[fe80::1]:80".parse().unwrap();
+    alone.run(async {
+        let error = TcpStream::connect(vec![nowhere, refusing])
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(attempts(&error), [nowhere, refusing]);
+        let alone = TcpStream::connect(nowhere).await.unwrap_err();
+        assert_ne!(alone.kind(), ErrorKind::ConnectionRefused);
+        assert!(alone.to_string().contains("os error"), "{alone}");
+    });
+}
+
+#[test]
+fn a_timeout_lists_those_that_did_not_answer() {
+    let alone = alone();
+    let (_refusing, refusing) = refusing("127.0.0.1");
+    let (one, other) = (Blackhole::new("127.0.0.1"), Blackhole::new("127.0.0.1"));
+    alone.run(async {
+        let before = open();
+        let connector = TcpConnector::new()
+            .attempt_delay(Duration::from_millis(10))
+            .timeout(Duration::from_millis(100));
+        let addresses = vec![one.address, refusing, other.address];
+        let error = connector.connect(addresses.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert_eq!(attempts(&error), addresses);
+        let text = error.to_string();
+        assert_eq!(text.matches("no answer within 100ms").count(), 2, "{text}");
+        assert!(text.contains("Connection refused"), "{text}");
+        settles_to(before).await;
+        assert_eq!(metrics().unwrap().timers, 1, "only that of this test");
+    });
+}
+
+#[test]
+fn settings_leave_addresses_out() {
+    let alone = alone();
+    let (_v4, v4) = listener("127.0.0.1:0");
+    let (_v6, v6) = listener("[::1]:0");
+    let (_refusing, refusing) = refusing("127.0.0.1");
+    alone.run(async {
+        let new = TcpConnector::new;
+        for (connector, expected) in [
+            (new().ipv4(false), v6),
+            (new().ipv6(false), v4),
+            (new().source_address("127.0.0.2".parse().unwrap()), v4),
+            (new().source_address("::1".parse().unwrap()), v6),
+            (new().interface("lo"), v4),
+        ] {
+            let stream = connector.connect(vec![v4, v6]).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), expected, "{connector:?}");
+            assert!(stream.nodelay().unwrap());
+        }
+
+        let connector = new().max_addresses(1);
+        let error = connector.connect(vec![refusing, v4]).await.unwrap_err();
+        assert_eq!(attempts(&error), [refusing]);
+
+        for connector in [
+            new().ipv4(false),
+            new().source_address("::1".parse().unwrap()),
+            new().max_addresses(0),
+        ] {
+            let error = connector.connect(v4).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{connector:?}");
+        }
+        let error = new().connect(Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn the_source_address_is_the_one_that_was_set() {
+    let alone = alone();
+    let (_v4, v4) = listener("127.0.0.1:0");
+    alone.run(async {
+        let source = "127.0.0.2".parse().unwrap();
+        let connector = TcpConnector::new().source_address(source).nodelay(false);
+        let stream = connector.connect(v4).await.unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), source);
+        assert!(!stream.nodelay().unwrap());
+    });
+}
+
+#[test]
+fn a_bad_source_or_interface_is_named() {
+    let alone = alone();
+    let (_v4, v4) = listener("127.0.0.1:0");
+    alone.run(async {
+        let before = open();
+        let foreign = TcpConnector::new().source_address("192.0.2.1".parse().unwrap());
+        let error = foreign.connect(v4).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrNotAvailable);
+        assert!(error.to_string().contains("192.0.2.1"), "{error}");
+
+        for name in ["no-such", "a name that is too long to be one"] {
+            let error = TcpConnector::new().interface(name).connect(v4).await;
+            let error = error.unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        settles_to(before).await;
+    });
+}
+
+#[test]
+fn a_connect_dropped_at_any_point_leaves_nothing() {
+    let alone = alone();
+    let (server, good) = listener("127.0.0.1:0");
+    let silent = Blackhole::new("127.0.0.1");
+    alone.run(async {
+        let before = open();
+        for address in [good, silent.address] {
+            for polls in 1..=3 {
+                for turns_between in 0..=3 {
+                    let mut connect = Box::pin(TcpStream::connect(address));
+                    for _ in 0..polls {
+                        if poll_once(connect.as_mut()).await.is_ready() {
+                            break;
+                        }
+                        turns(turns_between).await;
+                    }
+                    drop(connect);
+                    settles_to(before).await;
+                }
+            }
+        }
+    });
+    drop(server);
+}
+
+#[test]
+fn a_connection_that_is_dropped_unfetched_is_closed() {
+    let alone = alone();
+    let (server, good) = listener("127.0.0.1:0");
+    alone.run(async {
+        let before = open();
+        let mut connect = Box::pin(TcpStream::connect(good));
+        let reaped_before = cqes();
+        assert!(poll_once(connect.as_mut()).await.is_pending());
+        reaped(reaped_before, 1).await;
+        // It has its socket; the connect goes out.
+        assert!(poll_once(connect.as_mut()).await.is_pending());
+        reaped(reaped_before, 2).await;
+        drop(connect);
+        settles_to(before).await;
+        let (mut peer, _) = server.accept().unwrap();
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0, "the peer sees the end");
+    });
+}
+
+#[test]
+fn a_forgotten_connect_ends_with_its_reactor() {
+    let _alone = alone();
+    let silent = Blackhole::new("127.0.0.1");
+    let reactor = eyewall::Reactor::new().unwrap();
+    reactor
+        .block_on(async {
+            let mut connect = Box::pin(TcpStream::connect(silent.address));
+            for _ in 0..3 {
+                assert!(poll_once(connect.as_mut()).await.is_pending());
+                turns(3).await;
+            }
+            std::mem::forget(connect);
+        })
+        .unwrap();
+    let report = reactor.shutdown(LIMIT);
+    assert_eq!((report.cancelled, report.leaked), (1, 0), "{report:?}");
+}
+
+#[test]
+fn outside_a_reactor_it_is_an_error() {
+    use futures_util::FutureExt;
+    let connect = TcpStream::connect("127.0.0.1:1");
+    let error = connect.now_or_never().unwrap().unwrap_err();
+    assert!(error.to_string().contains("no reactor"), "{error}");
+}
