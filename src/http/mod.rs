@@ -21,7 +21,7 @@
 mod basic;
 mod body;
 mod client;
-mod codec;
+pub mod codec;
 mod connection;
 mod error;
 mod origin;
