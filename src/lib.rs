@@ -32,12 +32,16 @@ compile_error!("eyewall runs on io_uring, which is a part of Linux: no other sys
 pub mod buf;
 pub mod dns;
 mod error;
+pub mod fs;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod net;
 mod op;
+pub mod promise;
+pub mod queue;
 pub mod reactor;
 mod ring;
+pub mod signal;
 pub mod task;
 pub mod time;
 

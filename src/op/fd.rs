@@ -101,8 +101,8 @@ impl CloseQueue {
         self.queue.borrow_mut().pop_front()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.borrow().is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.queue.borrow().len()
     }
 
     /// From now on descriptors are closed with close(2); so are those that wait.

@@ -292,7 +292,7 @@ impl Core {
             look_ups: self.names.asked(),
             stalls: self.executor.stalls(),
             panics: self.executor.panics(),
-            operations: table.len(),
+            operations: table.len() + self.closes.len(),
             tasks: self.executor.len(),
             timers: self.timers.borrow().len(),
             pool_available: self.pool.available(),

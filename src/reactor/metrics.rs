@@ -45,7 +45,7 @@ pub struct Metrics {
     pub stalls: u64,
     /// Tasks that ended in a panic.
     pub panics: u64,
-    /// Operations in flight, now.
+    /// Operations in flight, now, with those that wait to be staged.
     pub operations: usize,
     /// Tasks that have not ended, now.
     pub tasks: usize,

@@ -228,3 +228,20 @@ pub fn metrics() -> Option<Metrics> {
 pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
     Reactor::new()?.block_on(future)
 }
+
+/// One round through the ring that does nothing: what an operation costs at least.
+///
+/// # Errors
+///
+/// Where no reactor runs on this thread.
+///
+/// ```
+/// eyewall::block_on(eyewall::reactor::nop())??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "IORING_OP_NOP")]
+pub async fn nop() -> std::io::Result<()> {
+    let core = Core::current()?;
+    core.check_open()?;
+    core.submit(crate::op::Nop).await.0
+}

@@ -82,7 +82,7 @@ impl Core {
                 break;
             }
             self.reap_counting(report);
-            if all_staged && self.closes.is_empty() {
+            if all_staged && self.closes.len() == 0 {
                 break;
             }
         }

@@ -59,14 +59,25 @@ where
     }
 }
 
-/// Runs a future of our own as a task that nobody waits for; dropped where no reactor runs.
+/// Runs a future of our own as a task that nobody waits for; drops it and says `false` where no reactor runs.
 #[track_caller]
-pub(crate) fn in_background<F>(future: F)
+pub(crate) fn in_background<F>(future: F) -> bool
 where
     F: Future<Output = ()> + 'static,
 {
-    if let Some(executor) = Executor::current() {
-        executor.spawn(future).detach();
+    let Some(executor) = Executor::current() else {
+        return false;
+    };
+    executor.spawn(future).detach();
+    true
+}
+
+/// Calls a user's callback. A panic in it is counted and goes no further.
+pub(crate) fn contain_panic(callback: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(callback)).is_err()
+        && let Some(executor) = Executor::current()
+    {
+        executor.panics.set(executor.panics.get() + 1);
     }
 }
 

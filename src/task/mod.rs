@@ -22,7 +22,7 @@ mod yield_now;
 
 pub use blocking::{BlockingTask, spawn_blocking};
 pub use executor::spawn;
-pub(crate) use executor::{Entered, Executor, in_background};
+pub(crate) use executor::{Entered, Executor, contain_panic, in_background};
 pub use join::{JoinError, JoinHandle};
 pub(crate) use remote::Remote;
 pub use remote::{Handle, RemoteTask};

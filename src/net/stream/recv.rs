@@ -3,14 +3,14 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 
-use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill};
+use crate::buf::{BufResult, Chunk, IoBufMut, fill};
 use crate::op::{self, Late, Received, Recv, RecvPooled, SharedFd};
 use crate::reactor::{Core, OpId, Submission};
 
@@ -51,6 +51,11 @@ impl RecvHalf {
             armed: Armed::Nothing,
             owned: None,
         }
+    }
+
+    /// The receiving half of a socket whose other half nobody here uses.
+    pub(crate) fn of_socket(core: &Rc<Core>, socket: OwnedFd) -> RecvHalf {
+        RecvHalf::new(core, &core.share(socket))
     }
 
     /// The reactor and the descriptor, to close it.
@@ -144,7 +149,6 @@ impl RecvHalf {
     }
 
     /// As [`recv_chunk`](RecvHalf::recv_chunk), for who polls by hand. Dropping nothing loses nothing.
-    #[cfg(feature = "http")]
     pub(crate) fn poll_recv_chunk(
         &mut self,
         cx: &mut Context<'_>,

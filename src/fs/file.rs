@@ -1,0 +1,210 @@
+//! An open file.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::{Metadata, OpenOptions};
+use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::op::{CloseSignal, Fsync, Read, SharedFd, Statx, Write};
+use crate::reactor::Core;
+
+/// An open file. Dropping it closes it in the background; [`close`](File::close) waits for that.
+///
+/// Reads and writes name their offset and take `&self`, so that several can be in flight. The file closes when
+/// the last of them has ended.
+pub struct File {
+    core: Rc<Core>,
+    fd: SharedFd,
+}
+
+impl File {
+    pub(super) fn new(core: &Rc<Core>, fd: SharedFd) -> File {
+        File {
+            core: Rc::clone(core),
+            fd,
+        }
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// As open(2).
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().read(true).open(path).await
+    }
+
+    /// Makes a file, or empties the one that is there, for writing.
+    ///
+    /// # Errors
+    ///
+    /// As open(2).
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        let options = OpenOptions::new().write(true).create(true).truncate(true);
+        options.open(path).await
+    }
+
+    /// Takes over a file that is already open.
+    ///
+    /// # Errors
+    ///
+    /// Where no reactor runs on this thread.
+    pub fn from_std(file: std::fs::File) -> io::Result<File> {
+        let core = Core::current()?;
+        let fd = core.share(file.into());
+        Ok(File::new(&core, fd))
+    }
+
+    /// Reads from `offset` into `buffer`, from its start, as much as is there and fits; gives it back with the
+    /// count. 0 means the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a buffer without capacity, which would read as the end; otherwise as pread(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the buffer and nothing else.
+    #[doc(alias = "IORING_OP_READ")]
+    pub async fn read_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> BufResult<usize, B> {
+        if let Err(error) = self.check(buffer.bytes_capacity()) {
+            return (Err(error), buffer);
+        }
+        let read = Read {
+            fd: self.fd.clone(),
+            buffer,
+            offset,
+        };
+        let (result, op) = self.core.submit(read).await;
+        (result, op.buffer)
+    }
+
+    /// Writes `buffer` at `offset`, as much as the kernel takes at once; gives it back with the count.
+    ///
+    /// # Errors
+    ///
+    /// As pwrite(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped write has not begun, or goes on; how much of it is written is then unknown.
+    #[doc(alias = "IORING_OP_WRITE")]
+    pub async fn write_at<B: IoBuf>(&self, buffer: B, offset: u64) -> BufResult<usize, B> {
+        if let Err(error) = self.core.check_open() {
+            return (Err(error), buffer);
+        }
+        let write = Write {
+            fd: self.fd.clone(),
+            buffer,
+            offset,
+        };
+        let (result, op) = self.core.submit(write).await;
+        (result, op.buffer)
+    }
+
+    /// Writes all of `buffer` at `offset`; gives it back.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](File::write_at); a part may then be written.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write_at`](File::write_at).
+    pub async fn write_all_at<B: IoBuf>(&self, mut buffer: B, offset: u64) -> BufResult<(), B> {
+        let mut written = 0;
+        while written < buffer.bytes_len() {
+            let rest = buffer.slice(written..);
+            let (result, rest) = self.write_at(rest, offset + written as u64).await;
+            buffer = rest.into_inner();
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buffer),
+                Ok(count) => written += count,
+                Err(error) => return (Err(error), buffer),
+            }
+        }
+        (Ok(()), buffer)
+    }
+
+    /// Waits until the content and the metadata are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// As fsync(2).
+    #[doc(alias = "IORING_OP_FSYNC")]
+    pub async fn sync_all(&self) -> io::Result<()> {
+        self.sync(false).await
+    }
+
+    /// Waits until the content is on the disk, and what of the metadata is needed to read it.
+    ///
+    /// # Errors
+    ///
+    /// As fdatasync(2).
+    pub async fn sync_data(&self) -> io::Result<()> {
+        self.sync(true).await
+    }
+
+    async fn sync(&self, data_only: bool) -> io::Result<()> {
+        self.core.check_open()?;
+        let fsync = Fsync {
+            fd: self.fd.clone(),
+            data_only,
+        };
+        self.core.submit(fsync).await.0
+    }
+
+    /// What is known of the file.
+    ///
+    /// # Errors
+    ///
+    /// As statx(2).
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        self.core.check_open()?;
+        let (answer, _) = self.core.submit(Statx::of_file(self.fd.clone())).await;
+        answer.map(Metadata::new)
+    }
+
+    /// Closes the file, after the operations on it that are in flight, and waits until that is done.
+    ///
+    /// # Errors
+    ///
+    /// As close(2), where some file systems report a failed write. The descriptor is gone in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on in the background.
+    #[doc(alias = "IORING_OP_CLOSE")]
+    pub async fn close(self) -> io::Result<()> {
+        let signal = self.fd.close();
+        poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
+    }
+
+    fn check(&self, capacity: usize) -> io::Result<()> {
+        if capacity == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the buffer to read into has no capacity",
+            ));
+        }
+        self.core.check_open()
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("fd", &self.fd.as_fd())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! Files, without holding up the thread.
+//!
+//! Opening, reading, writing and syncing are operations of the ring. Reads and writes say where in the file they
+//! mean to be, so that several can be in flight and a dropped one loses nothing.
+//!
+//! ```
+//! # let path = std::env::temp_dir().join(format!("eyewall-fs-{}", std::process::id()));
+//! # eyewall::block_on(async {
+//! eyewall::fs::write(&path, "one two").await.0?;
+//! let file = eyewall::fs::File::open(&path).await?;
+//! let (count, buffer) = file.read_at(Vec::with_capacity(3), 4).await;
+//! assert_eq!((count?, &buffer[..]), (3, &b"two"[..]));
+//! file.close().await?;
+//! # std::fs::remove_file(&path)
+//! # })??;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod file;
+mod metadata;
+mod open_options;
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub use file::File;
+pub use metadata::Metadata;
+pub use open_options::OpenOptions;
+
+use crate::buf::{BufResult, IoBuf};
+use crate::op::Statx;
+use crate::reactor::Core;
+
+/// Reads a whole file.
+///
+/// # Errors
+///
+/// As open(2) and read(2).
+pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let file = File::open(path).await?;
+    // A hint only: files in /proc say 0, and a file may grow.
+    let size = file.metadata().await?.len();
+    let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    loop {
+        let at = whole.len();
+        if at == whole.capacity() {
+            whole.reserve(at.max(4096));
+        }
+        let (result, slice) = file.read_at(whole.slice(at..), at as u64).await;
+        whole = slice.into_inner();
+        if result? == 0 {
+            return Ok(whole);
+        }
+    }
+}
+
+/// Makes or replaces a file with the bytes of `buffer`; gives the buffer back.
+///
+/// # Errors
+///
+/// As open(2) and write(2); the file may then hold a part.
+pub async fn write<B: IoBuf>(path: impl AsRef<Path>, buffer: B) -> BufResult<(), B> {
+    match File::create(path).await {
+        Ok(file) => file.write_all_at(buffer, 0).await,
+        Err(error) => (Err(error), buffer),
+    }
+}
+
+/// What is known of a file, symbolic links followed.
+///
+/// # Errors
+///
+/// As statx(2).
+#[doc(alias = "IORING_OP_STATX")]
+pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let core = Core::current()?;
+    core.check_open()?;
+    let (answer, _) = core.submit(Statx::of_path(c_path(path.as_ref())?)).await;
+    answer.map(Metadata::new)
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a path cannot hold a NUL byte"))
+}

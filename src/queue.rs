@@ -1,0 +1,372 @@
+//! A bounded completion queue: the delivery style of an asynchronous interface.
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::ring::EventFd;
+
+/// A queue with a bound, for results on their way from whoever makes them to whoever works them off.
+///
+/// Clones are the same queue, and may be on any thread. It is first in, first out. Takers wait with
+/// [`recv`](CompletionQueue::recv), look with [`pop`](CompletionQueue::pop), or, in a foreign event loop, poll
+/// [`eventfd`](CompletionQueue::eventfd).
+///
+/// ```
+/// use eyewall::queue::CompletionQueue;
+///
+/// let queue = CompletionQueue::bounded(2);
+/// let results = queue.clone();
+/// eyewall::block_on(async {
+///     eyewall::spawn(async move {
+///         for tag in 0..5 {
+///             results.push_wait(tag).await.unwrap();
+///         }
+///         results.close();
+///     })
+///     .detach();
+///     let mut sum = 0;
+///     while let Some(tag) = queue.recv().await {
+///         sum += tag;
+///     }
+///     assert_eq!(sum, 10);
+/// })?;
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub struct CompletionQueue<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    capacity: usize,
+    state: Mutex<State<T>>,
+    eventfd: OnceLock<EventFd>,
+}
+
+struct State<T> {
+    items: VecDeque<T>,
+    closed: bool,
+    /// Who waits for an item, and who waits for room, each with a ticket; oldest first.
+    takers: Waiters,
+    givers: Waiters,
+}
+
+/// Wakers in a queue.
+///
+/// One is woken for each item or place. A woken waiter stays in the queue until it has got what it waits for, or
+/// is dropped; then, if there is still something to get, the next is woken. So no wake-up is lost with a dropped
+/// future.
+#[derive(Default)]
+struct Waiters {
+    waiting: VecDeque<(u64, Waker)>,
+    next_ticket: u64,
+}
+
+impl Waiters {
+    /// Takes a place in the queue, or keeps the one that `ticket` names.
+    fn wait(&mut self, ticket: &mut Option<u64>, waker: &Waker) {
+        let known = ticket.and_then(|ticket| self.waiting.iter_mut().find(|(at, _)| *at == ticket));
+        match known {
+            Some((_, known)) => known.clone_from(waker),
+            None => {
+                let new = self.next_ticket;
+                self.next_ticket += 1;
+                *ticket = Some(new);
+                self.waiting.push_back((new, waker.clone()));
+            }
+        }
+    }
+
+    fn leave(&mut self, ticket: Option<u64>) {
+        if let Some(ticket) = ticket {
+            self.waiting.retain(|(at, _)| *at != ticket);
+        }
+    }
+
+    /// Whether nobody waits ahead of `ticket` (or of a newcomer) for one of `available`.
+    fn is_turn(&self, ticket: Option<u64>, available: usize) -> bool {
+        let ahead = match ticket {
+            Some(ticket) => self.waiting.iter().position(|(at, _)| *at == ticket),
+            None => None,
+        };
+        ahead.unwrap_or(self.waiting.len()) < available
+    }
+
+    /// The wakers of those whose turn it is.
+    fn due(&self, available: usize) -> Vec<Waker> {
+        let due = self.waiting.iter().take(available);
+        due.map(|(_, waker)| waker.clone()).collect()
+    }
+}
+
+/// A queue took no more; it gives the item back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Full<T>(pub T);
+
+/// A queue was closed; it gives the item back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Closed<T>(pub T);
+
+impl<T> CompletionQueue<T> {
+    /// A queue for at most `capacity` items.
+    ///
+    /// # Panics
+    ///
+    /// If the capacity is zero.
+    pub fn bounded(capacity: usize) -> CompletionQueue<T> {
+        assert!(capacity > 0, "a completion queue has room for something");
+        CompletionQueue {
+            shared: Arc::new(Shared {
+                capacity,
+                state: Mutex::new(State {
+                    items: VecDeque::new(),
+                    closed: false,
+                    takers: Waiters::default(),
+                    givers: Waiters::default(),
+                }),
+                eventfd: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Puts an item to the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`], with the item, if there is no room, or the queue has been closed.
+    pub fn push(&self, item: T) -> Result<(), Full<T>> {
+        let mut state = self.shared.lock();
+        // Those who wait for room come first.
+        let room = self.shared.capacity - state.items.len();
+        if state.closed || !state.givers.is_turn(None, room) {
+            return Err(Full(item));
+        }
+        state.items.push_back(item);
+        self.shared.tell(state);
+        Ok(())
+    }
+
+    /// Puts an item to the end; waits for room.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`], with the item, if the queue has been closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has not put its item into the queue; the item goes with it.
+    pub async fn push_wait(&self, item: T) -> Result<(), Closed<T>> {
+        let mut item = Some(item);
+        let mut place = Place {
+            shared: &self.shared,
+            ticket: None,
+            side: Side::Giver,
+        };
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            if state.closed {
+                return Poll::Ready(item.take().map_or(Ok(()), |item| Err(Closed(item))));
+            }
+            let room = self.shared.capacity - state.items.len();
+            if !state.givers.is_turn(place.ticket, room) {
+                state.givers.wait(&mut place.ticket, cx.waker());
+                return Poll::Pending;
+            }
+            state.items.extend(item.take());
+            state.givers.leave(place.ticket.take());
+            self.shared.tell(state);
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Takes the first item, if there is one that nobody waits for.
+    pub fn pop(&self) -> Option<T> {
+        let mut state = self.shared.lock();
+        let count = state.items.len();
+        if !state.takers.is_turn(None, count) {
+            return None;
+        }
+        let item = state.items.pop_front();
+        self.shared.tell(state);
+        item
+    }
+
+    /// Takes the first item; waits for one. `None` once the queue is closed and empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an item is taken only when it is returned.
+    pub async fn recv(&self) -> Option<T> {
+        let mut place = Place {
+            shared: &self.shared,
+            ticket: None,
+            side: Side::Taker,
+        };
+        poll_fn(|cx| self.poll_recv(cx, &mut place.ticket)).await
+    }
+
+    fn poll_recv(&self, cx: &mut Context<'_>, ticket: &mut Option<u64>) -> Poll<Option<T>> {
+        let mut state = self.shared.lock();
+        let count = state.items.len();
+        if state.takers.is_turn(*ticket, count) {
+            let item = state.items.pop_front();
+            state.takers.leave(ticket.take());
+            self.shared.tell(state);
+            return Poll::Ready(item);
+        }
+        if state.closed && count == 0 {
+            return Poll::Ready(None);
+        }
+        state.takers.wait(ticket, cx.waker());
+        Poll::Pending
+    }
+
+    /// How many items are in the queue.
+    pub fn len(&self) -> usize {
+        self.shared.lock().items.len()
+    }
+
+    /// Whether no item is in the queue.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many items it has room for.
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity
+    }
+
+    /// Takes no more items. Those that are in it can still be taken.
+    pub fn close(&self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        let everybody: Vec<Waker> = [&state.takers, &state.givers]
+            .iter()
+            .flat_map(|waiters| waiters.due(usize::MAX))
+            .collect();
+        drop(state);
+        everybody.into_iter().for_each(Waker::wake);
+    }
+
+    /// A descriptor that is readable while items are in the queue, for a foreign event loop (poll(2), epoll(7)).
+    ///
+    /// Take with [`pop`](CompletionQueue::pop) until it gives `None`; do not read from the descriptor. It is
+    /// made at the first call.
+    ///
+    /// # Errors
+    ///
+    /// As eventfd(2).
+    pub fn eventfd(&self) -> io::Result<BorrowedFd<'_>> {
+        if self.shared.eventfd.get().is_none() {
+            // Another thread may have been faster; its descriptor is as good.
+            let _ = self.shared.eventfd.set(EventFd::new()?);
+            self.shared.tell(self.shared.lock());
+        }
+        self.shared
+            .eventfd
+            .get()
+            .map(AsFd::as_fd)
+            .ok_or_else(|| io::Error::other("no eventfd"))
+    }
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // Nothing panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes those whose turn it is, after a change.
+    fn tell(&self, state: MutexGuard<'_, State<T>>) {
+        let count = state.items.len();
+        if let Some(eventfd) = self.eventfd.get() {
+            match count {
+                0 => eventfd.clear(),
+                _ => eventfd.signal(),
+            }
+        }
+        let mut due = state.takers.due(count);
+        due.extend(state.givers.due(self.capacity - count));
+        drop(state);
+        due.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Taker,
+    Giver,
+}
+
+/// A waiter's place, given up when its future ends, one way or the other.
+struct Place<'a, T> {
+    shared: &'a Shared<T>,
+    ticket: Option<u64>,
+    side: Side,
+}
+
+impl<T> Drop for Place<'_, T> {
+    fn drop(&mut self) {
+        if self.ticket.is_none() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        match self.side {
+            Side::Taker => state.takers.leave(self.ticket),
+            Side::Giver => state.givers.leave(self.ticket),
+        }
+        self.shared.tell(state);
+    }
+}
+
+impl<T> Clone for CompletionQueue<T> {
+    fn clone(&self) -> CompletionQueue<T> {
+        CompletionQueue {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<T> fmt::Debug for CompletionQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionQueue")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Full(..)")
+    }
+}
+
+impl<T> fmt::Display for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue has no room, or has been closed")
+    }
+}
+
+impl<T> std::error::Error for Full<T> {}
+
+impl<T> fmt::Debug for Closed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed(..)")
+    }
+}
+
+impl<T> fmt::Display for Closed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue has been closed")
+    }
+}
+
+impl<T> std::error::Error for Closed<T> {}

@@ -1,0 +1,72 @@
+//! Signals: as a future, as streams, and as a registry of callbacks.
+//!
+//! A signal that arrives is noted by a handler and read by the reactor through its ring, so that a sleeping
+//! reactor wakes. Arrivals between two looks count as one, as signals do in any case (signal(7)). While anybody
+//! here waits for a signal, its default action (for SIGINT: the end of the process) does not happen; afterwards the
+//! handler stays in place and does nothing, so that the default does not come back.
+
+#![forbid(unsafe_code)]
+
+mod registry;
+mod stream;
+
+use std::io;
+
+use futures_util::StreamExt;
+
+pub use registry::{Registration, on};
+pub use stream::{Signals, stream};
+
+/// A signal, by its number.
+///
+/// ```
+/// use eyewall::signal::Signal;
+///
+/// assert_eq!(Signal::INTERRUPT.number(), 2);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// SIGHUP: the terminal has gone, or, for a server, read the settings again.
+    pub const HANGUP: Signal = Signal(libc::SIGHUP);
+    /// SIGINT: Ctrl-C.
+    pub const INTERRUPT: Signal = Signal(libc::SIGINT);
+    /// SIGQUIT: Ctrl-\.
+    pub const QUIT: Signal = Signal(libc::SIGQUIT);
+    /// SIGTERM: please end.
+    pub const TERMINATE: Signal = Signal(libc::SIGTERM);
+    /// SIGUSR1.
+    pub const USER_1: Signal = Signal(libc::SIGUSR1);
+    /// SIGUSR2.
+    pub const USER_2: Signal = Signal(libc::SIGUSR2);
+    /// SIGCHLD: a child has ended or stopped.
+    pub const CHILD: Signal = Signal(libc::SIGCHLD);
+    /// SIGWINCH: the terminal's size has changed.
+    pub const WINDOW_CHANGE: Signal = Signal(libc::SIGWINCH);
+
+    /// The signal with this number. Whether there is one, and whether it can be waited for, is known when that is
+    /// tried.
+    pub fn from_number(number: i32) -> Signal {
+        Signal(number)
+    }
+
+    /// Its number.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+/// Waits for Ctrl-C (SIGINT).
+///
+/// # Errors
+///
+/// As [`stream`].
+///
+/// # Cancel safety
+///
+/// A Ctrl-C that came for a dropped future is gone. Use a [`stream`] to miss none.
+pub async fn ctrl_c() -> io::Result<()> {
+    stream(Signal::INTERRUPT)?.next().await;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! The arrivals of a signal, as a stream.
+
+use std::fmt;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use signal_hook::low_level::{pipe, unregister};
+
+use super::Signal;
+use crate::net::RecvHalf;
+use crate::reactor::Core;
+
+/// The arrivals of `signal`, from this call on, until the stream is dropped.
+///
+/// # Errors
+///
+/// `InvalidInput` for a number that is no signal, or one that cannot be waited for (SIGKILL, SIGSTOP, SIGSEGV and
+/// its like); where no reactor runs; as socketpair(2).
+///
+/// ```
+/// # use futures_util::StreamExt;
+/// use eyewall::signal::{self, Signal};
+///
+/// eyewall::block_on(async {
+///     let mut arrivals = signal::stream(Signal::USER_1)?;
+///     // Somebody sends it; here, the process itself.
+///     signal_hook::low_level::raise(Signal::USER_1.number())?;
+///     assert_eq!(arrivals.next().await, Some(Signal::USER_1));
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn stream(signal: Signal) -> io::Result<Signals> {
+    let core = Core::current()?;
+    core.check_open()?;
+    if signal_hook::consts::FORBIDDEN.contains(&signal.number()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("signal {} cannot be waited for", signal.number()),
+        ));
+    }
+    // The handler writes a byte into one end; both ends close with the registration and the stream.
+    let (receiver, sender) = UnixStream::pair()?;
+    let id = pipe::register(signal.number(), sender)?;
+    Ok(Signals {
+        signal,
+        id,
+        receiver: RecvHalf::of_socket(&core, receiver.into()),
+    })
+}
+
+/// The arrivals of a signal; from [`stream`]. It never ends by itself.
+///
+/// # Cancel safety
+///
+/// An arrival is consumed only when it is returned.
+#[must_use = "signals are noted from now on, but nobody looks"]
+pub struct Signals {
+    signal: Signal,
+    id: signal_hook::SigId,
+    receiver: RecvHalf,
+}
+
+impl Stream for Signals {
+    type Item = Signal;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Signal>> {
+        // Each arrival wrote a byte; all that have come by now are one item.
+        match ready!(self.receiver.poll_recv_chunk(cx)) {
+            Ok(Some(_)) => Poll::Ready(Some(self.signal)),
+            // The reactor has been shut down.
+            Ok(None) | Err(_) => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        unregister(self.id);
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signals")
+            .field("signal", &self.signal)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! Files over the ring.
+
+use std::future::poll_fn;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::SystemTime;
+
+use eyewall::buf::IoBuf;
+use eyewall::fs::{self, File, OpenOptions};
+
+/// Descriptors are counted, so that one test runs at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// A path in a directory of its own, which goes with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let directory = std::env::temp_dir().join(format!("eyewall-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Scratch(directory)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("file")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let _alone = alone();
+    let scratch = Scratch::new("roundtrip");
+    let data: Vec<u8> = (0..300_000u32).map(|at| (at * 7 >> 3) as u8).collect();
+    eyewall::block_on(async {
+        let (result, data) = fs::write(scratch.file(), data).await;
+        result.unwrap();
+        assert!(fs::read(scratch.file()).await.unwrap() == data);
+        let file = File::open(scratch.file()).await.unwrap();
+        let (result, part) = file.read_at(Vec::with_capacity(10), 1000).await;
+        assert_eq!(result.unwrap(), 10);
+        assert_eq!(part, data[1000..1010]);
+        let (result, _) = file.read_at(Vec::with_capacity(10), 300_000).await;
+        assert_eq!(result.unwrap(), 0);
+        file.close().await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_file_in_proc_says_nothing_of_its_size() {
+    let _alone = alone();
+    let read = eyewall::block_on(fs::read("/proc/self/status"))
+        .unwrap()
+        .unwrap();
+    assert!(String::from_utf8(read).unwrap().contains("Name:"));
+}
+
+#[test]
+fn options_and_their_contradictions() {
+    let _alone = alone();
+    let scratch = Scratch::new("options");
+    eyewall::block_on(async {
+        let new = OpenOptions::new().write(true).create_new(true).mode(0o600);
+        let file = new.open(scratch.file()).await.unwrap();
+        file.write_all_at("0123456789", 0).await.0.unwrap();
+        file.write_all_at("ab".to_owned().slice(1..), 3)
+            .await
+            .0
+            .unwrap();
+        file.sync_data().await.unwrap();
+        file.sync_all().await.unwrap();
+        drop(file);
+        assert_eq!(fs::read(scratch.file()).await.unwrap(), b"012b456789");
+        let error = new.open(scratch.file()).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+
+        let append = OpenOptions::new()
+            .append(true)
+            .open(scratch.file())
+            .await
+            .unwrap();
+        append.write_all_at("!", 0).await.0.unwrap();
+        let metadata = append.metadata().await.unwrap();
+        assert_eq!(metadata.len(), 11);
+        assert!(metadata.is_file() && !metadata.is_dir());
+        assert_eq!(metadata.mode() & 0o777, 0o600);
+        assert!(metadata.modified() <= SystemTime::now());
+        let std = std::fs::metadata(scratch.file()).unwrap();
+        assert_eq!(metadata.mode(), std.permissions().mode());
+        assert_eq!(metadata.modified(), std.modified().unwrap());
+        assert!(fs::metadata(&scratch.0).await.unwrap().is_dir());
+
+        for contradiction in [
+            OpenOptions::new(),
+            OpenOptions::new().read(true).truncate(true),
+            OpenOptions::new().append(true).truncate(true),
+            OpenOptions::new().read(true).create(true),
+        ] {
+            let error = contradiction.open(scratch.file()).await.unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        }
+        let error = File::open("a\0b").await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        let error = File::open(scratch.0.join("nothing")).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        let file = File::open(scratch.file()).await.unwrap();
+        let (result, _) = file.read_at(Vec::new(), 0).await;
+        assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    })
+    .unwrap();
+}
+
+/// Polls `future` once, takes `turns` turns of the reactor, and drops it.
+async fn drop_after<F: Future>(future: F, turns: usize) {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _ = future.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+    for _ in 0..turns {
+        eyewall::yield_now().await;
+    }
+}
+
+async fn until_nothing_is_in_flight() {
+    while eyewall::reactor::metrics().unwrap().operations > 0 {
+        eyewall::yield_now().await;
+    }
+}
+
+#[test]
+fn a_dropped_call_leaves_no_descriptor_behind() {
+    let _alone = alone();
+    let scratch = Scratch::new("dropped");
+    let path = scratch.file();
+    std::fs::write(&path, "content").unwrap();
+    eyewall::block_on(async {
+        let before = open_fds();
+        // 0: staged. 1: in the kernel. 5: its completion is there.
+        for turns in [0, 1, 5] {
+            drop_after(File::open(&path), turns).await;
+            drop_after(fs::metadata(&path), turns).await;
+            drop_after(fs::read(&path), turns).await;
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .await
+                .unwrap();
+            drop_after(file.read_at(vec![0; 100], 0), turns).await;
+            drop_after(file.write_at("CONTENT", 0), turns).await;
+            drop_after(file.sync_all(), turns).await;
+            drop_after(file.metadata(), turns).await;
+            drop_after(file.close(), turns).await;
+            until_nothing_is_in_flight().await;
+            assert_eq!(open_fds(), before, "after {turns} turns");
+        }
+        let metrics = eyewall::reactor::metrics().unwrap();
+        assert_eq!((metrics.stale, metrics.leaked), (0, 0));
+    })
+    .unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"CONTENT");
+}
+
+#[test]
+fn a_file_that_outlives_its_reactor_says_so() {
+    let _alone = alone();
+    let file = eyewall::block_on(File::open("/dev/null")).unwrap().unwrap();
+    let error = eyewall::block_on(async { file.metadata().await })
+        .unwrap()
+        .unwrap_err();
+    assert!(error.to_string().contains("shut down"), "{error}");
+}

@@ -1,0 +1,96 @@
+//! Promises: set once, a future, callbacks that never run inside a call.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use eyewall::promise::promise;
+use eyewall::yield_now;
+
+#[test]
+fn callbacks_run_in_order_and_never_inside_a_call() {
+    eyewall::block_on(async {
+        let (promise, promised) = promise();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        for tag in 0..3 {
+            let seen = Rc::clone(&seen);
+            promised.on_done(move |value: &Result<&str, _>| {
+                seen.borrow_mut().push((tag, *value.as_ref().unwrap()));
+            });
+        }
+        yield_now().await;
+        assert!(seen.borrow().is_empty(), "called before it was set");
+        promise.set("now");
+        assert!(seen.borrow().is_empty(), "called inside set");
+        assert_eq!(promised.await, Ok("now"));
+        assert_eq!(*seen.borrow(), [(0, "now"), (1, "now"), (2, "now")]);
+    })
+    .unwrap();
+}
+
+#[test]
+fn s05_a_callback_added_after_the_value_runs_in_the_next_turn() {
+    eyewall::block_on(async {
+        let (promise, promised) = promise();
+        promise.set(7);
+        assert!(promised.is_done());
+        let seen = Rc::new(Cell::new(0));
+        let copy = Rc::clone(&seen);
+        promised.on_done(move |value| copy.set(*value.as_ref().unwrap()));
+        assert_eq!(seen.get(), 0, "called inside on_done");
+        yield_now().await;
+        yield_now().await;
+        assert_eq!(seen.get(), 7);
+    })
+    .unwrap();
+}
+
+#[test]
+fn s06_a_panic_in_a_callback_stops_neither_the_others_nor_the_future() {
+    let reactor = eyewall::Reactor::new().unwrap();
+    reactor
+        .block_on(async {
+            let (promise, promised) = promise();
+            let seen = Rc::new(Cell::new(false));
+            let copy = Rc::clone(&seen);
+            promised.on_done(|_| panic!("a callback that panics, on purpose"));
+            promised.on_done(move |_| copy.set(true));
+            promise.set(1);
+            assert_eq!(promised.await, Ok(1));
+            assert!(seen.get());
+        })
+        .unwrap();
+    assert_eq!(reactor.metrics().panics, 1);
+}
+
+#[test]
+fn a_dropped_promise_cancels() {
+    eyewall::block_on(async {
+        let (promise, promised) = promise::<u32>();
+        let seen = Rc::new(Cell::new(false));
+        let copy = Rc::clone(&seen);
+        promised.on_done(move |value| copy.set(value.is_err()));
+        let waiter = eyewall::spawn(promised);
+        yield_now().await;
+        drop(promise);
+        let error = waiter.await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("dropped"));
+        assert!(seen.get());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_callback_may_add_a_callback_and_set_another_promise() {
+    eyewall::block_on(async {
+        let (first, first_promised) = promise();
+        let (second, second_promised) = promise();
+        let first_promised = Rc::new(first_promised);
+        let again = Rc::clone(&first_promised);
+        first_promised.on_done(move |_| {
+            again.on_done(move |value: &Result<u8, _>| second.set(value.unwrap() + 1));
+        });
+        first.set(1);
+        assert_eq!(second_promised.await, Ok(2));
+    })
+    .unwrap();
+}

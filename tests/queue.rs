@@ -1,0 +1,175 @@
+//! The bounded completion queue: order, bounds, waiting, dropped waiters, a foreign loop.
+
+use std::os::fd::AsRawFd;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use eyewall::queue::CompletionQueue;
+use eyewall::time::timeout;
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+fn first_in_first_out_and_a_bound() {
+    let queue = CompletionQueue::bounded(2);
+    assert_eq!(queue.capacity(), 2);
+    queue.push(1).unwrap();
+    queue.push(2).unwrap();
+    assert_eq!(queue.push(3).unwrap_err().0, 3);
+    assert_eq!(
+        (queue.pop(), queue.pop(), queue.pop()),
+        (Some(1), Some(2), None)
+    );
+    queue.close();
+    assert_eq!(queue.push(4).unwrap_err().0, 4);
+}
+
+#[test]
+fn s07_a_full_queue_holds_back_and_loses_nothing() {
+    eyewall::block_on(async {
+        let queue = CompletionQueue::bounded(3);
+        for giver in 0..10u32 {
+            let queue = queue.clone();
+            eyewall::spawn(async move {
+                for item in 0..100 {
+                    queue.push_wait((giver, item)).await.unwrap();
+                    assert!(queue.len() <= 3);
+                }
+            })
+            .detach();
+        }
+        let mut next = [0; 10];
+        for _ in 0..1000 {
+            let (giver, item) = timeout(LONG, queue.recv()).await.unwrap().unwrap();
+            assert_eq!(next[giver as usize], item, "the order of one giver");
+            next[giver as usize] += 1;
+        }
+        assert!(queue.is_empty());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_closed_queue_gives_what_is_in_it_and_then_ends() {
+    eyewall::block_on(async {
+        let queue = CompletionQueue::bounded(2);
+        let waiting = queue.clone();
+        let waiter = eyewall::spawn(async move { (waiting.recv().await, waiting.recv().await) });
+        eyewall::yield_now().await;
+        queue.push(1).unwrap();
+        queue.close();
+        assert_eq!(
+            timeout(LONG, waiter).await.unwrap().unwrap(),
+            (Some(1), None)
+        );
+        assert_eq!(queue.push_wait(2).await.unwrap_err().0, 2);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_dropped_waiter_passes_its_turn_on() {
+    let queue = CompletionQueue::<u32>::bounded(1);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut second = pin!(queue.recv());
+    {
+        let mut first = pin!(queue.recv());
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        queue.push(1).unwrap();
+        // It is the first one's turn, and nobody overtakes it.
+        assert_eq!(queue.pop(), None);
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+    }
+    assert_eq!(second.as_mut().poll(&mut cx), Poll::Ready(Some(1)));
+
+    queue.push(2).unwrap();
+    let mut giver = pin!(queue.push_wait(4));
+    {
+        let mut dropped = pin!(queue.push_wait(3));
+        assert!(dropped.as_mut().poll(&mut cx).is_pending());
+        assert!(giver.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(queue.pop(), Some(2));
+        assert!(giver.as_mut().poll(&mut cx).is_pending());
+    }
+    assert_eq!(giver.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
+    assert_eq!(queue.pop(), Some(4));
+}
+
+#[test]
+fn a_wake_reaches_the_next_when_the_woken_is_dropped() {
+    eyewall::block_on(async {
+        let queue = CompletionQueue::<u32>::bounded(1);
+        let tasks: Vec<_> = (0..3)
+            .map(|_| {
+                let queue = queue.clone();
+                eyewall::spawn(async move { queue.recv().await })
+            })
+            .collect();
+        eyewall::yield_now().await;
+        queue.push(9).unwrap();
+        // The first two have the turn one after the other, and never take it.
+        tasks[0].abort();
+        tasks[1].abort();
+        let last = tasks.into_iter().next_back().unwrap();
+        assert_eq!(timeout(LONG, last).await.unwrap().unwrap(), Some(9));
+    })
+    .unwrap();
+}
+
+#[test]
+fn other_threads_deliver_to_a_sleeping_reactor() {
+    let queue = CompletionQueue::bounded(4);
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let queue = queue.clone();
+            std::thread::spawn(move || {
+                for item in 0..250 {
+                    let mut item = (thread, item);
+                    while let Err(full) = queue.push(item) {
+                        item = full.0;
+                        std::thread::yield_now();
+                    }
+                }
+            })
+        })
+        .collect();
+    let sum = eyewall::block_on(async {
+        let mut sum = 0;
+        for _ in 0..1000 {
+            sum += timeout(LONG, queue.recv()).await.unwrap().unwrap().1;
+        }
+        sum
+    });
+    assert_eq!(sum.unwrap(), 4 * (0..250).sum::<i32>());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+}
+
+/// Whether an eventfd is readable, which it is while its counter is not zero (eventfd(2), proc(5)).
+fn readable(fd: i32) -> bool {
+    let path = format!("/proc/self/fdinfo/{fd}");
+    let info = std::fs::read_to_string(path).unwrap();
+    let count = info
+        .lines()
+        .find_map(|line| line.strip_prefix("eventfd-count:"));
+    count.unwrap().trim() != "0"
+}
+
+#[test]
+fn the_eventfd_is_readable_while_items_are_there() {
+    let queue = CompletionQueue::bounded(2);
+    queue.push(1).unwrap();
+    let fd = queue.eventfd().unwrap().as_raw_fd();
+    assert!(readable(fd), "an item was there before the descriptor");
+    assert_eq!(queue.pop(), Some(1));
+    assert!(!readable(fd));
+    queue.push(2).unwrap();
+    queue.push(3).unwrap();
+    queue.pop();
+    assert!(readable(fd));
+    queue.pop();
+    assert!(!readable(fd));
+}

@@ -1,0 +1,167 @@
+//! Signals: futures, streams, and the registry.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use eyewall::signal::{self, Registration, Signal};
+use eyewall::time::timeout;
+use futures_util::StreamExt;
+use signal_hook::low_level::raise;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Signals concern the whole process, and descriptors are counted: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            eyewall::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LONG, wait).await.expect("it takes too long");
+}
+
+#[test]
+fn ctrl_c_wakes_a_sleeping_reactor() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let waiting = eyewall::spawn(signal::ctrl_c());
+        eyewall::yield_now().await;
+        eyewall::yield_now().await;
+        let sender = std::thread::spawn(|| raise(Signal::INTERRUPT.number()).unwrap());
+        timeout(LONG, waiting).await.unwrap().unwrap().unwrap();
+        sender.join().unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn arrivals_between_two_looks_are_one() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let mut first = signal::stream(Signal::USER_1).unwrap();
+        let mut second = signal::stream(Signal::USER_1).unwrap();
+        for _ in 0..10 {
+            raise(Signal::USER_1.number()).unwrap();
+        }
+        assert_eq!(
+            timeout(LONG, first.next()).await.unwrap(),
+            Some(Signal::USER_1)
+        );
+        assert_eq!(
+            timeout(LONG, second.next()).await.unwrap(),
+            Some(Signal::USER_1)
+        );
+        assert!(
+            timeout(Duration::from_millis(20), first.next())
+                .await
+                .is_err()
+        );
+        raise(Signal::USER_1.number()).unwrap();
+        assert_eq!(
+            timeout(LONG, first.next()).await.unwrap(),
+            Some(Signal::USER_1)
+        );
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_cannot_be_waited_for_is_refused() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        for number in [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, 0, -1, 1000] {
+            assert!(
+                signal::stream(Signal::from_number(number)).is_err(),
+                "{number}"
+            );
+        }
+    })
+    .unwrap();
+    assert!(
+        signal::stream(Signal::USER_1).is_err(),
+        "no reactor runs here"
+    );
+}
+
+#[test]
+fn callbacks_run_in_order_until_they_are_taken_out() {
+    let _alone = alone();
+    let before = open_fds();
+    eyewall::block_on(async {
+        let calls = Rc::new(RefCell::new(Vec::new()));
+        let register = |tag: u32| {
+            let calls = Rc::clone(&calls);
+            signal::on(Signal::USER_2, move |_| calls.borrow_mut().push(tag)).unwrap()
+        };
+        let first = register(1);
+        let panicking = signal::on(Signal::USER_2, |_| panic!("on purpose")).unwrap();
+        let _second = register(2);
+        raise(Signal::USER_2.number()).unwrap();
+        until(|| calls.borrow().len() == 2).await;
+        assert_eq!(*calls.borrow(), [1, 2]);
+        drop(first);
+        drop(panicking);
+        raise(Signal::USER_2.number()).unwrap();
+        until(|| calls.borrow().len() == 3).await;
+        assert_eq!(*calls.borrow(), [1, 2, 2]);
+    })
+    .unwrap();
+    assert_eq!(open_fds(), before);
+}
+
+#[test]
+fn a_callback_may_drop_its_own_registration() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let place: Rc<RefCell<Option<Registration>>> = Rc::default();
+        let calls = Rc::new(Cell::new(0));
+        let (own, counted) = (Rc::clone(&place), Rc::clone(&calls));
+        let registration = signal::on(Signal::HANGUP, move |_| {
+            counted.set(counted.get() + 1);
+            own.take();
+        });
+        *place.borrow_mut() = Some(registration.unwrap());
+        raise(Signal::HANGUP.number()).unwrap();
+        until(|| calls.get() == 1).await;
+        assert!(place.borrow().is_none());
+        let mut arrivals = signal::stream(Signal::HANGUP).unwrap();
+        raise(Signal::HANGUP.number()).unwrap();
+        arrivals.next().await.unwrap();
+        eyewall::yield_now().await;
+        assert_eq!(calls.get(), 1);
+        // Nothing is left of it: no task, no receive.
+        drop(arrivals);
+        until(|| eyewall::reactor::metrics().unwrap().tasks == 0).await;
+        until(|| eyewall::reactor::metrics().unwrap().operations == 0).await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn s10_a_callback_can_spawn() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let done = Rc::new(Cell::new(false));
+        let copy = Rc::clone(&done);
+        let _registration = signal::on(Signal::USER_1, move |_| {
+            let done = Rc::clone(&copy);
+            eyewall::spawn(async move { done.set(true) }).detach();
+        })
+        .unwrap();
+        raise(Signal::USER_1.number()).unwrap();
+        until(|| done.get()).await;
+    })
+    .unwrap();
+}
