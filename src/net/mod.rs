@@ -6,10 +6,12 @@ mod addresses;
 mod connect;
 mod connect_error;
 mod connector;
+mod datagram;
 mod listener;
 mod stream;
 mod tcp_listener;
 mod tcp_stream;
+mod udp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,9 +22,11 @@ use socket2::{Domain, SockAddr, SockRef, Type};
 pub use addresses::ToAddresses;
 pub use connect_error::ConnectError;
 pub use connector::TcpConnector;
+pub use datagram::Datagram;
 pub use stream::{Chunks, RecvHalf, SendHalf};
 pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};
+pub use udp::{UdpSender, UdpSocket};
 
 use crate::op::{Bind, Listen, SharedFd, Socket};
 use crate::reactor::Core;

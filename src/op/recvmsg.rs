@@ -11,7 +11,8 @@ use super::{Late, Operation, SharedFd};
 use crate::buf::{Chunk, IoBufMut, Message};
 use crate::ring::{Cqe, Request};
 
-/// `IORING_OP_RECVMSG`; as recvmsg(2). Owns the buffer, the header and the room for the address.
+/// `IORING_OP_RECVMSG`; as recvmsg(2) with `MSG_TRUNC`, which makes the result the length of the whole datagram
+/// even where the buffer is shorter. Owns the buffer, the header and the room for the address.
 ///
 /// A datagram that arrives after its future was dropped is given back to the socket ([`Late`]).
 pub(crate) struct RecvMsg<B> {
@@ -25,6 +26,8 @@ pub(crate) struct RecvMsg<B> {
 #[derive(Debug)]
 pub(crate) struct Datagram {
     pub(crate) data: Chunk,
+    /// The length that it was sent with.
+    pub(crate) full_len: usize,
     pub(crate) from: SockAddr,
 }
 
@@ -44,20 +47,23 @@ impl<B: IoBufMut> RecvMsg<B> {
         (buffer, message.into_sender())
     }
 
-    fn received(&mut self, cqe: Cqe) -> io::Result<usize> {
-        let count = cqe.into_result()? as usize;
+    /// How much of the datagram is in the buffer, and how long it is.
+    fn received(&mut self, cqe: Cqe) -> io::Result<(usize, usize)> {
+        let full_len = cqe.into_result()? as usize;
         let (buffer, _) = self
             .lent
             .as_mut()
             .expect("a receive in flight has its buffer");
-        // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.
-        unsafe { buffer.set_written(count) };
-        Ok(count)
+        let len = full_len.min(buffer.bytes_capacity());
+        // SAFETY: the kernel wrote the datagram to the start of the buffer, as far as the capacity allowed.
+        unsafe { buffer.set_written(len) };
+        Ok((len, full_len))
     }
 }
 
 impl<B: IoBufMut> Operation for RecvMsg<B> {
-    type Output = io::Result<usize>;
+    /// How much was received, and how long the datagram is.
+    type Output = io::Result<(usize, usize)>;
 
     fn request(&mut self) -> Request {
         self.in_flight.begin();
@@ -68,20 +74,21 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
         Request::RecvMsg {
             fd: self.fd.as_raw_fd(),
             message: message.header_to_receive(),
-            flags: 0,
+            flags: libc::MSG_TRUNC as u32,
         }
     }
 
-    fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
+    fn complete(&mut self, cqe: Cqe) -> io::Result<(usize, usize)> {
         self.received(cqe)
     }
 
     fn discard(&mut self, cqe: Cqe) {
         match self.received(cqe) {
-            Ok(count) => {
+            Ok((len, full_len)) => {
                 let (buffer, message) = self.lent.take().expect("discarded once");
                 self.in_flight.keep(Ok(Datagram {
-                    data: Chunk::owned(buffer).slice_ref(..count),
+                    data: Chunk::owned(buffer).slice_ref(..len),
+                    full_len,
                     from: message.into_sender(),
                 }));
             }

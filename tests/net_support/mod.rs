@@ -13,19 +13,19 @@ use eyewall::time::{sleep, timeout};
 use eyewall::yield_now;
 use socket2::{Domain, Socket, Type};
 
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Tests that count the descriptors of the process run one at a time, from their first socket to their last.
-pub struct Alone(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+pub(crate) struct Alone(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
 
-pub fn alone() -> Alone {
+pub(crate) fn alone() -> Alone {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     Alone(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Alone {
     /// Runs a test on a reactor of its own.
-    pub fn run<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         eyewall::block_on(timeout(LIMIT, future))
             .unwrap()
             .expect("the test ends in time")
@@ -33,36 +33,36 @@ impl Alone {
 }
 
 /// Polls a future once.
-pub async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 /// Lets the ring have some turns.
-pub async fn turns(count: usize) {
+pub(crate) async fn turns(count: usize) {
     for _ in 0..count {
         yield_now().await;
     }
 }
 
 /// Waits until the ring has reaped `count` completions more than `before`, without polling anything else.
-pub async fn reaped(before: u64, count: u64) {
+pub(crate) async fn reaped(before: u64, count: u64) {
     while cqes() < before + count {
         yield_now().await;
     }
 }
 
-pub fn cqes() -> u64 {
+pub(crate) fn cqes() -> u64 {
     metrics().unwrap().cqes
 }
 
 /// What is open: descriptors of the process, and operations of the reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
-    pub fds: usize,
-    pub operations: usize,
+pub(crate) struct Open {
+    pub(crate) fds: usize,
+    pub(crate) operations: usize,
 }
 
-pub fn open() -> Open {
+pub(crate) fn open() -> Open {
     Open {
         // One of them is the directory itself.
         fds: std::fs::read_dir("/proc/self/fd").unwrap().count() - 1,
@@ -71,7 +71,7 @@ pub fn open() -> Open {
 }
 
 /// Waits until exactly that is open, and that no completion went astray.
-pub async fn settles_to(expected: Open) {
+pub(crate) async fn settles_to(expected: Open) {
     let settled = timeout(Duration::from_secs(5), async {
         while open() != expected {
             sleep(Duration::from_millis(1)).await;
@@ -85,7 +85,7 @@ pub async fn settles_to(expected: Open) {
 }
 
 /// An address that refuses connections for as long as the socket lives: bound, but not listening.
-pub fn refusing(ip: &str) -> (Socket, SocketAddr) {
+pub(crate) fn refusing(ip: &str) -> (Socket, SocketAddr) {
     let address = SocketAddr::new(ip.parse().unwrap(), 0);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.bind(&address.into()).unwrap();
@@ -94,14 +94,14 @@ pub fn refusing(ip: &str) -> (Socket, SocketAddr) {
 }
 
 /// A listener whose backlog is full, so that the kernel ignores what else would connect.
-pub struct Blackhole {
-    pub listener: TcpListener,
-    pub address: SocketAddr,
-    pub clients: Vec<TcpStream>,
+pub(crate) struct Blackhole {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    pub(crate) clients: Vec<TcpStream>,
 }
 
 impl Blackhole {
-    pub fn new(ip: &str) -> Blackhole {
+    pub(crate) fn new(ip: &str) -> Blackhole {
         let (socket, address) = refusing(ip);
         socket.listen(0).unwrap();
         let mut clients = Vec::new();
