@@ -7,6 +7,7 @@
 
 mod addr;
 mod chunk;
+mod credentials;
 mod erased;
 mod msg;
 mod pool;
@@ -16,6 +17,7 @@ mod traits;
 
 pub(crate) use addr::AddrBuf;
 pub use chunk::Chunk;
+pub(crate) use credentials::peer_credentials;
 pub(crate) use erased::fill;
 pub(crate) use msg::Message;
 pub(crate) use pool::Pool;

@@ -12,6 +12,10 @@ mod stream;
 mod tcp_listener;
 mod tcp_stream;
 mod udp;
+mod unix_address;
+mod unix_datagram;
+mod unix_listener;
+mod unix_stream;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +31,9 @@ pub use stream::{Chunks, RecvHalf, SendHalf};
 pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};
 pub use udp::{UdpSender, UdpSocket};
+pub use unix_datagram::{UnixDatagram, UnixDatagramSender};
+pub use unix_listener::{UnixIncoming, UnixListener};
+pub use unix_stream::{PeerCredentials, UnixStream};
 
 use crate::op::{Bind, Listen, SharedFd, Socket};
 use crate::reactor::Core;
