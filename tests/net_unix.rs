@@ -271,6 +271,37 @@ fn a_receive_dropped_at_any_point_loses_nothing() {
 }
 
 #[test]
+fn a_connect_that_waits_for_a_full_backlog_can_be_dropped() {
+    alone().run(async {
+        let path = TempPath::new();
+        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+        let listener = listener.unwrap();
+        let address = socket2::SockAddr::unix(&path).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(0).unwrap();
+        let _fills = net::UnixStream::connect(&path).unwrap();
+        let before = open();
+        for turns_before in [0, 1, 2, 300] {
+            let mut connect = Box::pin(UnixStream::connect(&path));
+            for _ in 0..2 {
+                assert!(poll_once(connect.as_mut()).await.is_pending());
+                turns(turns_before).await;
+            }
+            drop(connect);
+            settles_to(before).await;
+        }
+
+        let mut waiting = pin!(UnixStream::connect(&path));
+        for _ in 0..3 {
+            assert!(poll_once(waiting.as_mut()).await.is_pending());
+            turns(3).await;
+        }
+        listener.accept().unwrap();
+        waiting.await.unwrap();
+    });
+}
+
+#[test]
 fn bad_paths_are_errors() {
     alone().run(async {
         let before = open();
@@ -451,6 +482,31 @@ fn a_send_waits_for_a_full_queue_and_can_be_dropped_there() {
             "no dropped send came through"
         );
         assert_eq!(waiting.await.unwrap().unwrap(), 6);
+    });
+}
+
+#[test]
+fn a_send_to_a_full_queue_without_a_connection_can_be_dropped() {
+    alone().run(async {
+        let path = TempPath::new();
+        let mut server = UnixDatagram::bind(&path).await.unwrap();
+        let client = UnixDatagram::unbound().await.unwrap();
+        client.connect(&path).await.unwrap();
+        let filled = fill(&client);
+        let stranger = UnixDatagram::unbound().await.unwrap();
+        let idle = open();
+        for turns_before in [0, 1, 2, 300] {
+            let mut send = Box::pin(stranger.send_to("dropped", &path));
+            assert!(poll_once(send.as_mut()).await.is_pending());
+            turns(turns_before).await;
+            drop(send);
+            settles_to(idle).await;
+        }
+        for _ in 0..filled {
+            assert_eq!(next(&mut server).await, "fill");
+        }
+        stranger.send_to("then", &path).await.0.unwrap();
+        assert_eq!(next(&mut server).await, "then");
     });
 }
 

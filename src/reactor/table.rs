@@ -46,7 +46,8 @@ impl OpId {
         self.user_data() | CANCEL_BIT
     }
 
-    fn of(user_data: u64) -> OpId {
+    /// The operation that `user_data` is of, or that the cancel with it aims at.
+    pub(crate) fn of(user_data: u64) -> OpId {
         OpId {
             slot: user_data as u32,
             generation: (user_data >> 32) as u32 & (GENERATIONS - 1),
@@ -225,10 +226,14 @@ impl Table {
         }
     }
 
-    /// Whether a cancel for `id` still has a target in the kernel.
-    pub(crate) fn is_in_kernel(&mut self, id: OpId) -> bool {
-        self.get(id)
-            .is_some_and(|slot| slot.phase == Phase::InKernel)
+    /// Whether a cancel for `id` still has a target in the kernel. A zero-copy send that only waits for its
+    /// notification is none: nothing but the peer can hasten that.
+    pub(crate) fn is_cancellable(&mut self, id: OpId) -> bool {
+        self.get(id).is_some_and(|slot| {
+            let notification_only =
+                slot.completions == Completions::ResultThenNotification && slot.first.is_some();
+            slot.phase == Phase::InKernel && !notification_only
+        })
     }
 
     /// Sorts a completion to its operation.

@@ -59,7 +59,7 @@ impl Core {
             self.counters.sqes.add(1);
         }
         while let Some(&id) = queue.cancels.front() {
-            if table.is_in_kernel(id) {
+            if table.is_cancellable(id) {
                 let request = Request::Cancel {
                     user_data: id.user_data(),
                 };
@@ -191,8 +191,8 @@ impl Core {
             self.wake_armed.set(cqe.has_more());
             return;
         }
-        // A cancel speaks only when it found no target, whose own completion then says the rest.
         if is_cancel(cqe.user_data) {
+            self.cancel_missed(cqe);
             return;
         }
         let (id, arrival) = self.table().arrive(&mut cqe);
@@ -217,6 +217,18 @@ impl Core {
                 }
             }
             Arrival::Stale => self.counters.stale.add(1),
+        }
+    }
+
+    /// Sees to a cancel that had something to say: it did not find its target, or could not stop it at once.
+    ///
+    /// Mostly the target has completed, and its own completion says the rest. But the kernel also looks past an
+    /// operation that is between two tries (io_uring_prep_cancel(3), ENOENT): a connect to a Unix socket with a
+    /// full backlog is tried some hundred times before it blocks. That one has to be cancelled again.
+    fn cancel_missed(&self, cqe: Cqe) {
+        let id = OpId::of(cqe.user_data);
+        if cqe.result == -libc::ENOENT && self.table().is_cancellable(id) {
+            self.queue.borrow_mut().cancels.push_back(id);
         }
     }
 
