@@ -271,6 +271,23 @@ fn a_receive_dropped_at_any_point_loses_nothing() {
 }
 
 #[test]
+fn a_forgotten_receive_does_not_keep_a_dropped_stream_open() {
+    alone().run(async {
+        let before = open();
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        let mut receive = Box::pin(one.recv(buffer()));
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        turns(3).await;
+        std::mem::forget(receive);
+        drop(one);
+        let (end, _) = other.recv(buffer()).await;
+        assert_eq!(end.unwrap(), 0, "the peer sees the end");
+        drop(other);
+        settles_to(before).await;
+    });
+}
+
+#[test]
 fn a_connect_that_waits_for_a_full_backlog_can_be_dropped() {
     alone().run(async {
         let path = TempPath::new();

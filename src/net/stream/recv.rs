@@ -267,6 +267,15 @@ enum Early {
     Nothing,
 }
 
+impl Drop for RecvHalf {
+    fn drop(&mut self) {
+        // A receive whose future was forgotten would keep the descriptor open.
+        if let Some(id) = self.owned.take() {
+            self.core.abandon(id, true);
+        }
+    }
+}
+
 impl AsFd for RecvHalf {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
