@@ -1,4 +1,13 @@
 //! Sockets: what a user calls.
+//!
+//! | | streams | listeners | datagrams |
+//! | --- | --- | --- | --- |
+//! | IP | [`TcpStream`], made by [`TcpConnector`] | [`TcpListener`] | [`UdpSocket`] |
+//! | Unix | [`UnixStream`] | [`UnixListener`] | [`UnixDatagram`] |
+//!
+//! An operation takes its buffer and gives it back with the result. Nothing that was received is lost when a
+//! future is dropped: it belongs to the socket, and goes to the next call. That is why receiving takes
+//! `&mut self`; the sockets have halves or senders for doing both at once.
 
 #![forbid(unsafe_code)]
 
