@@ -47,7 +47,7 @@ impl Drop for Scratch {
 fn what_is_written_is_read() {
     let _alone = alone();
     let scratch = Scratch::new("roundtrip");
-    let data: Vec<u8> = (0..300_000u32).map(|at| (at * 7 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..300_000u32).map(|at| ((at * 7) >> 3) as u8).collect();
     eyewall::block_on(async {
         let (result, data) = fs::write(scratch.file(), data).await;
         result.unwrap();

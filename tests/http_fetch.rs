@@ -529,7 +529,7 @@ fn b03_an_answer_before_the_request_is_sent_is_delivered() {
 #[test]
 fn a_large_body_both_ways() {
     let size = 8 << 20;
-    let data: Vec<u8> = (0..size).map(|at| (at * 31 >> 7) as u8).collect();
+    let data: Vec<u8> = (0..size).map(|at| ((at * 31) >> 7) as u8).collect();
     let expected = data.clone();
     let peer = Peer::new(move |listener| {
         let mut stream = accept(&listener);

@@ -262,6 +262,12 @@ impl Core {
         true
     }
 
+    /// Gives a timer another deadline; `false` if it has fired.
+    pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
+        let tick = self.clock.tick_at_or_after(deadline);
+        self.timers.borrow_mut().reset(key, tick)
+    }
+
     /// Stops a timer; one that has fired is left alone.
     pub(crate) fn stop_timer(&self, key: TimerKey) {
         let waker = self.timers.borrow_mut().cancel(key);

@@ -81,8 +81,6 @@ pub(crate) struct Counters {
     pub(crate) spins: Counter,
     pub(crate) spins_won: Counter,
     pub(crate) cancels: Counter,
-    pub(crate) cancels_won: Counter,
-    pub(crate) cancels_lost: Counter,
     pub(crate) discarded: Counter,
     pub(crate) throttled: Counter,
     pub(crate) cq_overflows: Counter,

@@ -92,7 +92,7 @@ impl Core {
         let won = self.table().cancels_won;
         let before = self.table().in_kernel();
         self.reap();
-        let mut table = self.table();
+        let table = self.table();
         let ended = before.saturating_sub(table.in_kernel()) as u64;
         let cancelled = (table.cancels_won - won).min(ended);
         drop(table);

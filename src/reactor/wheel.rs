@@ -370,13 +370,6 @@ impl Clock {
         u64::try_from(since_start_ns.div_ceil(1 << TICK_SHIFT_NS)).unwrap_or(NEVER)
     }
 
-    /// For a deadline that is `delay` away. [`NEVER`] when the sum is beyond what an `Instant` can hold, as with
-    /// `Duration::MAX`.
-    pub(crate) fn tick_after(&self, now: Instant, delay: Duration) -> u64 {
-        now.checked_add(delay)
-            .map_or(NEVER, |deadline| self.tick_at_or_after(deadline))
-    }
-
     /// For [`Wheel::advance`]: the last tick that is not after `now`. Rounds down, for the same reason.
     pub(crate) fn tick_at_or_before(&self, now: Instant) -> u64 {
         let since_start_ns = now.saturating_duration_since(self.start).as_nanos();

@@ -60,13 +60,11 @@ impl Sleep {
 
     /// Starts anew, with another deadline.
     pub fn reset(&mut self, deadline: Instant) {
-        self.stop();
         self.deadline = Some(deadline);
-    }
-
-    fn stop(&mut self) {
-        if let Some((core, key)) = self.timer.take() {
-            core.stop_timer(key);
+        if let Some((core, key)) = &self.timer
+            && !core.reset_timer(*key, deadline)
+        {
+            self.timer = None;
         }
     }
 }
@@ -98,7 +96,9 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        self.stop();
+        if let Some((core, key)) = self.timer.take() {
+            core.stop_timer(key);
+        }
     }
 }
 
