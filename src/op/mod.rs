@@ -14,8 +14,9 @@
 //!   buffer or received bytes; each must go somewhere. There is no default, so that a new operation cannot
 //!   forget it.
 //!
-//! Two more have the usual answer as their default: [`advance`](Operation::advance) lets an operation go on
-//! for another round (the rest of a short send) without waking anybody, and
+//! Four more have the usual answer as their default: [`advance`](Operation::advance) lets an operation go on
+//! for another round (the rest of a short send) without waking anybody, [`resume`](Operation::resume) does so
+//! when its future is dropped, [`release`](Operation::release) gives its descriptor back early, and
 //! [`ON_DROP`](Operation::ON_DROP) says whether a dropped future cancels its operation or lets it finish.
 
 mod accept;
@@ -87,6 +88,16 @@ pub(crate) trait Operation: 'static {
         Next::Done
     }
 
+    /// The future has gone without fetching the result `cqe`: says whether there is more to do after all, now
+    /// that nobody else will do it.
+    fn resume(&mut self, _cqe: Cqe) -> Next {
+        Next::Done
+    }
+
+    /// The result is there, no further round follows, and the kernel keeps only the buffer, perhaps for as
+    /// long as the descriptor is open: lets go of the descriptor.
+    fn release(&mut self) {}
+
     /// The meaning of a completion for the future that waits.
     fn complete(&mut self, cqe: Cqe) -> Self::Output;
 
@@ -117,6 +128,8 @@ pub(crate) trait Erased {
     fn on_drop(&self) -> OnDrop;
     fn request(&mut self) -> Request;
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next;
+    fn resume(&mut self, cqe: Cqe) -> Next;
+    fn release(&mut self);
     fn discard(&mut self, cqe: Cqe);
     fn as_any(&mut self) -> &mut dyn Any;
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
@@ -133,6 +146,14 @@ impl<O: Operation> Erased for O {
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
         Operation::advance(self, cqe, abandoned)
+    }
+
+    fn resume(&mut self, cqe: Cqe) -> Next {
+        Operation::resume(self, cqe)
+    }
+
+    fn release(&mut self) {
+        Operation::release(self);
     }
 
     fn discard(&mut self, cqe: Cqe) {

@@ -48,6 +48,15 @@ impl Progress {
         }
     }
 
+    /// Whether a part is left that nobody else will send.
+    pub(super) fn resume(&self, cqe: Cqe) -> Next {
+        if cqe.result > 0 && self.sent < self.len {
+            Next::Again
+        } else {
+            Next::Done
+        }
+    }
+
     /// The result of the whole send, given the completion that ended it.
     pub(super) fn result(&self, cqe: Cqe) -> io::Result<usize> {
         cqe.into_result()?;
@@ -111,6 +120,10 @@ impl<B: IoBuf> Operation for Send<B> {
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
         self.progress.advance(cqe, abandoned)
+    }
+
+    fn resume(&mut self, cqe: Cqe) -> Next {
+        self.progress.resume(cqe)
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {

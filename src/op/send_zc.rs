@@ -13,7 +13,8 @@ use crate::ring::{Cqe, Request};
 /// `IORING_OP_SEND_ZC` (Linux 6.0). Owns the buffer until the kernel's notification that it is free, which
 /// for TCP is when the peer has acknowledged the bytes.
 pub(crate) struct SendZc<B> {
-    fd: SharedFd,
+    /// `None` once it has been released.
+    fd: Option<SharedFd>,
     buffer: B,
     progress: Progress,
     in_flight: InFlight<()>,
@@ -23,7 +24,7 @@ impl<B: IoBuf> SendZc<B> {
     /// A send of all of `buffer`.
     pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<()>>) -> SendZc<B> {
         SendZc {
-            fd,
+            fd: Some(fd),
             progress: Progress::new(buffer.bytes_len(), true),
             buffer,
             in_flight: InFlight::new(late),
@@ -43,8 +44,9 @@ impl<B: IoBuf> Operation for SendZc<B> {
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let sent = self.progress.sent;
+        let fd = self.fd.as_ref();
         Request::SendZc {
-            fd: self.fd.as_raw_fd(),
+            fd: fd.expect("no round follows a release").as_raw_fd(),
             data: self.buffer.bytes_ptr().wrapping_add(sent),
             len: sqe_len(self.buffer.bytes_len() - sent),
             flags: self.progress.flags(),
@@ -53,6 +55,16 @@ impl<B: IoBuf> Operation for SendZc<B> {
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
         self.progress.advance(cqe, abandoned)
+    }
+
+    fn resume(&mut self, cqe: Cqe) -> Next {
+        self.progress.resume(cqe)
+    }
+
+    /// The notification waits until the peer has taken the bytes or the socket is closed. A peer that does
+    /// not read must not keep open what was dropped.
+    fn release(&mut self) {
+        self.fd = None;
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {

@@ -67,6 +67,10 @@ impl<B: IoBuf> Operation for SendMsg<B> {
         next
     }
 
+    fn resume(&mut self, cqe: Cqe) -> Next {
+        self.progress.resume(cqe)
+    }
+
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
         self.progress.result(cqe)
     }

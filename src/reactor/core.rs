@@ -226,6 +226,9 @@ impl Core {
         if abandoned.cancel {
             self.queue.borrow_mut().cancels.push_back(id);
         }
+        if abandoned.again {
+            self.queue.borrow_mut().ops.push_front(id);
+        }
         if let Some((mut op, cqes)) = abandoned.discard {
             self.counters.discarded.add(cqes.len() as u64);
             for cqe in cqes {

@@ -8,7 +8,7 @@
 //! | queued, never in the kernel | - | the slot is freed at once; the operation has not begun |
 //! | in the kernel | kept for the future, which is woken | abandoned: cancelled, or left to finish |
 //! | abandoned | discarded; the last one frees the slot | - |
-//! | done | - | its completions are discarded and the slot is freed |
+//! | done | - | its completions are discarded and the slot is freed; the rest of a short send is queued |
 //!
 //! Nothing here calls user code or an operation's `discard`: the table says what is to be done
 //! ([`Arrival`], [`Abandoned`]) and the reactor does it when the table is no longer borrowed.
@@ -88,6 +88,16 @@ struct Slot {
     waker: Option<Waker>,
 }
 
+impl Slot {
+    /// Lets a cancelled operation whose result is there, and only the notification is not, release what it
+    /// needs no longer.
+    fn release(&mut self) {
+        if let (Some(_result), Some(op)) = (self.first, &mut self.op) {
+            op.release();
+        }
+    }
+}
+
 /// The slots.
 pub(crate) struct Table {
     slots: Slab<Slot>,
@@ -129,6 +139,8 @@ pub(crate) struct Abandoned {
     pub(crate) discard: Option<(Box<dyn Erased>, Vec<Cqe>)>,
     /// Stage a cancel: the kernel has it.
     pub(crate) cancel: bool,
+    /// It goes on: queue it again.
+    pub(crate) again: bool,
 }
 
 impl Table {
@@ -252,6 +264,9 @@ impl Table {
             match (last, slot.first) {
                 (false, _) => {
                     slot.first = Some(*cqe);
+                    if slot.cancelled {
+                        slot.release();
+                    }
                     return (id, Arrival::Nothing);
                 }
                 // The notification frees the buffer; the result came before.
@@ -351,11 +366,24 @@ impl Table {
 
     /// The future or stream of `id` has gone. `cancel` overrides the operation's wish to finish.
     pub(crate) fn abandon(&mut self, id: OpId, cancel: bool) -> Abandoned {
+        let shut = self.shut;
         let Some(slot) = self.get(id) else {
             return Abandoned::default();
         };
         slot.abandoned = true;
         slot.waker = None;
+        if slot.phase == Phase::Done
+            && !(cancel || shut)
+            && let (Some(op), Some(cqe)) = (&mut slot.op, slot.first)
+            && op.resume(cqe) == Next::Again
+        {
+            slot.phase = Phase::Queued;
+            slot.first = None;
+            return Abandoned {
+                again: true,
+                ..Abandoned::default()
+            };
+        }
         let mut unfetched = Vec::new();
         // A zero-copy send keeps its result here until the notification; that is not for fetching.
         if slot.phase == Phase::Done || slot.completions == Completions::Many {
@@ -377,6 +405,9 @@ impl Table {
                     .is_some_and(|op| cancel || op.on_drop() == OnDrop::Cancel);
                 let stage = wanted && !slot.cancelled;
                 slot.cancelled |= stage;
+                if slot.cancelled && slot.completions == Completions::ResultThenNotification {
+                    slot.release();
+                }
                 let discard = match unfetched.is_empty() {
                     true => None,
                     false => slot.op.take().map(|op| (op, unfetched)),
@@ -384,12 +415,13 @@ impl Table {
                 return Abandoned {
                     discard,
                     cancel: stage,
+                    again: false,
                 };
             }
         }
         Abandoned {
             discard: slot.op.take().map(|op| (op, unfetched)),
-            cancel: false,
+            ..Abandoned::default()
         }
     }
 
