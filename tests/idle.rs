@@ -1,0 +1,52 @@
+//! An idle reactor takes no CPU. The absence of work is what this measures, so that here, and only here, time
+//! has to pass. It is the only test of its file, as it reads the time that its thread has run.
+
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{connected, now, turns};
+use eyewall::net::TcpListener;
+use eyewall::time::sleep;
+use eyewall::{Reactor, spawn};
+use futures_util::StreamExt;
+
+/// For how long this thread has run on a processor.
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let nanoseconds = text.split_whitespace().next().unwrap();
+    Duration::from_nanos(nanoseconds.parse().unwrap())
+}
+
+#[test]
+fn an_idle_reactor_takes_no_processor_time() {
+    let reactor = Reactor::new().unwrap();
+    common::run(&reactor, async {
+        let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        spawn(async move { listener.accept().await.map(drop) }).detach();
+        let (mut owned, _peer) = connected().await;
+        spawn(async move { owned.recv(vec![0; 100]).await.0.unwrap() }).detach();
+        let (mut pooled, _peer_too) = connected().await;
+        spawn(async move { pooled.chunks().next().await.is_none() }).detach();
+        spawn(sleep(Duration::from_secs(3600))).detach();
+        // Traffic just before, so that the reactor has reason to spin.
+        let (mut echo, mut peer) = connected().await;
+        for _ in 0..1000 {
+            common::write_sequence(&mut peer, 0, 10);
+            echo.recv_chunk().await.unwrap().unwrap();
+        }
+        turns(10).await;
+
+        let (before, cpu) = (now(), cpu_time());
+        sleep(Duration::from_secs(10)).await;
+        let (after, cpu) = (now(), cpu_time() - cpu);
+        let enters = after.enters - before.enters;
+        println!("{cpu:?} in {enters} enters");
+        assert_eq!((before.tasks, after.tasks), (4, 4), "all still wait");
+        assert!(before.operations >= 3);
+        assert!(enters <= 10, "{enters} enters");
+        assert!(cpu < Duration::from_millis(5), "{cpu:?}");
+    });
+}

@@ -1,0 +1,188 @@
+//! What a shutdown ends, what it reports, and what outlives it.
+
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::cell::Cell;
+use std::io::Read;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use common::{connected, one_at_a_time, open_fds, poll_once, run, setups, turns};
+use eyewall::net::{TcpListener, TcpStream};
+use eyewall::time::sleep;
+use eyewall::{Error, ErrorKind, Reactor, spawn};
+use futures_util::{FutureExt, StreamExt};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Whether an error says that the reactor has gone.
+fn says_shut_down(error: &std::io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<Error>())
+        .is_some_and(|error| error.kind() == ErrorKind::ShutDown)
+}
+
+#[test]
+fn what_is_armed_is_cancelled_and_counted() {
+    let _alone = one_at_a_time();
+    for (name, builder) in setups() {
+        let fds = open_fds();
+        let reactor = builder.build().unwrap();
+        let mut peers = Vec::new();
+        run(&reactor, async {
+            let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            spawn(async move { listener.incoming().next().await.is_some() }).detach();
+            for kind in 0..3 {
+                let (mut stream, peer) = connected().await;
+                peers.push(peer);
+                spawn(async move {
+                    match kind {
+                        0 => drop(stream.recv(vec![0; 10]).await),
+                        1 => drop(stream.recv_chunk().await),
+                        _ => drop(stream.chunks().next().await),
+                    }
+                })
+                .detach();
+            }
+            spawn(sleep(Duration::from_secs(3600))).detach();
+            turns(20).await;
+        });
+        let before = reactor.metrics();
+        assert_eq!((before.tasks, before.operations, before.timers), (5, 4, 1));
+        let start = Instant::now();
+        let report = reactor.shutdown(SOON);
+        assert!(
+            start.elapsed() < SOON / 2,
+            "{name}: it waited for its limit"
+        );
+        println!("{name}: {report:?}");
+        assert_eq!((report.cancelled, report.leaked), (4, 0), "{name}");
+        for mut peer in peers.drain(..) {
+            assert_eq!(peer.read(&mut [0; 10]).unwrap(), 0, "{name}: closed");
+        }
+        assert_eq!(open_fds(), fds, "{name}");
+    }
+}
+
+#[test]
+fn a_reactor_with_nothing_to_do_has_nothing_to_report() {
+    let _alone = one_at_a_time();
+    let fds = open_fds();
+    let report = Reactor::new().unwrap().shutdown(Duration::ZERO);
+    assert_eq!((report.completed, report.cancelled), (0, 0));
+    assert_eq!(report.leaked, 0);
+    assert_eq!(open_fds(), fds);
+}
+
+#[test]
+fn sockets_that_outlive_the_reactor_return_errors_and_close() {
+    let _alone = one_at_a_time();
+    for (name, builder) in setups() {
+        let fds = open_fds();
+        let reactor = builder.build().unwrap();
+        let (mut listener, mut stream, mut peer) = run(&reactor, async {
+            let (mut stream, peer) = connected().await;
+            let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            assert!(listener.accept().now_or_never().is_none());
+            assert!(stream.recv_chunk().now_or_never().is_none());
+            turns(2).await;
+            (listener, stream, peer)
+        });
+        reactor.shutdown(SOON);
+
+        let error = stream.recv(vec![0; 10]).now_or_never().unwrap().0;
+        assert!(says_shut_down(&error.unwrap_err()), "{name}");
+        let error = stream.recv_chunk().now_or_never().unwrap();
+        assert!(says_shut_down(&error.unwrap_err()), "{name}");
+        let error = stream.chunks().next().now_or_never().unwrap().unwrap();
+        assert!(says_shut_down(&error.unwrap_err()), "{name}");
+        let error = stream.send_all("x").now_or_never().unwrap().0;
+        assert!(says_shut_down(&error.unwrap_err()), "{name}");
+        let error = stream.shutdown().now_or_never().unwrap();
+        assert!(says_shut_down(&error.unwrap_err()), "{name}");
+        let error = listener.accept().now_or_never().unwrap();
+        assert!(says_shut_down(&error.unwrap_err()), "{name}");
+
+        drop(stream);
+        assert_eq!(peer.read(&mut [0; 10]).unwrap(), 0, "{name}: closed");
+        drop((listener, peer));
+        assert_eq!(open_fds(), fds, "{name}");
+    }
+}
+
+#[test]
+fn the_port_of_a_listener_is_free_at_once() {
+    let _alone = one_at_a_time();
+    for (_, builder) in setups() {
+        let reactor = builder.build().unwrap();
+        let address = run(&reactor, async {
+            let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            spawn(async move { listener.accept().await.is_ok() }).detach();
+            turns(3).await;
+            address
+        });
+        assert_eq!(reactor.shutdown(SOON).leaked, 0);
+        // Without SO_REUSEADDR, so that a listener that is still there would be seen.
+        let socket = socket2::Socket::new(
+            socket2::Domain::IPV4,
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )
+        .unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(1).unwrap();
+    }
+}
+
+#[test]
+fn an_operation_that_waits_in_a_future_kept_outside_ends() {
+    let _alone = one_at_a_time();
+    let reactor = Reactor::new().unwrap();
+    let (mut stream, _peer) = run(&reactor, connected());
+    let mut receive = Box::pin(stream.recv(vec![0; 10]));
+    run(&reactor, async {
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        turns(2).await;
+    });
+    let report = reactor.shutdown(SOON);
+    assert_eq!((report.cancelled, report.leaked), (1, 0));
+    let (result, buffer) = receive.now_or_never().expect("it has ended");
+    assert_eq!(buffer.len(), 10);
+    result.unwrap_err();
+}
+
+#[test]
+fn tasks_are_dropped_on_the_reactor_and_can_close_what_they_hold() {
+    struct Guard(Rc<Cell<u32>>, Option<TcpStream>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            // The reactor is there still: this must neither panic nor hang.
+            let stream = self.1.take();
+            spawn(async move { drop(stream) }).detach();
+        }
+    }
+    let _alone = one_at_a_time();
+    let fds = open_fds();
+    let dropped = Rc::new(Cell::new(0));
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        for _ in 0..10 {
+            let (stream, _) = connected().await;
+            let guard = Guard(Rc::clone(&dropped), Some(stream));
+            spawn(async move {
+                let _guard = guard;
+                std::future::pending::<()>().await;
+            })
+            .detach();
+        }
+        turns(2).await;
+    });
+    assert_eq!(reactor.shutdown(SOON).leaked, 0);
+    assert_eq!(dropped.get(), 10);
+    assert_eq!(open_fds(), fds);
+}
