@@ -151,6 +151,9 @@ impl Ring {
                      may never end: make a new reactor, with a larger completion queue",
                     error,
                 )),
+                Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => {
+                    Err(setup::explain_call("io_uring_enter", error))
+                }
                 _ => Err(Error::with_source(
                     ErrorKind::Io,
                     "io_uring_enter failed",
@@ -194,13 +197,7 @@ impl Ring {
                 0,
             )
         }
-        .map_err(|error| {
-            Error::with_source(
-                ErrorKind::Io,
-                "the kernel refused the provided buffer ring",
-                error,
-            )
-        })
+        .map_err(|error| setup::explain_call("io_uring_register", error))
     }
 
     /// Takes the buffers back; receives that are in flight end with ENOBUFS.

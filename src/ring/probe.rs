@@ -69,7 +69,7 @@ pub fn probe() -> Probe {
         cq_entries: 32,
         defer_taskrun: true,
     };
-    let ring = setup::build(&setup);
+    let ring = setup::build(&setup).and_then(usable);
     let operations = match &ring {
         Ok(ring) => known_operations(ring),
         Err(_) => Vec::new(),
@@ -81,6 +81,18 @@ pub fn probe() -> Probe {
         operations,
         ring: ring.map(drop),
     }
+}
+
+/// Tries the two other system calls, which a filter may refuse although it allows the set-up.
+fn usable(ring: IoUring) -> Result<IoUring, Error> {
+    let submitter = ring.submitter();
+    submitter
+        .register_probe(&mut io_uring::Probe::new())
+        .map_err(|error| setup::explain_call("io_uring_register", error))?;
+    submitter
+        .submit()
+        .map_err(|error| setup::explain_call("io_uring_enter", error))?;
+    Ok(ring)
 }
 
 fn known_operations(ring: &IoUring) -> Vec<(&'static str, bool)> {

@@ -142,6 +142,28 @@ fn explain(setup: &Setup, error: io::Error) -> Error {
     Error::with_source(kind, message, error)
 }
 
+/// Turns the errno of another call on a ring that could be made into such a message.
+pub(super) fn explain_call(call: &str, error: io::Error) -> Error {
+    let (kind, message) = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => (
+            ErrorKind::NotPermitted,
+            format!(
+                "{call} was refused although io_uring_setup was not: a seccomp filter knows only a part of \
+                 io_uring; allow io_uring_setup, io_uring_enter and io_uring_register in the profile"
+            ),
+        ),
+        Some(libc::ENOMEM) => (
+            ErrorKind::OutOfMemory,
+            format!(
+                "the kernel has no memory for {call}: raise the limit of locked memory (ulimit -l, \
+                 LimitMEMLOCK=) or ask for less with Reactor::builder()"
+            ),
+        ),
+        _ => (ErrorKind::Io, format!("{call} failed")),
+    };
+    Error::with_source(kind, message, error)
+}
+
 fn not_permitted() -> String {
     match super::probe::io_uring_disabled() {
         Some(2) => "the sysctl kernel.io_uring_disabled is 2, which forbids io_uring to every process: set it \
