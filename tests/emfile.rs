@@ -1,0 +1,98 @@
+//! A process that has no descriptors left. The limit is the process's own, so that this file has one test.
+
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::fs::File;
+use std::net::SocketAddr;
+
+use common::{now, setups, until};
+use eyewall::net::{TcpListener, TcpStream};
+use futures_util::StreamExt;
+use rlimit::Resource;
+
+const CLIENTS: usize = 8;
+
+/// Uses up every descriptor below the limit.
+fn use_up() -> Vec<File> {
+    let mut files = Vec::new();
+    loop {
+        match File::open("/dev/null") {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                return files;
+            }
+        }
+    }
+}
+
+async fn accept_all(listener: &mut TcpListener, with_incoming: bool) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    if with_incoming {
+        let mut incoming = listener.incoming().take(CLIENTS);
+        while let Some(stream) = incoming.next().await {
+            streams.push(stream.unwrap());
+        }
+    } else {
+        while streams.len() < CLIENTS {
+            streams.push(listener.accept().await.unwrap().0);
+        }
+    }
+    streams
+}
+
+/// Accepts without descriptors, and then with them.
+async fn run_out(with_incoming: bool) {
+    let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| std::net::TcpStream::connect(address).unwrap())
+        .collect();
+    let files = use_up();
+    let before = now();
+    let accepting = eyewall::spawn(async move {
+        let streams = accept_all(&mut listener, with_incoming).await;
+        (listener, streams)
+    });
+    until(|| now().accepts_paused >= before.accepts_paused + 4).await;
+    let after = now();
+    // The pauses of 5, 10, 20 and 40 ms, looked at every millisecond.
+    let enters = after.enters - before.enters;
+    assert!(enters < 300, "{enters} enters for four tries: it spins");
+    assert!(!accepting.is_finished());
+
+    drop(files);
+    let (mut listener, streams) = accepting.await.unwrap();
+    let mut served: Vec<_> = streams.iter().map(|s| s.peer_addr().unwrap()).collect();
+    let mut expected: Vec<_> = clients.iter().map(|c| c.local_addr().unwrap()).collect();
+    served.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(served, expected);
+
+    // The listener goes on, at once.
+    let late = std::net::TcpStream::connect(address).unwrap();
+    let (_, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, late.local_addr().unwrap());
+}
+
+#[test]
+fn a_listener_without_descriptors_waits_for_some() {
+    let (_, hard) = Resource::NOFILE.get().unwrap();
+    Resource::NOFILE.set(200, hard).unwrap();
+    for (name, builder) in setups() {
+        println!("set-up: {name}");
+        let reactor = builder.build().unwrap();
+        common::run(&reactor, async {
+            run_out(false).await;
+            run_out(true).await;
+        });
+        assert_eq!(reactor.metrics().stale, 0);
+    }
+    // A ring needs a descriptor, too.
+    let files = use_up();
+    let error = eyewall::Reactor::new().unwrap_err();
+    drop(files);
+    assert!(error.to_string().contains("ulimit -n"), "{error}");
+}

@@ -1,0 +1,147 @@
+//! A table of operations that is full.
+
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::task::Poll;
+
+use common::{connected, now, poll_once, run, settles, turns};
+use eyewall::{Reactor, spawn};
+
+fn small() -> Reactor {
+    Reactor::builder().max_operations(4).build().unwrap()
+}
+
+#[test]
+fn fifty_operations_all_end_with_room_for_four() {
+    let reactor = small();
+    run(&reactor, async {
+        let mut tasks = Vec::new();
+        let mut peers = Vec::new();
+        for number in 0..50u8 {
+            let (mut stream, mut peer) = connected().await;
+            peer.write_all(&[number; 100]).unwrap();
+            peers.push(peer);
+            tasks.push(spawn(async move {
+                let bytes = match number % 2 {
+                    0 => stream.recv(Vec::with_capacity(100)).await.1,
+                    _ => stream.recv_chunk().await.unwrap().unwrap().to_vec(),
+                };
+                assert_eq!(bytes, [number; 100]);
+                stream.send_all(bytes).await.0.unwrap();
+                stream
+            }));
+        }
+        turns(1).await;
+        assert!(now().operations <= 4);
+        for (task, mut peer) in tasks.into_iter().zip(peers) {
+            let stream = task.await.unwrap();
+            let mut echoed = [0; 100];
+            peer.read_exact(&mut echoed).unwrap();
+            assert!(now().operations <= 4);
+            drop(stream);
+        }
+        settles(0, || now().operations).await;
+    });
+}
+
+/// Four streams that wait for bytes, and so fill the table, with their peers.
+async fn fill() -> (Vec<eyewall::JoinHandle<usize>>, Vec<std::net::TcpStream>) {
+    let mut tasks = Vec::new();
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        let (mut stream, peer) = connected().await;
+        peers.push(peer);
+        tasks.push(async move { stream.recv(vec![0; 10]).await.0.unwrap() });
+    }
+    // Only now, since connecting needs room, too.
+    let tasks = tasks.into_iter().map(spawn).collect();
+    turns(2).await;
+    assert_eq!(now().operations, 4);
+    (tasks, peers)
+}
+
+#[test]
+fn a_dropped_waiter_does_not_hold_up_the_others() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut first, _first_peer) = connected().await;
+        let (mut second, mut second_peer) = connected().await;
+        let (tasks, mut peers) = fill().await;
+        second_peer.write_all(b"bytes").unwrap();
+
+        let mut waiting = Box::pin(first.recv(vec![0; 10]));
+        assert!(poll_once(waiting.as_mut()).await.is_pending());
+        let next = spawn(async move { second.recv(vec![0; 10]).await.0.unwrap() });
+        turns(5).await;
+        assert_eq!(now().operations, 4);
+        assert!(!next.is_finished());
+        drop(waiting);
+        turns(5).await;
+        assert!(!next.is_finished(), "nothing has become free");
+
+        peers[0].write_all(b"x").unwrap();
+        assert_eq!(next.await.unwrap(), 5);
+        for peer in &mut peers[1..] {
+            peer.write_all(b"x").unwrap();
+        }
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_waiter_dropped_after_its_wake_does_not_keep_the_room() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut first, _first_peer) = connected().await;
+        let (mut second, mut second_peer) = connected().await;
+        let (_tasks, mut peers) = fill().await;
+        second_peer.write_all(b"bytes").unwrap();
+        let mut waiting = Box::pin(first.recv(vec![0; 10]));
+        assert!(poll_once(waiting.as_mut()).await.is_pending());
+        let next = spawn(async move { second.recv(vec![0; 10]).await.0.unwrap() });
+        turns(5).await;
+        peers[0].write_all(b"x").unwrap();
+        settles(false, || now().operations == 4 && !next.is_finished()).await;
+        // Woken together with the other, and never polled again.
+        drop(waiting);
+        assert_eq!(next.await.unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_stream_can_be_closed_when_the_table_is_full() {
+    let reactor = small();
+    run(&reactor, async {
+        let (idle, mut idle_peer) = connected().await;
+        let (_tasks, _peers) = fill().await;
+        drop(idle);
+        let end = spawn(async move {
+            eyewall::spawn_blocking(move || idle_peer.read(&mut [0]).unwrap())
+                .await
+                .unwrap()
+        });
+        assert_eq!(end.await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn an_operation_given_up_while_it_waits_for_room_has_not_begun() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut stream, mut peer) = connected().await;
+        let (_tasks, mut peers) = fill().await;
+        let mut send = Box::pin(stream.send_all("never"));
+        assert_eq!(poll_once(send.as_mut()).await.map(drop), Poll::Pending);
+        drop(send);
+        peers[0].write_all(b"x").unwrap();
+        stream.send_all("sent").await.0.unwrap();
+        let mut bytes = [0; 4];
+        peer.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"sent");
+    });
+}
