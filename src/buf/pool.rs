@@ -24,7 +24,7 @@ pub(crate) struct Pool {
     buffers: BufRing,
     /// How many views each buffer has; 0 while it is provided to the kernel.
     views: Box<[Cell<u32>]>,
-    /// How many buffers are provided, as far as reaped completions tell.
+    /// How many buffers are provided, as far as reaped completions tell, fetched or not.
     available: Cell<u16>,
     parked: RefCell<VecDeque<Waker>>,
     parks: Cell<u64>,
@@ -60,6 +60,15 @@ impl Pool {
         self.buffers.buffer_size()
     }
 
+    /// Counts the buffer that `cqe` names, if it names one; every completion must come here when it is reaped,
+    /// long before anybody may fetch it. A stream that believed in buffers which wait in somebody's backlog
+    /// would ask for them again and again.
+    pub(crate) fn reaped(&self, cqe: Cqe) {
+        if cqe.buffer_id().is_some() {
+            self.available.set(self.available.get() - 1);
+        }
+    }
+
     /// Takes over the buffer that `cqe` names, if it names one; every such completion must come here once.
     /// The chunk is empty where the completion brought no bytes.
     pub(crate) fn claim(self: &Rc<Pool>, cqe: Cqe) -> Option<Chunk> {
@@ -71,7 +80,6 @@ impl Pool {
             "the kernel handed over buffer {id}, which is in use"
         );
         views.set(1);
-        self.available.set(self.available.get() - 1);
         let len = cqe.result.max(0) as u32;
         Some(Chunk::pooled(Rc::clone(self), id, len))
     }

@@ -186,6 +186,7 @@ impl Core {
     }
 
     fn arrive(&self, mut cqe: Cqe) {
+        self.pool.reaped(cqe);
         if cqe.user_data == WAKE_USER_DATA {
             self.executor.remote().eventfd().clear();
             self.wake_armed.set(cqe.has_more());
