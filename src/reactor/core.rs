@@ -145,7 +145,8 @@ impl Core {
                  spawn it",
             )
         })?;
-        CURRENT.with(|current| current.replace(Some(Rc::clone(self))));
+        // Fails only while the thread ends: then nobody looks for a reactor any more.
+        let _ = CURRENT.try_with(|current| current.replace(Some(Rc::clone(self))));
         Ok(Entered {
             _executor: executor,
         })

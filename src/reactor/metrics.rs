@@ -43,7 +43,7 @@ pub struct Metrics {
     pub look_ups: u64,
     /// Tasks that held the thread longer than the stall threshold.
     pub stalls: u64,
-    /// Tasks that ended in a panic.
+    /// Panics that the reactor caught: in tasks, and in wakers, jobs and drops that it ran.
     pub panics: u64,
     /// Operations in flight, now, with those that wait to be staged.
     pub operations: usize,

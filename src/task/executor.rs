@@ -203,16 +203,18 @@ impl Executor {
             .flatten()
     }
 
-    /// Makes this the executor of the thread; `None` if there is one already.
+    /// Makes this the executor of the thread; `None` if there is one already, or the thread is ending and its
+    /// thread-local storage has gone.
     pub(crate) fn enter(self: &Rc<Executor>) -> Option<Entered> {
-        CURRENT.with(|current| {
+        let entered = CURRENT.try_with(|current| {
             let mut current = current.borrow_mut();
             if current.is_some() {
                 return None;
             }
             *current = Some(Rc::clone(self));
             Some(Entered(()))
-        })
+        });
+        entered.ok().flatten()
     }
 
     pub(crate) fn remote(&self) -> &Arc<Remote> {
@@ -272,7 +274,7 @@ impl Executor {
         drop(slots);
         if shut {
             self.ended.set(self.ended.get() + 1);
-            drop_task(refused);
+            self.shield(|| drop(refused));
         } else {
             self.ready.borrow_mut().push_back(index);
         }
@@ -287,9 +289,17 @@ impl Executor {
         let (woken, jobs) = self.remote.take();
         self.ready.borrow_mut().extend(woken);
         for job in jobs {
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                self.panics.set(self.panics.get() + 1);
-            }
+            self.shield(job);
+        }
+    }
+
+    /// Runs code of the user's that nobody waits for (a waker, a drop, a job). A panic in it must not stop the
+    /// reactor half-way: the panic hook has reported it, and it is counted.
+    pub(crate) fn shield(&self, code: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+            self.panics.set(self.panics.get() + 1);
+            // Its drop could panic again.
+            std::mem::forget(payload);
         }
     }
 
@@ -337,7 +347,7 @@ impl Executor {
             task.as_mut().poll(&mut Context::from_waker(&waker))
         }));
         if let (Some(watch), Some(start)) = (&self.stall, start) {
-            watch.check(start, spawned_at);
+            self.shield(|| watch.check(start, spawned_at));
         }
 
         let mut slots = self.slots.borrow_mut();
@@ -346,38 +356,39 @@ impl Executor {
         match (polled, &slot.state) {
             (Ok(Poll::Pending), State::Running) => slot.task = Some(task),
             (Ok(Poll::Pending), _) => {
-                slot.state = State::Aborted;
                 drop(slots);
-                drop_task(Some(task));
-                self.finish(index);
+                self.finish(index, State::Aborted, Some(task));
             }
             (Ok(Poll::Ready(())), _) => {
-                slot.state = State::Finished;
                 slot.task = Some(task);
                 drop(slots);
-                self.finish(index);
+                self.finish(index, State::Finished, None);
             }
             (Err(payload), _) => {
                 self.panics.set(self.panics.get() + 1);
-                slot.state = State::Panicked(payload);
                 drop(slots);
-                drop_task(Some(task));
-                self.finish(index);
+                self.finish(index, State::Panicked(payload), Some(task));
             }
         }
     }
 
-    /// The task of slot `index` has just ended: tell its joiner, or free the slot.
-    fn finish(&self, index: u32) {
+    /// The task of slot `index` has just ended with `state`: drops what is left of it, and tells its joiner or
+    /// frees the slot.
+    ///
+    /// The slot comes first, because the drop may be that of the task's own handle.
+    fn finish(&self, index: u32, state: State, rest: Option<Pin<Box<dyn Task>>>) {
         self.ended.set(self.ended.get() + 1);
         let mut slots = self.slots.borrow_mut();
         let slot = &mut slots[index as usize];
-        if slot.detached {
-            drop(slots);
+        slot.state = state;
+        let (detached, joiner) = (slot.detached, slot.joiner.take());
+        drop(slots);
+        if detached {
             self.free(index);
-        } else if let Some(joiner) = slot.joiner.take() {
-            drop(slots);
-            joiner.wake();
+        }
+        self.shield(|| drop(rest));
+        if let Some(joiner) = joiner {
+            self.shield(|| joiner.wake());
         }
     }
 
@@ -385,7 +396,7 @@ impl Executor {
     fn free(&self, index: u32) {
         let slot = self.slots.borrow_mut().remove(index as usize);
         self.ended.set(self.ended.get() - 1);
-        drop_task(slot.task);
+        self.shield(|| drop(slot));
     }
 
     /// Fetches the result of a task; the output goes to `into`.
@@ -457,10 +468,8 @@ impl Executor {
         }
         match slot.task.take() {
             Some(task) => {
-                slot.state = state;
                 drop(slots);
-                drop_task(Some(task));
-                self.finish(index);
+                self.finish(index, state, Some(task));
             }
             // It is being polled: this is the task itself.
             None => slot.state = State::Aborting,
@@ -470,7 +479,9 @@ impl Executor {
     /// Ends every task, and takes no more.
     pub(crate) fn shut_down(&self) {
         self.shut.set(true);
-        self.remote.close();
+        for job in self.remote.close() {
+            self.shield(|| drop(job));
+        }
         // A task's drop may end others, so the list is made anew until nothing runs.
         loop {
             let running: Vec<usize> = self
@@ -491,9 +502,4 @@ impl Executor {
         }
         self.ready.borrow_mut().clear();
     }
-}
-
-/// Drops what a task held: user code, whose panic must not reach the reactor.
-fn drop_task(task: Option<Pin<Box<dyn Task>>>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
 }

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use super::join::JoinError;
 use crate::ring::EventFd;
 
-type Job = Box<dyn FnOnce() + Send>;
+pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// What other threads leave for the reactor, and how they wake it.
 ///
@@ -127,10 +127,10 @@ impl Remote {
         )
     }
 
-    /// Takes nothing more; what waits is dropped.
-    pub(super) fn close(&self) {
+    /// Takes nothing more; returns the jobs that waited, to be dropped.
+    pub(super) fn close(&self) -> Vec<Job> {
         self.inbox().closed = true;
-        drop(self.take());
+        self.take().1
     }
 }
 
