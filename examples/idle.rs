@@ -74,14 +74,10 @@ async fn hold(count: usize) -> io::Result<()> {
         }
         clients.push(used(TcpStream::connect(address).await?).await?);
     }
-    let counted = count - warm;
     let bytes = resident()?.saturating_sub(before);
     println!("{count} idle connections, each used once, both ends in this process");
-    if counted > 0 {
-        println!(
-            "{} bytes of memory each (both ends), no buffer held",
-            bytes / counted
-        );
+    if let Some(each) = bytes.checked_div(count - warm) {
+        println!("{each} bytes of memory each (both ends), no buffer held");
     }
     let now = metrics().unwrap_or_default();
     println!(

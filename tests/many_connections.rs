@@ -18,7 +18,7 @@ const AT_A_TIME: usize = 64;
 /// Sends back what comes, in one of two ways, until the peer has finished.
 async fn echo(mut stream: TcpStream, number: usize) {
     loop {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             match stream.recv_chunk().await.unwrap() {
                 Some(chunk) => stream.send_all(chunk).await.0.unwrap(),
                 None => break,

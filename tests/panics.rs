@@ -146,10 +146,7 @@ fn of_the_drop_of_a_task_stay_with_it() {
 }
 
 /// A buffer that panics when it is dropped.
-struct BombBuffer(
-    Vec<u8>,
-    #[expect(dead_code, reason = "dropped, not read")] Bomb,
-);
+struct BombBuffer(Vec<u8>, Bomb);
 
 // SAFETY: the bytes are those of the Vec.
 unsafe impl IoBuf for BombBuffer {

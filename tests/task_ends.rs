@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use setups::{half_std_pair, metrics, pair, run, run_on, settle, turns, turns_until};
 use eyewall::{ErrorKind, JoinHandle, Reactor, spawn, spawn_blocking, yield_now};
+use setups::{half_std_pair, metrics, pair, run, run_on, settle, turns, turns_until};
 
 /// Where a task finds its own handle, once somebody has put it there.
 type OwnHandle = Rc<RefCell<Option<JoinHandle<()>>>>;

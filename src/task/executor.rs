@@ -72,12 +72,11 @@ where
     true
 }
 
-/// Calls a user's callback. A panic in it is counted and goes no further.
+/// Calls a user's callback, shielded where a reactor runs; see [`Executor::shield`].
 pub(crate) fn contain_panic(callback: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(callback)).is_err()
-        && let Some(executor) = Executor::current()
-    {
-        executor.panics.set(executor.panics.get() + 1);
+    match Executor::current() {
+        Some(executor) => executor.shield(callback),
+        None => callback(),
     }
 }
 

@@ -335,10 +335,10 @@ impl Model {
     }
 
     fn remove(&mut self, number: usize) {
-        if let Some(place) = self.place.remove(&number) {
-            if self.waiting.remove(&place).is_none() {
-                self.expired.retain(|&other| other != number);
-            }
+        if let Some(place) = self.place.remove(&number)
+            && self.waiting.remove(&place).is_none()
+        {
+            self.expired.retain(|&other| other != number);
         }
     }
 
