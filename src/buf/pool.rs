@@ -118,15 +118,13 @@ impl Pool {
     /// Puts a stream that found the pool empty to the end of the queue.
     pub(crate) fn park(&self, waker: &Waker) {
         self.parks.set(self.parks.get() + 1);
-        self.parked.borrow_mut().push_back(waker.clone());
+        let waker = waker.clone();
+        self.parked.borrow_mut().push_back(waker);
     }
 
-    /// Wakes everybody who is parked; returns whether there was anybody.
-    pub(crate) fn unpark_all(&self) -> bool {
-        let parked = self.parked.take();
-        let any = !parked.is_empty();
-        parked.into_iter().for_each(Waker::wake);
-        any
+    /// Takes everybody who is parked out of the queue, to be woken.
+    pub(crate) fn unpark_all(&self) -> VecDeque<Waker> {
+        self.parked.take()
     }
 
     /// How often a stream has parked.

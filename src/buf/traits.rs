@@ -10,6 +10,9 @@ use bytes::{Bytes, BytesMut};
 /// and the bytes stay valid and unchanged while the value is alive and not touched, **also when the value
 /// itself is moved**. (A `[u8; N]` does not qualify: it moves with the value.)
 ///
+/// The reactor is borrowed while it asks: the methods look at the value only. They do not panic and do not call
+/// anything of this crate. (The drop of a buffer may do both.)
+///
 /// ```
 /// use eyewall::buf::IoBuf;
 ///

@@ -143,7 +143,8 @@ impl CloseSignal {
         match self.result.take() {
             Some(result) => Poll::Ready(result),
             None => {
-                *self.waker.borrow_mut() = Some(cx.waker().clone());
+                // The old one is dropped when the cell is no longer borrowed: that is user code.
+                drop(self.waker.replace(Some(cx.waker().clone())));
                 Poll::Pending
             }
         }

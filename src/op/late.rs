@@ -53,7 +53,8 @@ impl<T> Late<T> {
     /// Ready when no operation is in flight any more.
     pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_busy() {
-            *self.waker.borrow_mut() = Some(cx.waker().clone());
+            // The old one is dropped when the cell is no longer borrowed: that is user code.
+            drop(self.waker.replace(Some(cx.waker().clone())));
             Poll::Pending
         } else {
             Poll::Ready(())

@@ -21,7 +21,7 @@ use super::wheel::{Clock, NEVER, TimerKey, Wheel};
 use crate::buf::Pool;
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, no_reactor, shut_down};
-use crate::op::{CloseQueue, Operation, SharedFd};
+use crate::op::{CloseQueue, Erased, Operation, SharedFd};
 use crate::ring::{BufRing, Cqe, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch};
 
@@ -230,13 +230,28 @@ impl Core {
         if abandoned.again {
             self.queue.borrow_mut().ops.push_front(id);
         }
-        if let Some((mut op, cqes)) = abandoned.discard {
-            self.counters.discarded.add(cqes.len() as u64);
-            for cqe in cqes {
-                op.discard(cqe);
-            }
-            let op = self.table().discarded(id, op);
-            drop(op);
+        if let Some((op, cqes)) = abandoned.discard {
+            self.discard(id, op, cqes);
+        }
+        if let Some(waker) = abandoned.waker {
+            self.executor.shield(|| drop(waker));
+        }
+    }
+
+    /// Lets an operation dispose of completions that nobody waits for; after the last one its slot is free.
+    pub(super) fn discard(
+        &self,
+        id: OpId,
+        mut op: Box<dyn Erased>,
+        cqes: impl IntoIterator<Item = Cqe>,
+    ) {
+        for cqe in cqes {
+            self.counters.discarded.add(1);
+            self.executor.shield(|| op.discard(cqe));
+        }
+        let ended = self.table().put_back(id, op);
+        if let Some(op) = ended {
+            self.executor.shield(|| drop(op));
             self.slot_freed();
         }
     }
@@ -244,7 +259,13 @@ impl Core {
     /// A slot of the table may have become free: let those who wait try again.
     pub(super) fn slot_freed(&self) {
         let waiting = self.table().take_waiting();
-        waiting.into_iter().for_each(Waker::wake);
+        self.wake_all(waiting);
+    }
+
+    pub(super) fn wake_all(&self, wakers: impl IntoIterator<Item = Waker>) {
+        for waker in wakers {
+            self.executor.shield(|| waker.wake());
+        }
     }
 
     /// Starts a timer that wakes `waker` at `deadline`; never, where an `Instant` cannot say when.
@@ -255,14 +276,17 @@ impl Core {
 
     /// Whether the timer has still to fire; if so, it wakes `waker` from now on.
     pub(crate) fn poll_timer(&self, key: TimerKey, waker: &Waker) -> bool {
-        let mut timers = self.timers.borrow_mut();
-        let Some(known) = timers.get_mut(key) else {
-            return false;
-        };
-        let old = (!known.will_wake(waker)).then(|| std::mem::replace(known, waker.clone()));
-        // A foreign waker's drop is user code.
-        drop(timers);
-        drop(old);
+        match self.timers.borrow_mut().get_mut(key) {
+            None => return false,
+            Some(known) if known.will_wake(waker) => return true,
+            Some(_) => {}
+        }
+        // A foreign waker's clone and drop are user code.
+        let mut other = waker.clone();
+        if let Some(known) = self.timers.borrow_mut().get_mut(key) {
+            std::mem::swap(known, &mut other);
+        }
+        drop(other);
         true
     }
 

@@ -1,7 +1,6 @@
 //! Ending a reactor without freeing what the kernel may still write to.
 
 use std::rc::Rc;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
@@ -32,7 +31,7 @@ impl Core {
         self.executor.shut_down();
         self.drop_locals();
         let waiting = self.table().shut();
-        waiting.into_iter().for_each(Waker::wake);
+        self.wake_all(waiting);
 
         let mut report = ShutdownReport::default();
         // What the tasks' drops have queued (cancels, closes) goes out; the rest is ended below.
@@ -40,7 +39,7 @@ impl Core {
         let (wakers, abandoned) = self.table().end_queued();
         report.cancelled += (wakers.len() + abandoned.len()) as u64;
         self.dispose(abandoned);
-        wakers.into_iter().for_each(Waker::wake);
+        self.wake_all(wakers);
 
         while self.table().in_kernel() > 0 || self.wake_armed.get() {
             let left = match deadline {
@@ -58,19 +57,25 @@ impl Core {
             self.reap_counting(&mut report);
         }
 
-        let leaked = self.table().take_in_kernel();
-        report.leaked = leaked.len() as u64;
+        report.leaked = self.leak_in_kernel();
         self.counters.leaked.add(report.leaked);
-        if !leaked.is_empty() {
-            // A receive among them may still write to the pool.
-            std::mem::forget(Rc::clone(&self.pool));
-        }
-        leaked.into_iter().for_each(std::mem::forget);
-        self.closes.shut();
+        self.executor.shield(|| self.closes.shut());
         // Refused only where it has been done, and the ring goes anyway.
         let _ = self.ring.borrow_mut().unregister_buffers();
         drop(entered);
         report
+    }
+
+    /// Leaves to the kernel for ever what it still has; returns how many operations that are.
+    fn leak_in_kernel(&self) -> u64 {
+        let leaked = self.table().take_in_kernel();
+        if !leaked.is_empty() {
+            // A receive among them may still write to the pool.
+            std::mem::forget(Rc::clone(&self.pool));
+        }
+        let count = leaked.len() as u64;
+        leaked.into_iter().for_each(std::mem::forget);
+        count
     }
 
     /// Submits what is queued, until nothing is left or the kernel takes no more.
@@ -98,5 +103,12 @@ impl Core {
         drop(table);
         report.cancelled += cancelled;
         report.completed += ended - cancelled;
+    }
+}
+
+/// The last line: were a shutdown cut short by a panic, freeing what the kernel has would be worse than a leak.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.leak_in_kernel();
     }
 }

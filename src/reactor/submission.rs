@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::core::Core;
-use super::table::OpId;
+use super::table::{Fetched, OpId};
 use crate::op::{Erased, Operation};
 use crate::ring::Cqe;
 
@@ -60,7 +60,9 @@ impl<O: Operation> Submission<O> {
             State::Refused(op) => Poll::Ready(Placed::Refused(op)),
             State::NoRoom(op) => {
                 self.state = State::NoRoom(op);
-                self.core.table().wait_for_room(cx.waker());
+                let waker = cx.waker().clone();
+                let old = self.core.table().wait_for_room(waker);
+                drop(old);
                 Poll::Pending
             }
             State::Ended => panic!("an operation was polled after its end"),
@@ -76,20 +78,34 @@ impl<O: Operation> Submission<O> {
             }
             Poll::Pending => return Poll::Pending,
         };
-        let fetched = self.core.table().poll_next(id, cx.waker(), |op, cqe| {
-            let op = op.as_any().downcast_mut::<O>();
-            op.expect("a submission knows its operation").complete(cqe)
-        });
-        match fetched {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready((output, None)) => Poll::Ready((output, true)),
-            Poll::Ready((output, Some(op))) => {
-                self.state = State::Ended;
-                drop(op);
-                self.core.slot_freed();
-                Poll::Ready((output, false))
-            }
+        let fetched = self.core.table().poll_next(id, cx.waker());
+        let (mut op, cqe) = match fetched {
+            Fetched::Result(op, cqe) => (op, cqe),
+            Fetched::Nothing { known_waker } => return self.wait(id, known_waker, cx),
+        };
+        let output = op.as_any().downcast_mut::<O>();
+        let output = output
+            .expect("a submission knows its operation")
+            .complete(cqe);
+        let ended = self.core.table().put_back(id, op);
+        let more = ended.is_none();
+        if !more {
+            self.state = State::Ended;
+            drop(ended);
+            self.core.slot_freed();
         }
+        Poll::Ready((output, more))
+    }
+
+    /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that
+    /// the table is not borrowed meanwhile.
+    fn wait<T>(&self, id: OpId, known_waker: bool, cx: &mut Context<'_>) -> Poll<T> {
+        if !known_waker {
+            let waker = cx.waker().clone();
+            let old = self.core.table().set_waker(id, waker);
+            drop(old);
+        }
+        Poll::Pending
     }
 }
 
@@ -123,9 +139,10 @@ impl<O: Operation> Future for Submission<O> {
             }
             Poll::Pending => return Poll::Pending,
         };
-        let polled = self.core.table().poll(id, cx.waker());
-        let Poll::Ready((op, cqe)) = polled else {
-            return Poll::Pending;
+        let fetched = self.core.table().poll(id, cx.waker());
+        let (op, cqe) = match fetched {
+            Fetched::Result(op, cqe) => (op, cqe),
+            Fetched::Nothing { known_waker } => return self.wait(id, known_waker, cx),
         };
         self.state = State::Ended;
         self.core.slot_freed();

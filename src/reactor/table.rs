@@ -14,7 +14,7 @@
 //! ([`Arrival`], [`Abandoned`]) and the reactor does it when the table is no longer borrowed.
 
 use std::collections::VecDeque;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use slab::Slab;
 
@@ -79,7 +79,7 @@ struct Slot {
     /// No future waits for it.
     abandoned: bool,
     cancelled: bool,
-    /// `None` only while its `discard` runs.
+    /// `None` only while its `discard` or `complete` runs.
     op: Option<Box<dyn Erased>>,
     /// The result; of a multishot the first that has not been fetched.
     first: Option<Cqe>,
@@ -126,7 +126,7 @@ pub(crate) enum Arrival {
     Throttle(Option<Waker>),
     /// The operation goes on: queue it again.
     Again,
-    /// Nobody waits: call `discard`, then give the operation back with [`Table::discarded`].
+    /// Nobody waits: call `discard`, then give the operation back with [`Table::put_back`].
     Discard(Box<dyn Erased>),
     /// No operation in flight has this id.
     Stale,
@@ -135,12 +135,31 @@ pub(crate) enum Arrival {
 /// What an abandoned operation asks the reactor to do, in this order.
 #[derive(Default)]
 pub(crate) struct Abandoned {
-    /// Call `discard` for each completion, then give the operation back with [`Table::discarded`].
+    /// Call `discard` for each completion, then give the operation back with [`Table::put_back`].
     pub(crate) discard: Option<(Box<dyn Erased>, Vec<Cqe>)>,
     /// Stage a cancel: the kernel has it.
     pub(crate) cancel: bool,
     /// It goes on: queue it again.
     pub(crate) again: bool,
+    /// Drop it, which is user code, when the table is no longer borrowed.
+    pub(crate) waker: Option<Waker>,
+}
+
+/// What a future or stream finds.
+pub(crate) enum Fetched {
+    /// A completion, and the operation that knows its meaning.
+    Result(Box<dyn Erased>, Cqe),
+    /// Nothing yet, and whether the slot has its waker; if not, [`Table::set_waker`].
+    Nothing { known_waker: bool },
+}
+
+impl Fetched {
+    fn nothing(slot: &Slot, waker: &Waker) -> Fetched {
+        let known = slot.waker.as_ref();
+        Fetched::Nothing {
+            known_waker: known.is_some_and(|known| known.will_wake(waker)),
+        }
+    }
 }
 
 impl Table {
@@ -178,11 +197,13 @@ impl Table {
         self.shut
     }
 
-    /// Wakes `waker` when a slot is freed.
-    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
-        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
-            self.waiting.push(waker.clone());
+    /// Wakes `waker` when a slot is freed; returns it if that is so already.
+    pub(crate) fn wait_for_room(&mut self, waker: Waker) -> Option<Waker> {
+        if self.waiting.iter().any(|known| known.will_wake(&waker)) {
+            return Some(waker);
         }
+        self.waiting.push(waker);
+        None
     }
 
     /// Those who wait for room, if there is some now.
@@ -315,11 +336,13 @@ impl Table {
         (id, waker.map_or(Arrival::Nothing, Arrival::Wake))
     }
 
-    /// Takes back an operation whose `discard` has run. Frees the slot after the final completion and then
-    /// returns the operation, to be dropped when the table is no longer borrowed.
-    pub(crate) fn discarded(&mut self, id: OpId, op: Box<dyn Erased>) -> Option<Box<dyn Erased>> {
-        let slot = self.get(id).expect("its discard frees no slot");
-        if slot.phase == Phase::Done {
+    /// Takes back an operation whose `discard` or `complete` has run. After its last completion the slot is
+    /// freed, and the operation comes back to be dropped when the table is no longer borrowed.
+    pub(crate) fn put_back(&mut self, id: OpId, op: Box<dyn Erased>) -> Option<Box<dyn Erased>> {
+        let slot = self
+            .get(id)
+            .expect("an operation that is out keeps its slot");
+        if slot.phase == Phase::Done && slot.first.is_none() {
             self.slots.remove(id.slot as usize);
             return Some(op);
         }
@@ -328,40 +351,34 @@ impl Table {
     }
 
     /// Fetches the result of an operation with one, which frees its slot.
-    pub(crate) fn poll(&mut self, id: OpId, waker: &Waker) -> Poll<(Box<dyn Erased>, Cqe)> {
+    pub(crate) fn poll(&mut self, id: OpId, waker: &Waker) -> Fetched {
         let slot = self.get(id).expect("a future owns its slot");
         if slot.phase != Phase::Done {
-            register(&mut slot.waker, waker);
-            return Poll::Pending;
+            return Fetched::nothing(slot, waker);
         }
         let slot = self.slots.remove(id.slot as usize);
         let op = slot.op.expect("a finished operation is in its slot");
         let cqe = slot.first.expect("a finished operation has its completion");
-        Poll::Ready((op, cqe))
+        Fetched::Result(op, cqe)
     }
 
-    /// Fetches the next result of a multishot and gives it to `complete` with the operation. The last result
-    /// frees the slot and hands the operation out, to be dropped when the table is no longer borrowed.
-    pub(crate) fn poll_next<T>(
-        &mut self,
-        id: OpId,
-        waker: &Waker,
-        complete: impl FnOnce(&mut dyn Erased, Cqe) -> T,
-    ) -> Poll<(T, Option<Box<dyn Erased>>)> {
+    /// Fetches the next result of a multishot, for its operation to complete. It comes back with
+    /// [`Table::put_back`].
+    pub(crate) fn poll_next(&mut self, id: OpId, waker: &Waker) -> Fetched {
         let slot = self.get(id).expect("a stream owns its slot");
         let Some(cqe) = slot.first.take() else {
-            register(&mut slot.waker, waker);
-            return Poll::Pending;
+            return Fetched::nothing(slot, waker);
         };
         slot.first = slot.rest.pop_front();
-        let op = slot.op.as_mut().expect("an operation is in its slot");
-        let output = complete(op.as_mut(), cqe);
-        let ended = slot.phase == Phase::Done && slot.first.is_none();
-        let op = ended.then(|| {
-            let slot = self.slots.remove(id.slot as usize);
-            slot.op.expect("as above")
-        });
-        Poll::Ready((output, op))
+        let op = slot.op.take().expect("an operation is in its slot");
+        Fetched::Result(op, cqe)
+    }
+
+    /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer
+    /// borrowed.
+    pub(crate) fn set_waker(&mut self, id: OpId, waker: Waker) -> Option<Waker> {
+        let slot = self.get(id).expect("whoever waits owns the slot");
+        slot.waker.replace(waker)
     }
 
     /// The future or stream of `id` has gone. `cancel` overrides the operation's wish to finish.
@@ -371,7 +388,7 @@ impl Table {
             return Abandoned::default();
         };
         slot.abandoned = true;
-        slot.waker = None;
+        let waker = slot.waker.take();
         if slot.phase == Phase::Done
             && !(cancel || shut)
             && let (Some(op), Some(cqe)) = (&mut slot.op, slot.first)
@@ -381,6 +398,7 @@ impl Table {
             slot.first = None;
             return Abandoned {
                 again: true,
+                waker,
                 ..Abandoned::default()
             };
         }
@@ -392,7 +410,12 @@ impl Table {
         }
         match slot.phase {
             // The rest of a send that has begun goes out.
-            Phase::Queued if slot.begun && !cancel => return Abandoned::default(),
+            Phase::Queued if slot.begun && !cancel => {
+                return Abandoned {
+                    waker,
+                    ..Abandoned::default()
+                };
+            }
             Phase::Queued => {
                 slot.phase = Phase::Done;
                 unfetched.push(Cqe::never_submitted());
@@ -416,11 +439,13 @@ impl Table {
                     discard,
                     cancel: stage,
                     again: false,
+                    waker,
                 };
             }
         }
         Abandoned {
             discard: slot.op.take().map(|op| (op, unfetched)),
+            waker,
             ..Abandoned::default()
         }
     }
@@ -467,12 +492,5 @@ impl Table {
         // Leaked too: their futures stay pending for ever, as the operations do.
         wakers.into_iter().for_each(std::mem::forget);
         ops
-    }
-}
-
-fn register(place: &mut Option<Waker>, waker: &Waker) {
-    match place {
-        Some(known) if known.will_wake(waker) => {}
-        _ => *place = Some(waker.clone()),
     }
 }

@@ -1,7 +1,6 @@
 //! One turn: stage, enter, reap, fire timers.
 
 use std::os::fd::AsRawFd;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
@@ -16,9 +15,11 @@ impl Core {
     pub(super) fn turn(&self, may_sleep: bool) -> Result<(), Error> {
         let all_staged = self.stage();
         let mut sleep = may_sleep && all_staged && !self.has_work();
-        if sleep && self.pool.unpark_all() {
+        if sleep {
             // Nothing that runs would return a buffer to them; see `buf/pool.rs`.
-            sleep = false;
+            let parked = self.pool.unpark_all();
+            sleep = parked.is_empty();
+            self.wake_all(parked);
         }
         if sleep {
             self.sleep()?;
@@ -199,24 +200,14 @@ impl Core {
         let (id, arrival) = self.table().arrive(&mut cqe);
         match arrival {
             Arrival::Nothing => {}
-            Arrival::Wake(waker) => waker.wake(),
+            Arrival::Wake(waker) => self.wake_all([waker]),
             Arrival::Throttle(waker) => {
                 self.counters.throttled.add(1);
                 self.queue.borrow_mut().cancels.push_back(id);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+                self.wake_all(waker);
             }
             Arrival::Again => self.queue.borrow_mut().ops.push_front(id),
-            Arrival::Discard(mut op) => {
-                self.counters.discarded.add(1);
-                op.discard(cqe);
-                let op = self.table().discarded(id, op);
-                if op.is_some() {
-                    drop(op);
-                    self.slot_freed();
-                }
-            }
+            Arrival::Discard(op) => self.discard(id, op, [cqe]),
             Arrival::Stale => self.counters.stale.add(1),
         }
     }
@@ -242,7 +233,7 @@ impl Core {
         loop {
             let expired = self.timers.borrow_mut().pop_expired();
             match expired {
-                Some(waker) => Waker::wake(waker),
+                Some(waker) => self.wake_all([waker]),
                 None => break,
             }
         }

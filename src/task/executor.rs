@@ -409,9 +409,14 @@ impl Executor {
         let slot = &mut slots[index as usize];
         match &mut slot.state {
             State::Running | State::Aborting => {
-                match &slot.joiner {
-                    Some(known) if known.will_wake(waker) => {}
-                    _ => slot.joiner = Some(waker.clone()),
+                let known = slot.joiner.as_ref();
+                if !known.is_some_and(|known| known.will_wake(waker)) {
+                    // Cloning and dropping a foreign waker is user code.
+                    drop(slots);
+                    let new = Some(waker.clone());
+                    let old =
+                        std::mem::replace(&mut self.slots.borrow_mut()[index as usize].joiner, new);
+                    drop(old);
                 }
                 return Poll::Pending;
             }
