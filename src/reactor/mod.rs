@@ -81,6 +81,8 @@ mod shutdown;
 mod spin;
 mod submission;
 mod table;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod wheel;
 

@@ -450,6 +450,21 @@ impl Table {
         }
     }
 
+    /// Whether the operation has been in the kernel.
+    #[cfg(test)]
+    pub(super) fn has_begun(&mut self, id: OpId) -> bool {
+        self.get(id).is_some_and(|slot| slot.begun)
+    }
+
+    /// Whether a result of the operation waits to be fetched.
+    #[cfg(test)]
+    pub(super) fn has_result(&mut self, id: OpId) -> bool {
+        self.get(id).is_some_and(|slot| {
+            slot.first.is_some()
+                && (slot.phase == Phase::Done || slot.completions == Completions::Many)
+        })
+    }
+
     /// How many operations the kernel has.
     pub(crate) fn in_kernel(&self) -> usize {
         self.in_kernel

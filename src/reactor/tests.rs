@@ -1,0 +1,456 @@
+//! Every operation dropped at three points (queued, in the kernel, with its result reaped and not fetched), in four
+//! ring set-ups; afterwards nothing may be missing.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Builder, Core, Reactor, Submission};
+use crate::op::{self, Late, Operation, SharedFd};
+use crate::time::timeout;
+use crate::yield_now;
+
+const SETUPS: [(&str, fn(Builder) -> Builder); 4] = [
+    ("default", |builder| builder),
+    ("without DEFER_TASKRUN", |builder| {
+        builder.defer_taskrun(false)
+    }),
+    ("SQ of 2 and CQ of 4", |builder| {
+        builder.sq_entries(2).cq_entries(4)
+    }),
+    ("a pool of 2 buffers", |builder| builder.pool(2, 256)),
+];
+
+/// How often each point is tried: a leak of one descriptor a time is then seen among those of other tests.
+const ROUNDS: usize = 6;
+
+/// Runs `test` on a new reactor of each set-up, and looks at what the reactor counted.
+fn everywhere<F: Future<Output = ()>>(test: impl Fn(Rc<Core>) -> F) {
+    for (name, change) in SETUPS {
+        let reactor = change(Reactor::builder()).build().expect(name);
+        let bounded = timeout(Duration::from_secs(30), test(Rc::clone(&reactor.core)));
+        let in_time = reactor.block_on(bounded).expect(name);
+        assert!(in_time.is_ok(), "{name}: takes too long");
+        let metrics = reactor.metrics();
+        assert_eq!(metrics.stale, 0, "{name}");
+        assert_eq!(metrics.pool_available, metrics.pool_buffers, "{name}");
+        let report = reactor.shutdown(Duration::from_secs(5));
+        assert_eq!(report.leaked, 0, "{name}");
+    }
+}
+
+fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// Takes turns until `condition` holds; the caller's time is bounded by [`everywhere`].
+async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        // Not a busy loop: completions need the kernel's time, too.
+        crate::time::sleep(Duration::from_micros(100)).await;
+    }
+}
+
+fn poll_once<O: Operation>(submission: &mut Submission<O>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let _ = Pin::new(submission).poll(&mut cx);
+}
+
+/// Drops the operations that `make` makes at each point. `provoke` brings the completion about.
+async fn three_points<O: Operation>(
+    core: &Rc<Core>,
+    mut make: impl FnMut() -> O,
+    mut provoke: impl FnMut(),
+) {
+    let operations = core.metrics().operations;
+    let descriptors = open_fds();
+    for _ in 0..ROUNDS {
+        // Queued: the kernel never sees it.
+        let mut submission = core.submit(make());
+        let staged = core.metrics().sqes;
+        poll_once(&mut submission);
+        drop(submission);
+        assert_eq!(core.metrics().sqes, staged);
+
+        // In the kernel.
+        let submission = core.submit(make());
+        let id = submission.id().expect("there is room");
+        until(|| core.table().has_begun(id)).await;
+        drop(submission);
+
+        // Its result is here, and nobody has fetched it.
+        let submission = core.submit(make());
+        let id = submission.id().expect("there is room");
+        until(|| core.table().has_begun(id)).await;
+        provoke();
+        until(|| core.table().has_result(id)).await;
+        drop(submission);
+    }
+    until(|| core.metrics().operations == operations).await;
+    until(|| open_fds() <= descriptors).await;
+}
+
+/// A connected pair: one end for the operations, the other a std socket.
+fn connected(core: &Core) -> (SharedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let ours = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+    let (peer, _) = listener.accept().expect("accept");
+    peer.set_nodelay(true).expect("nodelay");
+    (core.share(OwnedFd::from(ours)), peer)
+}
+
+fn unconnected(core: &Core) -> SharedFd {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+    core.share(socket.into())
+}
+
+#[test]
+fn nop() {
+    everywhere(async |core| three_points(&core, || op::Nop, || {}).await);
+}
+
+#[test]
+fn socket() {
+    let socket = || op::Socket {
+        domain: libc::AF_INET,
+        kind: libc::SOCK_STREAM,
+        protocol: 0,
+    };
+    everywhere(async |core| three_points(&core, socket, || {}).await);
+}
+
+#[test]
+fn connect() {
+    everywhere(async |core| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let connect = || op::Connect {
+            fd: unconnected(&core),
+            address: address.into(),
+        };
+        three_points(&core, connect, || {}).await;
+    });
+}
+
+#[test]
+fn bind() {
+    everywhere(async |core| {
+        let bind = || op::Bind {
+            fd: unconnected(&core),
+            address: "127.0.0.1:0"
+                .parse::<std::net::SocketAddr>()
+                .expect("address")
+                .into(),
+        };
+        three_points(&core, bind, || {}).await;
+    });
+}
+
+#[test]
+fn listen() {
+    everywhere(async |core| {
+        let listen = || op::Listen {
+            fd: unconnected(&core),
+            backlog: 1,
+        };
+        three_points(&core, listen, || {}).await;
+    });
+}
+
+fn accepts(multishot: bool) {
+    everywhere(async |core| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let fd = core.share(listener.into());
+        let accept = || op::Accept {
+            fd: fd.clone(),
+            multishot,
+        };
+        let provoke = || drop(TcpStream::connect(address).expect("connect"));
+        three_points(&core, accept, provoke).await;
+    });
+}
+
+#[test]
+fn accept() {
+    accepts(false);
+}
+
+#[test]
+fn accept_multishot() {
+    accepts(true);
+}
+
+#[test]
+fn recv() {
+    everywhere(async |core| {
+        let (fd, mut peer) = connected(&core);
+        let late: Rc<Late<_>> = Rc::default();
+        let sent = RefCell::new(Vec::new());
+        let receive = || op::Recv::new(fd.clone(), vec![0; 16], &late);
+        let provoke = || {
+            let number = sent.borrow().len() as u8;
+            let part = [number, number + 1, number + 2];
+            peer.write_all(&part).expect("write");
+            sent.borrow_mut().extend(part);
+        };
+        three_points(&core, receive, provoke).await;
+        let mut kept = Vec::new();
+        while let Some(chunk) = late.take() {
+            kept.extend_from_slice(&chunk.expect("bytes"));
+        }
+        assert_eq!(kept, *sent.borrow(), "every byte is given back, in order");
+        assert!(!late.is_busy());
+    });
+}
+
+fn receives_pooled(multishot: bool) {
+    everywhere(async |core| {
+        let (fd, mut peer) = connected(&core);
+        let receive = || op::RecvPooled {
+            fd: fd.clone(),
+            pool: Rc::clone(core.pool()),
+            multishot,
+        };
+        let available = core.pool().available();
+        three_points(&core, receive, || peer.write_all(b"bytes").expect("write")).await;
+        assert_eq!(core.pool().available(), available);
+    });
+}
+
+#[test]
+fn recv_pooled() {
+    receives_pooled(false);
+}
+
+#[test]
+fn recv_pooled_multishot() {
+    receives_pooled(true);
+}
+
+#[test]
+fn recvmsg() {
+    everywhere(async |core| {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        let address = socket.local_addr().expect("address");
+        let fd = core.share(socket.into());
+        let peer = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        let late: Rc<Late<_>> = Rc::default();
+        let receive = || op::RecvMsg::new(fd.clone(), vec![0; 16], &late);
+        let provoke = || drop(peer.send_to(b"datagram", address).expect("send"));
+        three_points(&core, receive, provoke).await;
+        let kept = std::iter::from_fn(|| late.take()).count();
+        assert_eq!(kept, ROUNDS, "every datagram is given back");
+    });
+}
+
+/// Sends of `PAYLOAD` by any operation: the peer gets each whole or not at all.
+const PAYLOAD: &[u8] = b"all of this or nothing";
+
+fn sends<O: Operation>(make: impl Fn(SharedFd, &Rc<Late<()>>) -> O) {
+    everywhere(async |core| {
+        let (fd, mut peer) = connected(&core);
+        let late: Rc<Late<()>> = Rc::default();
+        three_points(&core, || make(fd.clone(), &late), || {}).await;
+        assert!(late.take().is_none(), "no send failed");
+        assert!(!late.is_busy());
+        fd.close();
+        until(|| core.metrics().operations == 0).await;
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).expect("read");
+        // Two of the three points have begun, and so go on to their end.
+        assert_eq!(received, PAYLOAD.repeat(2 * ROUNDS));
+    });
+}
+
+#[test]
+fn send() {
+    sends(|fd, late| op::Send::new(fd, PAYLOAD, false, late));
+}
+
+#[test]
+fn send_all() {
+    sends(|fd, late| op::Send::new(fd, PAYLOAD, true, late));
+}
+
+#[test]
+fn sendmsg() {
+    let (front, back) = PAYLOAD.split_at(5);
+    sends(|fd, late| op::SendMsg::new(fd, vec![front, back], None, true, late));
+}
+
+#[test]
+fn send_zc() {
+    sends(|fd, late| op::SendZc::new(fd, PAYLOAD, late));
+}
+
+#[test]
+fn shutdown() {
+    everywhere(async |core| {
+        let (fd, _peer) = connected(&core);
+        let shutdown = || op::Shutdown {
+            fd: fd.clone(),
+            how: std::net::Shutdown::Write,
+        };
+        three_points(&core, shutdown, || {}).await;
+    });
+}
+
+#[test]
+fn close() {
+    everywhere(async |core| {
+        let close = || {
+            drop(unconnected(&core));
+            op::Close::new(core.closes.pop().expect("it waits to be closed"))
+        };
+        three_points(&core, close, || {}).await;
+    });
+}
+
+#[test]
+fn poll() {
+    everywhere(async |core| {
+        let (fd, mut peer) = connected(&core);
+        let poll = || op::Poll {
+            fd: fd.clone(),
+            events: libc::POLLIN,
+        };
+        three_points(&core, poll, || peer.write_all(b"x").expect("write")).await;
+    });
+}
+
+#[test]
+fn cancel_fd() {
+    everywhere(async |core| {
+        let (fd, _peer) = connected(&core);
+        let cancel = || op::CancelFd { fd: fd.clone() };
+        three_points(&core, cancel, || {}).await;
+    });
+}
+
+#[test]
+fn openat() {
+    everywhere(async |core| {
+        let open = || op::OpenAt {
+            path: c"/dev/null".into(),
+            flags: libc::O_RDONLY,
+            mode: 0,
+        };
+        three_points(&core, open, || {}).await;
+    });
+}
+
+/// An open file that has no name any more.
+fn file(core: &Core) -> SharedFd {
+    let path = std::env::temp_dir().join(format!(
+        "eyewall-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    let mut options = std::fs::OpenOptions::new();
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path);
+    let mut file = file.expect("a file in the temporary directory");
+    file.write_all(b"content").expect("write");
+    std::fs::remove_file(path).expect("remove");
+    core.share(file.into())
+}
+
+#[test]
+fn read() {
+    everywhere(async |core| {
+        let fd = file(&core);
+        let read = || op::Read {
+            fd: fd.clone(),
+            buffer: vec![0; 16],
+            offset: 0,
+        };
+        three_points(&core, read, || {}).await;
+    });
+}
+
+#[test]
+fn write() {
+    everywhere(async |core| {
+        let fd = file(&core);
+        let write = || op::Write {
+            fd: fd.clone(),
+            buffer: "CONTENT",
+            offset: 0,
+        };
+        three_points(&core, write, || {}).await;
+    });
+}
+
+#[test]
+fn fsync() {
+    everywhere(async |core| {
+        let fd = file(&core);
+        let fsync = || op::Fsync {
+            fd: fd.clone(),
+            data_only: true,
+        };
+        three_points(&core, fsync, || {}).await;
+    });
+}
+
+#[test]
+fn statx() {
+    everywhere(async |core| {
+        let fd = file(&core);
+        three_points(&core, || op::Statx::of_file(fd.clone()), || {}).await;
+        three_points(&core, || op::Statx::of_path(c"/dev/null".into()), || {}).await;
+    });
+}
+
+#[test]
+fn a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
+    everywhere(async |core| {
+        let (fd, mut peer) = connected(&core);
+        let poll = || op::Poll {
+            fd: fd.clone(),
+            events: libc::POLLIN,
+        };
+        let first = core.submit(poll());
+        let old = first.id().expect("there is room");
+        until(|| core.table().has_begun(old)).await;
+        drop(first);
+        until(|| core.metrics().operations == 0).await;
+        let second = core.submit(poll());
+        let new = second.id().expect("there is room");
+        assert_ne!(old.user_data(), new.user_data());
+        assert_eq!(
+            old.user_data() as u32,
+            new.user_data() as u32,
+            "the same slot"
+        );
+        until(|| core.table().has_begun(new)).await;
+        let mut stale = crate::ring::Cqe {
+            user_data: old.user_data(),
+            result: 1,
+            flags: 0,
+        };
+        let (_, arrival) = core.table().arrive(&mut stale);
+        assert!(matches!(arrival, super::table::Arrival::Stale));
+        assert!(!core.table().has_result(new));
+        peer.write_all(b"x").expect("write");
+        assert_eq!(
+            second.await.0.expect("events") & libc::POLLIN as u32,
+            libc::POLLIN as u32
+        );
+        yield_now().await;
+        assert!(fd.as_raw_fd() >= 0);
+    });
+}
