@@ -249,7 +249,6 @@ fn survives(test: impl AsyncFnOnce()) {
 }
 
 #[test]
-#[ignore = "the completions behind that of a panicking waker are lost"]
 fn of_a_waker_that_a_completion_wakes() {
     survives(async || {
         let (mut stream, mut peer) = connected().await;

@@ -187,22 +187,18 @@ fn timers_fire_while_the_ring_is_busy() {
             let _ = std::io::copy(&mut peer, &mut echo);
         });
         let busy = spawn(async move {
-            let mut rounds = 0u64;
             loop {
                 stream.send_all("ping").await.0.unwrap();
                 assert_eq!(stream.recv_exact(Vec::with_capacity(4)).await.1, b"ping");
-                rounds += 1;
-                if rounds == 1_000_000 {
-                    break;
-                }
             }
         });
         let mut ticks = interval(2 * MS);
         let cqes = now().cqes;
-        for _ in 0..10 {
+        let mut count = 0;
+        while count < 10 || now().cqes < cqes + 100 {
             ticks.tick().await;
+            count += 1;
         }
-        assert!(now().cqes > cqes + 10, "the ring was not busy");
         busy.abort();
         drop(busy);
         common::until(|| echoing.is_finished()).await;
