@@ -22,7 +22,7 @@
 //!
 //! # Features
 //!
-//! - `http` (default): [`fetch`](crate::fetch()) and [`http::Client`](crate::http::Client).
+//! - `http` (default): the function `fetch`, and the module `http` with its `Client`.
 //!
 //! Without it the reactor alone is built: sockets, files, timers, signals, tasks.
 

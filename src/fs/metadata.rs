@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// Size, kind, permissions and times of a file; from [`File::metadata`](super::File::metadata) and
-/// [`metadata`](super::metadata).
+/// [`metadata`](super::metadata()).
 #[derive(Clone, Copy, Debug)]
 pub struct Metadata {
     stat: libc::statx,

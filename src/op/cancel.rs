@@ -1,7 +1,7 @@
 //! Cancel what is in flight on a descriptor.
 //!
 //! Cancelling one operation by its id needs no file here: the reactor stages it for every future that is
-//! dropped ([`Request::Cancel`](crate::ring::Request::Cancel)).
+//! dropped ([`Request::Cancel`]).
 
 use std::io;
 use std::os::fd::AsRawFd;

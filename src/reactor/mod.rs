@@ -12,7 +12,7 @@
 //!
 //! # The life of an operation
 //!
-//! 1. A call such as `stream.recv(buffer)` makes an operation ([`crate::op`]), which takes the buffer. It
+//! 1. A call such as `stream.recv(buffer)` makes an operation (a file in `op/`), which takes the buffer. It
 //!    gets a slot in the table and its id goes to the end of the queue. Nothing has reached the kernel.
 //! 2. The next turn *stages* it: its request becomes an SQE whose `user_data` is the id: slot (32 bits),
 //!    generation (31 bits). The same turn enters the kernel. From here on the kernel may touch the buffer.

@@ -18,7 +18,9 @@ use crate::op::{self, Late, Operation, SharedFd};
 use crate::time::timeout;
 use crate::yield_now;
 
-const SETUPS: [(&str, fn(Builder) -> Builder); 4] = [
+type Setup = (&'static str, fn(Builder) -> Builder);
+
+const SETUPS: [Setup; 4] = [
     ("default", |builder| builder),
     ("without DEFER_TASKRUN", |builder| {
         builder.defer_taskrun(false)
@@ -245,7 +247,9 @@ fn recvmsg() {
         let peer = UdpSocket::bind("127.0.0.1:0").expect("bind");
         let late: Rc<Late<_>> = Rc::default();
         let receive = || op::RecvMsg::new(fd.clone(), vec![0; 16], &late);
-        let provoke = || drop(peer.send_to(b"datagram", address).expect("send"));
+        let provoke = || {
+            peer.send_to(b"datagram", address).expect("send");
+        };
         three_points(&core, receive, provoke).await;
         let kept = std::iter::from_fn(|| late.take()).count();
         assert_eq!(kept, ROUNDS, "every datagram is given back");

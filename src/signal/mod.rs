@@ -61,11 +61,11 @@ impl Signal {
 ///
 /// # Errors
 ///
-/// As [`stream`].
+/// As [`stream()`].
 ///
 /// # Cancel safety
 ///
-/// A Ctrl-C that came for a dropped future is gone. Use a [`stream`] to miss none.
+/// A Ctrl-C that came for a dropped future is gone. Use a [`stream()`] to miss none.
 pub async fn ctrl_c() -> io::Result<()> {
     stream(Signal::INTERRUPT)?.next().await;
     Ok(())

@@ -19,7 +19,7 @@ use crate::task::{contain_panic, in_background};
 ///
 /// # Errors
 ///
-/// As [`stream`].
+/// As [`stream()`].
 ///
 /// ```
 /// use std::{cell::Cell, rc::Rc};
