@@ -53,6 +53,6 @@ pub use ring::{Probe, probe};
 pub use task::{JoinError, JoinHandle, spawn, spawn_blocking, yield_now};
 
 /// The examples of the README, as tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
