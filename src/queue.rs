@@ -105,13 +105,23 @@ impl Waiters {
     }
 }
 
-/// A queue took no more; it gives the item back.
+/// A queue did not take an item; here it is again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Full<T>(pub T);
+pub enum PushError<T> {
+    /// There is no room, or others wait for it.
+    Full(T),
+    /// The queue has been closed.
+    Closed(T),
+}
 
-/// A queue was closed; it gives the item back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Closed<T>(pub T);
+impl<T> PushError<T> {
+    /// The item.
+    pub fn into_inner(self) -> T {
+        match self {
+            PushError::Full(item) | PushError::Closed(item) => item,
+        }
+    }
+}
 
 impl<T> CompletionQueue<T> {
     /// A queue for at most `capacity` items.
@@ -139,13 +149,15 @@ impl<T> CompletionQueue<T> {
     ///
     /// # Errors
     ///
-    /// [`Full`], with the item, if there is no room, or the queue has been closed.
-    pub fn push(&self, item: T) -> Result<(), Full<T>> {
+    /// A [`PushError`], with the item, if there is no room that nobody waits for, or the queue has been closed.
+    pub fn push(&self, item: T) -> Result<(), PushError<T>> {
         let mut state = self.shared.lock();
-        // Those who wait for room come first.
+        if state.closed {
+            return Err(PushError::Closed(item));
+        }
         let room = self.shared.capacity - state.items.len();
-        if state.closed || !state.givers.is_turn(None, room) {
-            return Err(Full(item));
+        if !state.givers.is_turn(None, room) {
+            return Err(PushError::Full(item));
         }
         state.items.push_back(item);
         self.shared.tell(state);
@@ -156,12 +168,12 @@ impl<T> CompletionQueue<T> {
     ///
     /// # Errors
     ///
-    /// [`Closed`], with the item, if the queue has been closed.
+    /// [`PushError::Closed`], with the item, if the queue has been closed.
     ///
     /// # Cancel safety
     ///
     /// A dropped future has not put its item into the queue; the item goes with it.
-    pub async fn push_wait(&self, item: T) -> Result<(), Closed<T>> {
+    pub async fn push_wait(&self, item: T) -> Result<(), PushError<T>> {
         let mut item = Some(item);
         let mut place = Place {
             shared: &self.shared,
@@ -171,7 +183,10 @@ impl<T> CompletionQueue<T> {
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             if state.closed {
-                return Poll::Ready(item.take().map_or(Ok(()), |item| Err(Closed(item))));
+                return Poll::Ready(
+                    item.take()
+                        .map_or(Ok(()), |item| Err(PushError::Closed(item))),
+                );
             }
             let room = self.shared.capacity - state.items.len();
             if !state.givers.is_turn(place.ticket, room) {
@@ -186,16 +201,13 @@ impl<T> CompletionQueue<T> {
         .await
     }
 
-    /// Takes the first item, if there is one that nobody waits for.
+    /// Takes the first item, if there is one. It overtakes those who wait, since it must find what the
+    /// [`eventfd`](CompletionQueue::eventfd) announces.
     pub fn pop(&self) -> Option<T> {
         let mut state = self.shared.lock();
-        let count = state.items.len();
-        if !state.takers.is_turn(None, count) {
-            return None;
-        }
-        let item = state.items.pop_front();
+        let item = state.items.pop_front()?;
         self.shared.tell(state);
-        item
+        Some(item)
     }
 
     /// Takes the first item; waits for one. `None` once the queue is closed and empty.
@@ -247,15 +259,16 @@ impl<T> CompletionQueue<T> {
     pub fn close(&self) {
         let mut state = self.shared.lock();
         state.closed = true;
-        let everybody: Vec<Waker> = [&state.takers, &state.givers]
-            .iter()
-            .flat_map(|waiters| waiters.due(usize::MAX))
-            .collect();
-        drop(state);
-        everybody.into_iter().for_each(Waker::wake);
+        self.shared.tell(state);
     }
 
-    /// A descriptor that is readable while items are in the queue, for a foreign event loop (poll(2), epoll(7)).
+    /// Whether [`close`](CompletionQueue::close) has been called.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().closed
+    }
+
+    /// A descriptor that is readable while items are in the queue, and from its close on, for a foreign event loop
+    /// (poll(2), epoll(7)).
     ///
     /// Take with [`pop`](CompletionQueue::pop) until it gives `None`; do not read from the descriptor. It is
     /// made at the first call.
@@ -287,13 +300,17 @@ impl<T> Shared<T> {
     fn tell(&self, state: MutexGuard<'_, State<T>>) {
         let count = state.items.len();
         if let Some(eventfd) = self.eventfd.get() {
-            match count {
-                0 => eventfd.clear(),
-                _ => eventfd.signal(),
+            match count > 0 || state.closed {
+                true => eventfd.signal(),
+                false => eventfd.clear(),
             }
         }
-        let mut due = state.takers.due(count);
-        due.extend(state.givers.due(self.capacity - count));
+        let (takers, givers) = match state.closed {
+            true => (usize::MAX, usize::MAX),
+            false => (count, self.capacity - count),
+        };
+        let mut due = state.takers.due(takers);
+        due.extend(state.givers.due(givers));
         drop(state);
         due.into_iter().for_each(Waker::wake);
     }
@@ -343,30 +360,22 @@ impl<T> fmt::Debug for CompletionQueue<T> {
     }
 }
 
-impl<T> fmt::Debug for Full<T> {
+impl<T> fmt::Debug for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Full(..)")
+        f.write_str(match self {
+            PushError::Full(_) => "Full(..)",
+            PushError::Closed(_) => "Closed(..)",
+        })
     }
 }
 
-impl<T> fmt::Display for Full<T> {
+impl<T> fmt::Display for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the queue has no room, or has been closed")
+        f.write_str(match self {
+            PushError::Full(_) => "the queue has no room",
+            PushError::Closed(_) => "the queue has been closed",
+        })
     }
 }
 
-impl<T> std::error::Error for Full<T> {}
-
-impl<T> fmt::Debug for Closed<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Closed(..)")
-    }
-}
-
-impl<T> fmt::Display for Closed<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the queue has been closed")
-    }
-}
-
-impl<T> std::error::Error for Closed<T> {}
+impl<T> std::error::Error for PushError<T> {}

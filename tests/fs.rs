@@ -121,6 +121,8 @@ fn options_and_their_contradictions() {
         let error = File::open(scratch.0.join("nothing")).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
         let file = File::open(scratch.file()).await.unwrap();
+        let (result, _) = file.read_at(vec![0; 1], u64::MAX).await;
+        assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
         let (result, _) = file.read_at(Vec::new(), 0).await;
         assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     })

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use eyewall::queue::CompletionQueue;
+use eyewall::queue::{CompletionQueue, PushError};
 use eyewall::time::timeout;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -16,13 +16,13 @@ fn first_in_first_out_and_a_bound() {
     assert_eq!(queue.capacity(), 2);
     queue.push(1).unwrap();
     queue.push(2).unwrap();
-    assert_eq!(queue.push(3).unwrap_err().0, 3);
+    assert_eq!(queue.push(3), Err(PushError::Full(3)));
     assert_eq!(
         (queue.pop(), queue.pop(), queue.pop()),
         (Some(1), Some(2), None)
     );
     queue.close();
-    assert_eq!(queue.push(4).unwrap_err().0, 4);
+    assert_eq!(queue.push(4), Err(PushError::Closed(4)));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_closed_queue_gives_what_is_in_it_and_then_ends() {
             timeout(LONG, waiter).await.unwrap().unwrap(),
             (Some(1), None)
         );
-        assert_eq!(queue.push_wait(2).await.unwrap_err().0, 2);
+        assert_eq!(queue.push_wait(2).await, Err(PushError::Closed(2)));
     })
     .unwrap();
 }
@@ -78,8 +78,7 @@ fn a_dropped_waiter_passes_its_turn_on() {
         assert!(first.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
         queue.push(1).unwrap();
-        // It is the first one's turn, and nobody overtakes it.
-        assert_eq!(queue.pop(), None);
+        // It is the first one's turn.
         assert!(second.as_mut().poll(&mut cx).is_pending());
     }
     assert_eq!(second.as_mut().poll(&mut cx), Poll::Ready(Some(1)));
@@ -128,7 +127,7 @@ fn other_threads_deliver_to_a_sleeping_reactor() {
                 for item in 0..250 {
                     let mut item = (thread, item);
                     while let Err(full) = queue.push(item) {
-                        item = full.0;
+                        item = full.into_inner();
                         std::thread::yield_now();
                     }
                 }
@@ -172,4 +171,20 @@ fn the_eventfd_is_readable_while_items_are_there() {
     assert!(readable(fd));
     queue.pop();
     assert!(!readable(fd));
+    queue.close();
+    assert!(queue.is_closed());
+    assert!(readable(fd), "a foreign loop has to see the close");
+}
+
+#[test]
+fn pop_finds_what_is_there_though_others_wait() {
+    let queue = CompletionQueue::bounded(1);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut waiting = pin!(queue.recv());
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    queue.push(1).unwrap();
+    assert_eq!(queue.pop(), Some(1));
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    queue.push(2).unwrap();
+    assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Ready(Some(2)));
 }

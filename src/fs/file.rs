@@ -71,7 +71,14 @@ impl File {
     /// Dropping the future loses the buffer and nothing else.
     #[doc(alias = "IORING_OP_READ")]
     pub async fn read_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> BufResult<usize, B> {
-        if let Err(error) = self.check(buffer.bytes_capacity()) {
+        if buffer.bytes_capacity() == 0 {
+            let error = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the buffer to read into has no capacity",
+            );
+            return (Err(error), buffer);
+        }
+        if let Err(error) = self.check(offset) {
             return (Err(error), buffer);
         }
         let read = Read {
@@ -94,7 +101,7 @@ impl File {
     /// A dropped write has not begun, or goes on; how much of it is written is then unknown.
     #[doc(alias = "IORING_OP_WRITE")]
     pub async fn write_at<B: IoBuf>(&self, buffer: B, offset: u64) -> BufResult<usize, B> {
-        if let Err(error) = self.core.check_open() {
+        if let Err(error) = self.check(offset) {
             return (Err(error), buffer);
         }
         let write = Write {
@@ -184,11 +191,12 @@ impl File {
         poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
     }
 
-    fn check(&self, capacity: usize) -> io::Result<()> {
-        if capacity == 0 {
+    /// The ring takes an offset of -1 as "where the descriptor stands", which is not what was asked for.
+    fn check(&self, offset: u64) -> io::Result<()> {
+        if i64::try_from(offset).is_err() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the buffer to read into has no capacity",
+                "no file is as long as this offset",
             ));
         }
         self.core.check_open()

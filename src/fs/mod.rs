@@ -35,7 +35,7 @@ use crate::buf::{BufResult, IoBuf};
 use crate::op::Statx;
 use crate::reactor::Core;
 
-/// Reads a whole file.
+/// Reads a whole file, however large it is; [`File::read_at`] has a bound.
 ///
 /// # Errors
 ///
