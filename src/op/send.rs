@@ -81,6 +81,10 @@ impl Progress {
             // One that had not begun has torn nothing.
             Err(_) if cqe.is_cancelled() && self.sent == 0 => {}
             Err(error) => in_flight.keep(Err(error)),
+            Ok(_) if self.sent < self.len => in_flight.keep(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "an earlier send, whose future was dropped, was cut off in the middle",
+            ))),
             Ok(_) => {}
         }
     }

@@ -203,3 +203,54 @@ impl Random {
         self.next() % limit
     }
 }
+
+/// The byte at a position of an endless stream in which no two stretches look alike.
+pub(crate) fn byte_at(position: usize) -> u8 {
+    ((position as u64)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(29)
+        >> 13) as u8
+}
+
+/// A stretch of that stream.
+pub(crate) fn stretch(range: std::ops::Range<usize>) -> Vec<u8> {
+    range.map(byte_at).collect()
+}
+
+/// Checks that `data` goes on with the stream at `position`, and moves it on.
+pub(crate) fn check_stretch(position: &mut usize, data: &[u8]) {
+    for (offset, &byte) in data.iter().enumerate() {
+        assert_eq!(
+            byte,
+            byte_at(*position + offset),
+            "byte {} is lost or out of order",
+            *position + offset
+        );
+    }
+    *position += data.len();
+}
+
+/// Races a future against a number of turns; `None` if it has been dropped.
+pub(crate) async fn race_turns<F: Future>(future: F, count: u64) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    for _ in 0..count {
+        if let Some(output) = poll_once(&mut future).await {
+            return Some(output);
+        }
+        yield_now().await;
+    }
+    None
+}
+
+/// Where in its life an operation is when its future goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// Polled once; the reactor has not had its turn.
+    Staged,
+    /// The kernel has it.
+    InKernel,
+    /// Its completion has been reaped, and nobody has fetched it.
+    Reaped,
+}
+
+pub(crate) const POINTS: [Point; 3] = [Point::Staged, Point::InKernel, Point::Reaped];

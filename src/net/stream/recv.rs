@@ -1,7 +1,7 @@
 //! The receiving half of a stream.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
@@ -97,12 +97,16 @@ impl RecvHalf {
                 return (Ok(count), buffer);
             }
         }
-        let receive = self
+        let mut receive = self
             .core
             .submit(Recv::new(self.fd.clone(), buffer, &self.late));
-        self.owned = receive.id();
-        let (result, op) = receive.await;
-        self.owned = None;
+        let (result, op) = poll_fn(|cx| {
+            let polled = Pin::new(&mut receive).poll(cx);
+            // It has an id once the table has room for it, and none after its end.
+            self.owned = receive.id();
+            polled
+        })
+        .await;
         (result, op.into_buffer())
     }
 

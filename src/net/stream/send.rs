@@ -1,10 +1,11 @@
 //! The sending half of a stream.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -147,21 +148,29 @@ impl SendHalf {
     }
 
     async fn run<O: Operation>(&mut self, op: O) -> (O::Output, Box<O>) {
-        let send = self.core.submit(op);
-        self.current = send.id();
-        let ended = send.await;
-        self.current = None;
-        ended
+        let mut send = self.core.submit(op);
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut send).poll(cx);
+            // It has an id once the table has room for it, and none after its end.
+            self.current = send.id();
+            polled
+        })
+        .await
     }
 }
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        if let Some(id) = self.current
-            && self.late.is_busy()
-        {
+        if let Some(id) = self.current {
+            // A forgotten send that has ended, or has not begun, ends here.
+            self.core.abandon(id, false);
+        }
+        let unfinished = self.late.is_busy();
+        if unfinished || matches!(self.late.take(), Some(Err(_))) {
             // Fails for other than TCP sockets, which have no reset to send.
             let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
+        }
+        if let Some(id) = self.current {
             self.core.abandon(id, true);
         }
     }
