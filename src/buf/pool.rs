@@ -7,7 +7,8 @@
 //!
 //! The kernel ends a receive with ENOBUFS. Its stream parks in a queue ([`Pool::park`]); a returning buffer
 //! wakes the first that waits. If the reactor is about to sleep and streams are still parked, nothing that
-//! runs will return a buffer: it wakes them all, and they go on with memory of their own. So there is no
+//! runs will return a buffer: it wakes them all, and they go on with memory of their own; so it does when they
+//! have waited for many turns of a reactor that never sleeps. So there is no
 //! error to the user, no spin and no deadlock, whoever keeps the buffers.
 
 use std::cell::{Cell, RefCell};
@@ -120,6 +121,11 @@ impl Pool {
         self.parks.set(self.parks.get() + 1);
         let waker = waker.clone();
         self.parked.borrow_mut().push_back(waker);
+    }
+
+    /// Whether anybody is parked.
+    pub(crate) fn has_parked(&self) -> bool {
+        !self.parked.borrow().is_empty()
     }
 
     /// Takes everybody who is parked out of the queue, to be woken.

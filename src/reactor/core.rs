@@ -44,6 +44,8 @@ pub(crate) struct Core {
     names: Names,
     /// Whether the poll of the wake-up eventfd is in the kernel.
     pub(super) wake_armed: Cell<bool>,
+    /// For how many turns on end streams have been parked for want of a buffer.
+    pub(super) parked_turns: Cell<u32>,
     /// Scratch space of the turn.
     pub(super) reaped: Cell<Vec<Cqe>>,
     pub(super) task_budget: usize,
@@ -121,6 +123,7 @@ impl Core {
             spin: Spin::new(builder.spin),
             names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
+            parked_turns: Cell::new(0),
             reaped: Cell::default(),
             task_budget: builder.task_budget,
             locals: RefCell::default(),
@@ -256,10 +259,15 @@ impl Core {
         }
     }
 
-    /// A slot of the table may have become free: let those who wait try again.
+    /// A slot of the table may have become free: call those who wait for one.
     pub(super) fn slot_freed(&self) {
-        let waiting = self.table().take_waiting();
-        self.wake_all(waiting);
+        loop {
+            let next = self.table().call_next();
+            match next {
+                Some(waker) => self.wake_all([waker]),
+                None => break,
+            }
+        }
     }
 
     pub(super) fn wake_all(&self, wakers: impl IntoIterator<Item = Waker>) {

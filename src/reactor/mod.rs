@@ -27,7 +27,8 @@
 //! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission
 //! queue waits for the next turn, which comes without sleeping. So a flood of operations cannot hold up a
 //! cancel, and no SQE of the reactor's own is ever lost. An operation that finds the table full waits in its
-//! future, which is woken when a slot is freed. The reactor's own closes take a slot beyond the limit if they
+//! future. When a slot is freed the future that has waited longest is called, and the slot is kept for it until
+//! the next turn, so that neither a busy task nor a forgotten future can keep the others out. The reactor's own closes take a slot beyond the limit if they
 //! must: a full table has to be able to shrink.
 //!
 //! # What a dropped future does

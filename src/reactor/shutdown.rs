@@ -36,8 +36,9 @@ impl Core {
         let mut report = ShutdownReport::default();
         // What the tasks' drops have queued (cancels, closes) goes out; the rest is ended below.
         self.flush(&mut report);
+        let won = self.table().cancels_won;
         let (wakers, abandoned) = self.table().end_queued();
-        report.cancelled += (wakers.len() + abandoned.len()) as u64;
+        report.cancelled += self.table().cancels_won - won;
         self.dispose(abandoned);
         self.wake_all(wakers);
 

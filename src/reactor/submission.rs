@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::core::Core;
-use super::table::{Fetched, OpId};
+use super::table::{Fetched, OpId, Ticket};
 use crate::op::{Erased, Operation};
 use crate::ring::Cqe;
 
@@ -21,8 +21,8 @@ pub(crate) struct Submission<O: Operation> {
 }
 
 enum State<O> {
-    /// The table was full.
-    NoRoom(Box<O>),
+    /// The table was full; the place in the queue, once there is one.
+    NoRoom(Box<O>, Option<Ticket>),
     /// The reactor has been shut down.
     Refused(Box<O>),
     Live(OpId),
@@ -32,7 +32,7 @@ enum State<O> {
 impl<O: Operation> Submission<O> {
     pub(crate) fn new(core: &Rc<Core>, op: O) -> Submission<O> {
         Submission {
-            state: place(core, Box::new(op)),
+            state: place(core, Box::new(op), None),
             core: Rc::clone(core),
         }
     }
@@ -47,10 +47,10 @@ impl<O: Operation> Submission<O> {
 
     /// Makes sure that the operation has a slot.
     fn placed(&mut self, cx: &mut Context<'_>) -> Poll<Placed<O>> {
-        if matches!(self.state, State::NoRoom(_))
-            && let State::NoRoom(op) = std::mem::replace(&mut self.state, State::Ended)
+        if matches!(self.state, State::NoRoom(..))
+            && let State::NoRoom(op, ticket) = std::mem::replace(&mut self.state, State::Ended)
         {
-            self.state = place(&self.core, op);
+            self.state = place(&self.core, op, ticket);
         }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Live(id) => {
@@ -58,10 +58,10 @@ impl<O: Operation> Submission<O> {
                 Poll::Ready(Placed::Live(id))
             }
             State::Refused(op) => Poll::Ready(Placed::Refused(op)),
-            State::NoRoom(op) => {
-                self.state = State::NoRoom(op);
+            State::NoRoom(op, ticket) => {
                 let waker = cx.waker().clone();
-                let old = self.core.table().wait_for_room(waker);
+                let (ticket, old) = self.core.table().wait_for_room(ticket, waker);
+                self.state = State::NoRoom(op, Some(ticket));
                 drop(old);
                 Poll::Pending
             }
@@ -114,16 +114,18 @@ enum Placed<O> {
     Refused(Box<O>),
 }
 
-fn place<O: Operation>(core: &Rc<Core>, op: Box<O>) -> State<O> {
+fn place<O: Operation>(core: &Rc<Core>, op: Box<O>, ticket: Option<Ticket>) -> State<O> {
     let mut table = core.table();
     if table.is_shut() {
         return State::Refused(op);
     }
-    if !table.has_room() {
-        return State::NoRoom(op);
+    if !table.has_room(ticket) {
+        return State::NoRoom(op, ticket);
     }
+    let waker = ticket.and_then(|ticket| table.leave_queue(ticket));
     let id = table.insert(op, false);
     drop(table);
+    drop(waker);
     core.queue(id);
     State::Live(id)
 }
@@ -159,7 +161,15 @@ impl<O: Operation> Drop for Submission<O> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Live(id) => self.core.abandon(id, false),
-            State::NoRoom(mut op) | State::Refused(mut op) => op.discard(Cqe::never_submitted()),
+            State::NoRoom(mut op, ticket) => {
+                if let Some(ticket) = ticket {
+                    let waker = self.core.table().leave_queue(ticket);
+                    drop(waker);
+                    self.core.slot_freed();
+                }
+                op.discard(Cqe::never_submitted());
+            }
+            State::Refused(mut op) => op.discard(Cqe::never_submitted()),
             State::Ended => {}
         }
     }

@@ -13,7 +13,7 @@
 //! Nothing here calls user code or an operation's `discard`: the table says what is to be done
 //! ([`Arrival`], [`Abandoned`]) and the reactor does it when the table is no longer borrowed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::task::Waker;
 
 use slab::Slab;
@@ -60,6 +60,9 @@ pub(crate) fn is_cancel(user_data: u64) -> bool {
     user_data & CANCEL_BIT != 0
 }
 
+/// The place of a future in the queue of those that found the table full.
+pub(crate) type Ticket = u64;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Waits to be staged.
@@ -105,8 +108,11 @@ pub(crate) struct Table {
     limit: usize,
     /// How many results of one multishot may wait before it is cancelled.
     multishot_limit: usize,
-    /// Futures that found the table full.
-    waiting: Vec<Waker>,
+    /// Futures that found the table full, by ticket: the oldest first.
+    waiting: BTreeMap<Ticket, Waker>,
+    next_ticket: Ticket,
+    /// How many of the free slots are for futures that have been called, until the next turn.
+    reserved: usize,
     /// No more operations are taken, and none goes on for another round.
     shut: bool,
     /// How many operations the kernel has.
@@ -169,7 +175,9 @@ impl Table {
             next_generation: 0,
             limit,
             multishot_limit,
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+            reserved: 0,
             shut: false,
             in_kernel: 0,
             cancels_won: 0,
@@ -182,36 +190,62 @@ impl Table {
         self.slots.len()
     }
 
-    /// Whether an operation of a user finds room.
-    pub(crate) fn has_room(&self) -> bool {
-        self.slots.len() < self.limit
+    /// Whether an operation of a user finds room; those that came earlier go first.
+    pub(crate) fn has_room(&self, ticket: Option<Ticket>) -> bool {
+        let free = self.limit.saturating_sub(self.slots.len());
+        match ticket {
+            // It has been called; where another was faster, it keeps its place in the queue.
+            Some(ticket) if !self.waiting.contains_key(&ticket) => free > 0,
+            _ => free > self.reserved,
+        }
     }
 
     /// Takes no more operations from now on.
-    pub(crate) fn shut(&mut self) -> Vec<Waker> {
+    pub(crate) fn shut(&mut self) -> impl Iterator<Item = Waker> + use<> {
         self.shut = true;
-        std::mem::take(&mut self.waiting)
+        std::mem::take(&mut self.waiting).into_values()
     }
 
     pub(crate) fn is_shut(&self) -> bool {
         self.shut
     }
 
-    /// Wakes `waker` when a slot is freed; returns it if that is so already.
-    pub(crate) fn wait_for_room(&mut self, waker: Waker) -> Option<Waker> {
-        if self.waiting.iter().any(|known| known.will_wake(&waker)) {
-            return Some(waker);
-        }
-        self.waiting.push(waker);
-        None
+    /// Calls `waker` when a slot is free and everybody with an older ticket has been called. The waker of the
+    /// same ticket before is returned, to be dropped when the table is no longer borrowed.
+    pub(crate) fn wait_for_room(
+        &mut self,
+        ticket: Option<Ticket>,
+        waker: Waker,
+    ) -> (Ticket, Option<Waker>) {
+        let ticket = ticket.unwrap_or_else(|| {
+            self.next_ticket += 1;
+            self.next_ticket
+        });
+        (ticket, self.waiting.insert(ticket, waker))
     }
 
-    /// Those who wait for room, if there is some now.
-    pub(crate) fn take_waiting(&mut self) -> Vec<Waker> {
-        if self.waiting.is_empty() || !self.has_room() {
-            return Vec::new();
+    /// The future with this ticket waits no more; its waker is returned as above.
+    pub(crate) fn leave_queue(&mut self, ticket: Ticket) -> Option<Waker> {
+        let waker = self.waiting.remove(&ticket);
+        if waker.is_none() {
+            // It had been called: its slot is for the next.
+            self.reserved = self.reserved.saturating_sub(1);
         }
-        std::mem::take(&mut self.waiting)
+        waker
+    }
+
+    /// The next future to call, if there is a free slot for it.
+    pub(crate) fn call_next(&mut self) -> Option<Waker> {
+        if self.waiting.is_empty() || self.slots.len() + self.reserved >= self.limit {
+            return None;
+        }
+        self.reserved += 1;
+        self.waiting.pop_first().map(|(_, waker)| waker)
+    }
+
+    /// A new turn: who was called and has not come (a future may be forgotten) holds up the others no longer.
+    pub(crate) fn end_reservations(&mut self) {
+        self.reserved = 0;
     }
 
     /// Takes a slot for `op`, which is to be queued.
@@ -470,15 +504,19 @@ impl Table {
         self.in_kernel
     }
 
-    /// Ends every operation that is still queued as cancelled. Returns the wakers of those that are waited
-    /// for, and the ids of the others.
+    /// Ends every operation that is still queued as cancelled, and marks all others as such, since they are
+    /// about to be. Returns the wakers of those that are waited for, and the ids of the abandoned ones.
     pub(crate) fn end_queued(&mut self) -> (Vec<Waker>, Vec<OpId>) {
         let (mut wakers, mut abandoned) = (Vec::new(), Vec::new());
         for (index, slot) in &mut self.slots {
+            if slot.phase == Phase::InKernel {
+                slot.cancelled = true;
+            }
             if slot.phase != Phase::Queued {
                 continue;
             }
             slot.phase = Phase::Done;
+            self.cancels_won += 1;
             slot.first = Some(Cqe::never_submitted());
             wakers.extend(slot.waker.take());
             if slot.abandoned {

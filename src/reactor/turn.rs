@@ -9,16 +9,24 @@ use crate::error::Error;
 use crate::op::Close;
 use crate::ring::{Cqe, Entered, Request, Wait};
 
+/// How many turns a stream waits for a buffer to return while the reactor does not come to rest.
+const PARKED_TURNS: u32 = 64;
+
+/// The longest sleep at a time: the kernel's clock overflows at 292 years, and then does not sleep at all.
+const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl Core {
     /// Lets the ring and the timers have their turn. With `may_sleep`, and nothing to do, it lasts until
     /// there is something.
     pub(super) fn turn(&self, may_sleep: bool) -> Result<(), Error> {
+        self.table().end_reservations();
+        self.slot_freed();
         let all_staged = self.stage();
         let mut sleep = may_sleep && all_staged && !self.has_work();
-        if sleep {
+        if sleep || self.parked_too_long() {
             // Nothing that runs would return a buffer to them; see `buf/pool.rs`.
             let parked = self.pool.unpark_all();
-            sleep = parked.is_empty();
+            sleep = sleep && parked.is_empty();
             self.wake_all(parked);
         }
         if sleep {
@@ -33,6 +41,16 @@ impl Core {
         self.reap();
         self.fire_timers();
         Ok(())
+    }
+
+    /// Whether streams have been parked for many turns in which there was always something else to do.
+    fn parked_too_long(&self) -> bool {
+        let turns = match self.pool.has_parked() {
+            true => self.parked_turns.get() + 1,
+            false => 0,
+        };
+        self.parked_turns.set(turns % PARKED_TURNS);
+        turns == PARKED_TURNS
     }
 
     fn has_work(&self) -> bool {
@@ -163,7 +181,10 @@ impl Core {
         if !remote.park() {
             return Ok(());
         }
-        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = deadline.map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            left.min(LONGEST_SLEEP)
+        });
         let outcome = self.enter_ring(Wait::Completion(timeout));
         remote.unpark();
         outcome.map(drop)
