@@ -17,7 +17,7 @@ type OnStall = (Duration, Rc<dyn Fn(&Stall)>);
 /// | setting | default |
 /// | --- | --- |
 /// | [`sq_entries`](Builder::sq_entries) | 256 |
-/// | [`cq_entries`](Builder::cq_entries) | 8 × the submission queue |
+/// | [`cq_entries`](Builder::cq_entries) | 8 × the submission queue, at most 65 536 |
 /// | [`max_operations`](Builder::max_operations) | 65 536 |
 /// | [`multishot_backlog`](Builder::multishot_backlog) | 16 |
 /// | [`pool`](Builder::pool) | 256 buffers of 16 KiB |
@@ -189,7 +189,7 @@ impl Builder {
             return invalid("sq_entries must be 1 to 32768");
         }
         if self.cq_entries == 0 {
-            self.cq_entries = self.sq_entries.next_power_of_two() * 8;
+            self.cq_entries = (self.sq_entries.next_power_of_two() * 8).min(1 << 16);
         }
         if self.cq_entries < self.sq_entries || self.cq_entries > 1 << 16 {
             return invalid("cq_entries must be between sq_entries and 65536");

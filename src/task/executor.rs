@@ -80,6 +80,13 @@ pub(crate) fn contain_panic(callback: impl FnOnce()) {
     }
 }
 
+/// Counts a panic that was caught in a task of the executor that runs on this thread.
+pub(super) fn count_panic() {
+    if let Some(executor) = Executor::current() {
+        executor.panics.set(executor.panics.get() + 1);
+    }
+}
+
 /// Queues task `index` if `remote` is that of the executor that runs on this thread.
 pub(super) fn queue_locally(remote: &Arc<Remote>, index: u32) -> bool {
     CURRENT

@@ -186,6 +186,9 @@ impl Handle {
                     Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
                     Err(panic) => Err(panic),
                 };
+                if result.is_err() {
+                    super::executor::count_panic();
+                }
                 // An error here: nobody waits for the result.
                 let _ = sender.send(result.map_err(JoinError::panicked));
             });
