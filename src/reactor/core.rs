@@ -98,7 +98,7 @@ impl Core {
         let remote = Remote::new().map_err(|error| {
             Error::with_source(
                 ErrorKind::Io,
-                "no eventfd for wake-ups could be made",
+                "no eventfd for wake-ups could be made: is the limit of open files (ulimit -n) reached?",
                 error,
             )
         })?;
@@ -137,6 +137,15 @@ impl Core {
             .ok()
             .flatten()
             .ok_or_else(no_reactor)
+    }
+
+    /// Whether this is the reactor that runs on this thread.
+    pub(crate) fn is_current(&self) -> bool {
+        let is_this = |current: &RefCell<Option<Rc<Core>>>| match &*current.borrow() {
+            Some(core) => std::ptr::eq(&**core, self),
+            None => false,
+        };
+        CURRENT.try_with(is_this).unwrap_or(false)
     }
 
     /// Makes this the reactor of the thread until the guard is dropped.

@@ -46,7 +46,7 @@ pub enum MissedTicks {
     /// Gives them one behind the other, until it has caught up.
     #[default]
     Burst,
-    /// Gives one, and counts the next period from then on.
+    /// Gives one, and counts the next period from then on. Ticks that were fetched in time do not drift.
     Delay,
     /// Gives one, and goes on at the next multiple of the period.
     Skip,
@@ -83,7 +83,12 @@ impl Interval {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let next = match self.missed {
             MissedTicks::Burst => due.checked_add(self.period),
-            MissedTicks::Delay => due.max(Instant::now()).checked_add(self.period),
+            MissedTicks::Delay => {
+                let now = Instant::now();
+                let missed = now.saturating_duration_since(due) >= self.period;
+                let from = if missed { now } else { due };
+                from.checked_add(self.period)
+            }
             MissedTicks::Skip => {
                 let late = Instant::now().saturating_duration_since(due);
                 let whole = late.as_nanos() / self.period.as_nanos() + 1;

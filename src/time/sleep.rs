@@ -58,6 +58,12 @@ impl Sleep {
         self.deadline
     }
 
+    fn stop(&mut self) {
+        if let Some((core, key)) = self.timer.take() {
+            core.stop_timer(key);
+        }
+    }
+
     /// Starts anew, with another deadline.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);
@@ -74,11 +80,15 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some((core, key)) = &self.timer {
-            if core.poll_timer(*key, cx.waker()) {
-                return Poll::Pending;
+            if core.is_current() {
+                if core.poll_timer(*key, cx.waker()) {
+                    return Poll::Pending;
+                }
+                self.timer = None;
+                return Poll::Ready(());
             }
-            self.timer = None;
-            return Poll::Ready(());
+            // Begun on another reactor, which does not run now and may never again.
+            self.stop();
         }
         if self
             .deadline
@@ -96,9 +106,7 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some((core, key)) = self.timer.take() {
-            core.stop_timer(key);
-        }
+        self.stop();
     }
 }
 
