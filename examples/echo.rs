@@ -19,21 +19,20 @@ ADDRESS is where to listen, 127.0.0.1:7777 if not given; port 0 lets the system 
 ";
 
 fn main() -> ExitCode {
-    let mut address = "127.0.0.1:7777".to_owned();
-    for arg in std::env::args().skip(1) {
-        match arg.as_str() {
-            "-h" | "--help" => {
-                print!("{HELP}");
-                return ExitCode::SUCCESS;
-            }
-            option if option.starts_with('-') => {
-                eprintln!("echo: unexpected argument {option:?}; see --help");
-                return ExitCode::from(2);
-            }
-            given => given.clone_into(&mut address),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let address = match args.as_slice() {
+        [] => "127.0.0.1:7777",
+        [help] if help == "-h" || help == "--help" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
         }
-    }
-    match run(address) {
+        [address] if !address.starts_with('-') => address,
+        _ => {
+            eprintln!("echo: unexpected arguments {args:?}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match run(address.to_owned()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("echo: {error}");

@@ -17,13 +17,18 @@ CONNECTIONS is 10000 if not given, or as many as the limit of open files allows:
 ";
 
 fn main() -> ExitCode {
-    let count = match std::env::args().nth(1) {
-        None => None,
-        Some(arg) if arg == "-h" || arg == "--help" => {
+    let mut args = std::env::args().skip(1);
+    let count = match (args.next(), args.next()) {
+        (None, _) => None,
+        (_, Some(arg)) => {
+            eprintln!("idle: unexpected argument {arg:?}; see --help");
+            return ExitCode::from(2);
+        }
+        (Some(arg), _) if arg == "-h" || arg == "--help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        Some(arg) => match arg.parse() {
+        (Some(arg), _) => match arg.parse() {
             Ok(count) if count > 0 => Some(count),
             _ => {
                 eprintln!("idle: {arg:?} is no number of connections; see --help");

@@ -1,5 +1,6 @@
 //! Prints what of io_uring this machine's kernel offers.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -13,19 +14,22 @@ Exit code: 0 if it can, 1 if not.
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         None => {}
-        Some("-h" | "--help") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
+        Some("-h" | "--help") => return say(HELP),
         Some(other) => {
             eprintln!("probe: unexpected argument {other:?}; see --help");
             return ExitCode::from(2);
         }
     }
     let probe = eyewall::probe();
-    print!("{probe}");
+    let said = say(&probe.to_string());
     match probe.ring {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => said,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Prints; a reader that has gone is no error of ours.
+fn say(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

@@ -57,13 +57,18 @@ async fn fetch(url: String) -> Page {
 }
 
 fn main() -> ExitCode {
-    let url = match std::env::args().nth(1) {
-        Some(arg) if arg == "-h" || arg == "--help" => {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let url = match args.as_slice() {
+        [] => serve(),
+        [help] if help == "-h" || help == "--help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        Some(url) => Ok(url),
-        None => serve(),
+        [url] if !url.starts_with('-') => Ok(url.clone()),
+        _ => {
+            eprintln!("styles: unexpected arguments {args:?}; see --help");
+            return ExitCode::from(2);
+        }
     };
     match url.and_then(|url| run(&url)) {
         Ok(()) => ExitCode::SUCCESS,

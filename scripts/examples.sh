@@ -27,6 +27,7 @@ for example in fetch styles probe echo idle; do
   said Usage
 done
 
+for example in probe echo idle styles; do code 2 "$bin/$example" --nonsense; done
 code 0 "$bin/probe"
 said "ring               works"
 
@@ -88,5 +89,12 @@ peer "$dir/garbage" 'this is not HTTP\r\n\r\n'
 code 8 "$bin/fetch" "http://127.0.0.1:$(cat "$dir/garbage")/"
 peer "$dir/slow" 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nWAIT'
 code 28 "$bin/fetch" -m 0.2 "http://127.0.0.1:$(cat "$dir/slow")/"
+
+peer "$dir/head" 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\nx-a: b;\r\n\r\nbody'
+code 0 "$bin/fetch" -I -X GET -H 'X-A: b;' -H 'Accept:' "http://127.0.0.1:$(cat "$dir/head")/"
+said "x-a: b;"
+! grep -q body "$dir/out" || fail "-I printed the body"
+code 2 "$bin/fetch" -I -d x http://127.0.0.1:1/
+"$bin/fetch" --help | true || fail "--help minds that nobody reads"
 
 echo "examples: all ran and ended as they should"

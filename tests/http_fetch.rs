@@ -754,3 +754,25 @@ fn every_pooled_buffer_is_back_after_many_fetches() {
     assert_eq!(metrics.stale, 0);
     peer.join();
 }
+
+#[test]
+fn default_fields_can_be_replaced_and_left_out() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        let head = read_head(&mut stream).to_ascii_lowercase();
+        assert!(!head.contains("\r\naccept:"), "{head}");
+        assert_eq!(
+            head.matches("\r\nuser-agent: other\r\n").count(),
+            1,
+            "{head}"
+        );
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+    });
+    run(async {
+        let request = Client::new().get(peer.url()).without_header("accept");
+        request.header("user-agent", "other").send().await.unwrap();
+    });
+    peer.join();
+}

@@ -208,13 +208,13 @@ fn timers_fire_while_the_ring_is_busy() {
 
 #[test]
 fn a_sleep_goes_along_to_another_reactor() {
-    let mut moved = Box::pin(eyewall::time::sleep(Duration::from_millis(5)));
+    let mut moved = Box::pin(sleep(Duration::from_millis(5)));
     let first = Reactor::new().unwrap();
     first
         .block_on(async { assert!(futures_util::poll!(&mut moved).is_pending()) })
         .unwrap();
     let second = Reactor::new().unwrap();
-    let bounded = eyewall::time::timeout(Duration::from_secs(20), moved);
+    let bounded = timeout(Duration::from_secs(20), moved);
     let start = Instant::now();
     second.block_on(bounded).unwrap().unwrap();
     // A timeout polls its future once more when the time is over, which must not be what ended it.
@@ -226,8 +226,7 @@ fn a_sleep_goes_along_to_another_reactor() {
 fn delayed_ticks_that_are_fetched_in_time_do_not_drift() {
     eyewall::block_on(async {
         let period = Duration::from_millis(20);
-        let mut every =
-            eyewall::time::interval(period).missed_ticks(eyewall::time::MissedTicks::Delay);
+        let mut every = interval(period).missed_ticks(MissedTicks::Delay);
         let first = every.tick().await;
         for number in 1..4 {
             let tick = every.tick().await;

@@ -17,12 +17,12 @@ Without a URL it starts an HTTP server of its own on loopback, fetches a page fr
 timings. Several URLs are fetched one after the other, on shared connections.
 
   -X, --request METHOD         the method, instead of GET (POST with -d, HEAD with -I)
-  -H, --header 'NAME: VALUE'   adds a header field (NAME; for an empty one); can be given again
+  -H, --header 'NAME: VALUE'   adds a header field (NAME; for an empty one), or with NAME: sends none; can be given again
   -d, --data DATA              sends DATA as a form with POST; @FILE reads a file without its line ends, @- the
                                standard input; given again, the parts are joined with &
   -o, --output FILE            writes the body to FILE instead of the standard output; the n-th is for the n-th
                                URL; - is the standard output
-  -i, --include                prints the head of the response before its body
+  -i, --include                prints the head of the response before its body; field names come in lower case
   -I, --head                   asks for the head alone (HEAD) and prints it
   -s, --silent                 no progress bar and no error messages
   -S, --show-error             error messages all the same
@@ -49,10 +49,12 @@ pub(crate) struct Args {
     pub(crate) urls: Vec<String>,
     request: Option<Method>,
     pub(crate) headers: Vec<(String, String)>,
+    /// Fields that are sent by default, and not here.
+    pub(crate) without: Vec<String>,
     pub(crate) data: Option<Vec<u8>>,
     outputs: Vec<String>,
     pub(crate) include: bool,
-    head: bool,
+    pub(crate) head: bool,
     pub(crate) silent: bool,
     pub(crate) show_error: bool,
     /// Zero for no limit.
@@ -100,7 +102,10 @@ pub(crate) fn parse() -> Result<Args, Failure> {
             }
             Short('H') | Long("header") => {
                 let line = text(&mut parser)?;
-                args.headers.extend(header(&line)?);
+                match header(&line)? {
+                    HeaderOption::Add(name, value) => args.headers.push((name, value)),
+                    HeaderOption::Remove(name) => args.without.push(name),
+                }
             }
             Short('d') | Long("data") => {
                 let part = data(&text(&mut parser)?)?;
@@ -129,8 +134,15 @@ pub(crate) fn parse() -> Result<Args, Failure> {
             _ => return Err(usage(arg.unexpected())),
         }
     }
-    let has_type = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
-    if args.data.is_some() && !args.headers.iter().any(has_type) {
+    if args.head && args.data.is_some() {
+        return Err(wrong(
+            "-I asks for the head alone, and -d sends data: choose one".into(),
+        ));
+    }
+    let is_type = |name: &String| name.eq_ignore_ascii_case("content-type");
+    let has_type =
+        args.headers.iter().any(|(name, _)| is_type(name)) || args.without.iter().any(is_type);
+    if args.data.is_some() && !has_type {
         let form = "application/x-www-form-urlencoded";
         args.headers.push(("content-type".into(), form.into()));
     }
@@ -160,16 +172,21 @@ fn duration(parser: &mut lexopt::Parser) -> Result<Duration, Failure> {
     seconds(&given).ok_or_else(|| wrong(format!("{given:?} is no number of seconds")))
 }
 
-/// A header line; `None` for `NAME:`, which with curl takes a default field away.
-fn header(line: &str) -> Result<Option<(String, String)>, Failure> {
-    if let Some(name) = line.strip_suffix(';') {
-        return Ok(Some((name.trim().into(), String::new())));
+/// What `-H` asks for: a field, or, as `NAME:`, that a field is not sent.
+enum HeaderOption {
+    Add(String, String),
+    Remove(String),
+}
+
+fn header(line: &str) -> Result<HeaderOption, Failure> {
+    match (line.split_once(':'), line.strip_suffix(';')) {
+        (Some((name, value)), _) if value.trim().is_empty() => {
+            Ok(HeaderOption::Remove(name.trim().into()))
+        }
+        (Some((name, value)), _) => Ok(HeaderOption::Add(name.trim().into(), value.trim().into())),
+        (None, Some(name)) => Ok(HeaderOption::Add(name.trim().into(), String::new())),
+        (None, None) => Err(wrong(format!("{line:?} is no header line: NAME: VALUE is"))),
     }
-    let Some((name, value)) = line.split_once(':') else {
-        return Err(wrong(format!("{line:?} is no header line: NAME: VALUE is")));
-    };
-    let (name, value) = (name.trim(), value.trim());
-    Ok((!value.is_empty()).then(|| (name.into(), value.into())))
 }
 
 fn data(given: &str) -> Result<Vec<u8>, Failure> {

@@ -49,8 +49,7 @@ async fn serve_and_fetch() -> Result<(), Failure> {
     eprintln!("A server listens on {address}, in the same reactor. Fetching {url} from it:\n");
     let mut response = eyewall::fetch(&url).await?;
     let page = response.text().await?;
-    print!("{page}");
-    crate::flush();
+    crate::say(&page);
     eprintln!();
     report("first fetch ", &response);
 

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use args::Args;
-use eyewall::http::{Body, Client, Error, ErrorKind, Method, Response};
+use eyewall::http::{Body, Client, Error, ErrorKind, Response};
 use output::Output;
 use write_out::Transfer;
 
@@ -71,7 +71,11 @@ impl From<Error> for Failure {
         let mut message = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
+            // Some messages tell their cause themselves.
+            let cause_text = cause.to_string();
+            if !message.ends_with(&cause_text) {
+                message.push_str(&format!(": {cause_text}"));
+            }
             source = cause.source();
         }
         Failure { code, message }
@@ -84,7 +88,7 @@ fn main() -> ExitCode {
         Err(failure) => return complain(&failure),
     };
     if args.help {
-        print!("{}", args::HELP);
+        say(args::HELP);
         return ExitCode::SUCCESS;
     }
     let ran = eyewall::block_on(async {
@@ -143,6 +147,9 @@ async fn fetch(
     transfer: &mut Transfer,
 ) -> Result<(), Failure> {
     let mut request = client.request(args.method(), url);
+    for name in &args.without {
+        request = request.without_header(name.as_str());
+    }
     for (name, value) in &args.headers {
         request = request.header(name.as_str(), value.as_str());
     }
@@ -155,8 +162,13 @@ async fn fetch(
     transfer.head(&response);
     let mut output =
         Output::open(args, transfer.file.as_deref(), response.content_length()).await?;
-    if args.include || args.method() == Method::HEAD {
+    if args.include || args.head {
         output.write(head_text(&response).into_bytes()).await?;
+    }
+    if args.head {
+        output.finish().await?;
+        transfer.end(&response);
+        return Ok(());
     }
     loop {
         let chunk = match response.chunk().await {
@@ -200,8 +212,9 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Flushes what was printed; a reader that has gone is no error of ours.
-fn flush() {
+/// Prints to the standard output; a reader that has gone is no error of ours.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
     let _ = io::stdout().flush();
 }
 

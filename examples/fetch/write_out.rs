@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyewall::http::{HeaderMap, Response, Timings, Version};
 
@@ -14,8 +14,10 @@ pub(crate) struct Transfer {
     pub(crate) method: String,
     pub(crate) size_upload: u64,
     pub(crate) size_download: u64,
+    started: Instant,
     known: Option<Known>,
-    failure: Option<(u8, String)>,
+    /// The exit code, the message, and when it failed.
+    failure: Option<(u8, String, Duration)>,
 }
 
 /// What a response tells.
@@ -42,6 +44,7 @@ impl Transfer {
             method: String::new(),
             size_upload: 0,
             size_download: 0,
+            started: Instant::now(),
             known: None,
             failure: None,
         }
@@ -72,7 +75,7 @@ impl Transfer {
     }
 
     pub(crate) fn failed(&mut self, code: u8, message: String) {
-        self.failure = Some((code, message));
+        self.failure = Some((code, message, self.started.elapsed()));
     }
 
     /// The value of a variable; `None` if there is no such name.
@@ -99,11 +102,11 @@ impl Transfer {
             "errormsg" => self
                 .failure
                 .as_ref()
-                .map_or(String::new(), |(_, message)| message.clone()),
+                .map_or(String::new(), |(_, message, _)| message.clone()),
             "exitcode" => self
                 .failure
                 .as_ref()
-                .map_or(0, |(code, _)| *code)
+                .map_or(0, |(code, _, _)| *code)
                 .to_string(),
             "filename_effective" => self.file.clone().unwrap_or_default(),
             "http_code" | "response_code" => {
@@ -137,7 +140,10 @@ impl Transfer {
             "time_namelookup" => time(|timings| timings.resolved),
             "time_pretransfer" => time(|timings| timings.sending),
             "time_starttransfer" => time(|timings| timings.first_byte),
-            "time_total" => time(|timings| timings.total),
+            "time_total" => match &self.failure {
+                Some((_, _, after)) => format!("{:.6}", after.as_secs_f64()),
+                None => time(|timings| timings.total),
+            },
             "url" => self.url.clone(),
             "url_effective" => known.map_or_else(|| self.url.clone(), |known| known.url.clone()),
             "urlnum" => self.number.to_string(),
@@ -199,7 +205,7 @@ pub(crate) fn print(format: &str, transfer: &Transfer) {
     if !rest.contains(['%', '\\']) {
         emit(to_stderr, rest);
     }
-    crate::flush();
+    crate::say("");
 }
 
 /// The name in `PREFIXname}` at the start of `text`, and the length of it all.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// What a request sends after its head.
+/// What a request sends after its head: bytes that are all there. It cannot be streamed yet.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
     pub(super) bytes: Option<Bytes>,

@@ -293,7 +293,7 @@ impl Client {
     fn encode(&self, request: &Request) -> Result<Wire, Error> {
         let mut headers = request.headers.clone();
         for (name, value) in &self.inner.settings.headers {
-            if !request.headers.contains_key(name) {
+            if !request.headers.contains_key(name) && !request.without.contains(name) {
                 headers.append(name, value.clone());
             }
         }

@@ -16,6 +16,8 @@ pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
+    /// Fields of the client that this request does not have.
+    pub(super) without: Vec<HeaderName>,
     pub(super) body: Body,
     pub(super) timeout: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
@@ -57,6 +59,7 @@ impl RequestBuilder {
                 method,
                 url,
                 headers: HeaderMap::new(),
+                without: Vec::new(),
                 body: Body::empty(),
                 timeout: None,
                 connect_timeout: None,
@@ -94,6 +97,19 @@ impl RequestBuilder {
     pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
         self.change(|request| {
             request.headers.extend(headers);
+            Ok(())
+        })
+    }
+
+    /// Leaves out a field that the client adds to every request, such as `accept` or `user-agent`.
+    pub fn without_header<N>(self, name: N) -> RequestBuilder
+    where
+        HeaderName: TryFrom<N>,
+        <HeaderName as TryFrom<N>>::Error: Into<http::Error>,
+    {
+        self.change(|request| {
+            let name = HeaderName::try_from(name).map_err(|error| Error::http(error.into()))?;
+            request.without.push(name);
             Ok(())
         })
     }

@@ -143,7 +143,8 @@ impl Response {
         self.reused
     }
 
-    /// This response, or an error if its status is 400 or above.
+    /// This response, or, as `Err`, this response too if its status is 400 or above, so that an error page can be
+    /// read. It is no error type: `match` on it, `?` does not apply.
     ///
     /// # Errors
     ///

@@ -59,6 +59,9 @@ impl Signal {
 
 /// Waits for Ctrl-C (SIGINT).
 ///
+/// From then on Ctrl-C does not end the process by itself any more. A program that still works after the first
+/// one should wait for a second, and then leave at once.
+///
 /// # Errors
 ///
 /// As [`stream()`].
