@@ -776,3 +776,64 @@ fn default_fields_can_be_replaced_and_left_out() {
     });
     peer.join();
 }
+
+/// A peer that answers one request on each of two connections, and keeps both open until told.
+fn two_connections() -> (Peer, std::sync::mpsc::Sender<()>) {
+    let (done, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let _open: Vec<_> = (0..2)
+            .map(|_| {
+                let mut stream = accept(&listener);
+                read_head(&mut stream);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                stream.write_all(answer).unwrap();
+                stream
+            })
+            .collect();
+        wait.recv().unwrap();
+    });
+    (peer, done)
+}
+
+#[test]
+fn a_client_shared_by_two_reactors_takes_no_connection_of_the_other() {
+    let (peer, done) = two_connections();
+    let client = Client::builder().timeout(Duration::from_secs(5)).build();
+    let reactors = [
+        eyewall::Reactor::new().unwrap(),
+        eyewall::Reactor::new().unwrap(),
+    ];
+    for reactor in &reactors {
+        let text = reactor.block_on(async { client.get(peer.url()).send().await?.text().await });
+        assert_eq!(text.unwrap().unwrap(), "ok");
+    }
+    done.send(()).unwrap();
+    peer.join();
+}
+
+#[test]
+fn the_caretaker_comes_back_with_the_next_reactor() {
+    let (peer, done) = two_connections();
+    let client = Client::builder()
+        .pool_idle_timeout(Duration::from_millis(50))
+        .build();
+    let fetch = async || {
+        client
+            .get(peer.url())
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+    };
+    run(fetch());
+    run(async {
+        fetch().await;
+        while client.idle_connections() > 0 {
+            eyewall::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    done.send(()).unwrap();
+    peer.join();
+}

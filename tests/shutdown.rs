@@ -186,3 +186,33 @@ fn tasks_are_dropped_on_the_reactor_and_can_close_what_they_hold() {
     assert_eq!(dropped.get(), 10);
     assert_eq!(open_fds(), fds);
 }
+
+#[test]
+fn connections_that_nobody_fetched_are_closed_also_when_the_time_is_over() {
+    use std::io::Read;
+
+    let reactor = Reactor::new().unwrap();
+    let (listener, first, peers) = reactor
+        .block_on(async {
+            let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let peers: Vec<_> = (0..8)
+                .map(|_| std::net::TcpStream::connect(address).unwrap())
+                .collect();
+            let first = StreamExt::next(&mut listener.incoming()).await;
+            let reaped = || eyewall::reactor::metrics().unwrap().cqes;
+            while reaped() < 8 {
+                eyewall::yield_now().await;
+            }
+            (listener, first, peers)
+        })
+        .unwrap();
+    // No time at all: the accept stays with the kernel, what it has accepted does not.
+    assert_eq!(reactor.shutdown(Duration::ZERO).leaked, 1);
+    drop((first, listener));
+    for mut peer in peers {
+        let patience = Some(Duration::from_secs(10));
+        peer.set_read_timeout(patience).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    }
+}

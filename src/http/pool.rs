@@ -110,7 +110,11 @@ impl Pool {
         loop {
             let mut idle = self.idle.borrow_mut();
             let entries = idle.by_origin.get_mut(origin)?;
-            let entry = entries.pop();
+            // One of another reactor of this thread could not be used here: nobody turns that reactor now.
+            let at = entries
+                .iter()
+                .rposition(|entry| entry.connection.stream.is_current())?;
+            let entry = Some(entries.remove(at));
             if entries.is_empty() {
                 idle.by_origin.remove(origin);
             }
@@ -163,7 +167,7 @@ impl Pool {
         drop(idle);
         drop(evicted);
         if !self.tended.replace(true) {
-            crate::task::in_background(tend(Rc::downgrade(self)));
+            crate::task::in_background(tend(Tending(Rc::downgrade(self))));
         }
     }
 
@@ -218,17 +222,27 @@ impl Idle {
     }
 }
 
+/// Says that the caretaker has gone, however it ended: by itself, or with its reactor.
+struct Tending(Weak<Pool>);
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.tended.set(false);
+        }
+    }
+}
+
 /// The caretaker: runs while there is something to take care of.
-async fn tend(pool: Weak<Pool>) {
+async fn tend(tending: Tending) {
     let mut sleep: Option<Sleep> = None;
     poll_fn(|cx| {
-        let Some(pool) = pool.upgrade() else {
+        let Some(pool) = tending.0.upgrade() else {
             return Poll::Ready(());
         };
         loop {
             pool.events.lock().caretaker = Some(cx.waker().clone());
             let Some(next) = pool.tidy() else {
-                pool.tended.set(false);
                 return Poll::Ready(());
             };
             if sleep.as_ref().and_then(Sleep::deadline) != Some(next) {

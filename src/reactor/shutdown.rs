@@ -75,7 +75,12 @@ impl Core {
             std::mem::forget(Rc::clone(&self.pool));
         }
         let count = leaked.len() as u64;
-        leaked.into_iter().for_each(std::mem::forget);
+        for (mut op, unfetched) in leaked {
+            for cqe in unfetched {
+                self.executor.shield(|| op.discard(cqe));
+            }
+            std::mem::forget(op);
+        }
         count
     }
 

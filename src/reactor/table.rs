@@ -82,6 +82,8 @@ struct Slot {
     /// No future waits for it.
     abandoned: bool,
     cancelled: bool,
+    /// How often a cancel has not found it.
+    missed: u32,
     /// `None` only while its `discard` or `complete` runs.
     op: Option<Box<dyn Erased>>,
     /// The result; of a multishot the first that has not been fetched.
@@ -259,6 +261,7 @@ impl Table {
             begun: false,
             abandoned,
             cancelled: false,
+            missed: 0,
             op: Some(op),
             first: None,
             rest: VecDeque::new(),
@@ -300,6 +303,19 @@ impl Table {
             let notification_only =
                 slot.completions == Completions::ResultThenNotification && slot.first.is_some();
             slot.phase == Phase::InKernel && !notification_only
+        })
+    }
+
+    /// A cancel has not found its target; says whether to stage it again. That has an end: a file read that waits
+    /// for the disk is never found, and trying on would be a spin. It keeps its buffer until it ends by itself.
+    pub(crate) fn cancel_missed(&mut self, id: OpId) -> bool {
+        const TRIES: u32 = 512;
+        if !self.is_cancellable(id) {
+            return false;
+        }
+        self.get(id).is_some_and(|slot| {
+            slot.missed += 1;
+            slot.missed <= TRIES
         })
     }
 
@@ -530,7 +546,8 @@ impl Table {
     }
 
     /// Takes out the operations that the kernel still has. They must be leaked, not dropped.
-    pub(crate) fn take_in_kernel(&mut self) -> Vec<Box<dyn Erased>> {
+    /// Each comes with its results that nobody has fetched, to be discarded before.
+    pub(crate) fn take_in_kernel(&mut self) -> Vec<(Box<dyn Erased>, Vec<Cqe>)> {
         self.in_kernel = 0;
         let mut wakers = Vec::new();
         let ops = self
@@ -539,7 +556,13 @@ impl Table {
             .filter(|(_, slot)| slot.phase == Phase::InKernel)
             .filter_map(|(_, slot)| {
                 wakers.extend(slot.waker.take());
-                slot.op.take()
+                let op = slot.op.take()?;
+                let mut unfetched = Vec::new();
+                if slot.completions == Completions::Many {
+                    unfetched.extend(slot.first.take());
+                    unfetched.extend(slot.rest.drain(..));
+                }
+                Some((op, unfetched))
             })
             .collect();
         // Leaked too: their futures stay pending for ever, as the operations do.

@@ -240,7 +240,7 @@ impl Core {
     /// full backlog is tried some hundred times before it blocks. That one has to be cancelled again.
     fn cancel_missed(&self, cqe: Cqe) {
         let id = OpId::of(cqe.user_data);
-        if cqe.result == -libc::ENOENT && self.table().is_cancellable(id) {
+        if cqe.result == -libc::ENOENT && self.table().cancel_missed(id) {
             self.queue.borrow_mut().cancels.push_back(id);
         }
     }

@@ -58,6 +58,11 @@ impl RecvHalf {
         RecvHalf::new(core, &core.share(socket))
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn is_current(&self) -> bool {
+        self.core.is_current() || self.core.check_open().is_err()
+    }
+
     /// The reactor and the descriptor, to close it.
     pub(super) fn parts(&self) -> (Rc<Core>, SharedFd) {
         (Rc::clone(&self.core), self.fd.clone())
