@@ -21,7 +21,8 @@ use crate::reactor::{Core, OpId};
 ///
 /// A send whose future is dropped has either not begun, or goes on to its last byte before any later send
 /// begins. If it fails then, the next send (or [`shutdown`](SendHalf::shutdown)) reports the error. If the half
-/// itself is dropped meanwhile, the connection is reset, so that the peer cannot take the part for the whole.
+/// itself is dropped meanwhile, a TCP connection is reset, so that the peer cannot take the part for the whole. A
+/// Unix socket has no reset to send: its peer then sees an end like any other.
 pub struct SendHalf {
     core: Rc<Core>,
     fd: SharedFd,
