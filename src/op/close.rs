@@ -41,9 +41,11 @@ impl Operation for Close {
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {
         if let Some(fd) = self.fd.take() {
-            // A close that did not run leaves the descriptor to close(2) here. Any other result, an error
-            // too, means that it has gone (close(2), NOTES).
-            if cqe.is_cancelled() {
+            // Whatever the kernel says, an error too, it has taken the descriptor (close(2), NOTES): the number may
+            // be somebody else's by now. ECANCELED is what the flush of a FUSE file may say, and also what a
+            // close says that a shutdown has caught in front of such a flush. Then the descriptor stays open,
+            // which is better than to close another's.
+            if !cqe.was_submitted() {
                 drop(fd);
                 return Ok(());
             }

@@ -5,7 +5,8 @@
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell, RefMut};
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -71,6 +72,8 @@ impl Drop for Entered {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) cancels: VecDeque<OpId>,
+    /// Cancels that have missed their target often, and when to try them again.
+    pub(super) later: BinaryHeap<Reverse<(Instant, OpId)>>,
     pub(super) ops: VecDeque<OpId>,
 }
 

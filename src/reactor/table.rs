@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::Waker;
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -22,7 +23,7 @@ use crate::op::{Erased, Next, OnDrop};
 use crate::ring::{Completions, Cqe, Request};
 
 /// Names one operation for all time: a slot and the generation of its use, as `user_data` has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OpId {
     slot: u32,
     /// 31 bits.
@@ -306,16 +307,22 @@ impl Table {
         })
     }
 
-    /// A cancel has not found its target; says whether to stage it again. That has an end: a file read that waits
-    /// for the disk is never found, and trying on would be a spin. It keeps its buffer until it ends by itself.
-    pub(crate) fn cancel_missed(&mut self, id: OpId) -> bool {
-        const TRIES: u32 = 512;
+    /// A cancel has not found its target; says after how long to stage it again, if the target is still there.
+    ///
+    /// At once at first, since a target between two of its tries is soon found. One that still is not, such as a
+    /// file read that waits for the disk, gets longer and longer pauses: trying on at once would be a spin.
+    pub(crate) fn cancel_missed(&mut self, id: OpId) -> Option<Duration> {
+        const AT_ONCE: u32 = 512;
+        const FIRST_PAUSE: Duration = Duration::from_millis(10);
+        const DOUBLINGS: u32 = 7;
         if !self.is_cancellable(id) {
-            return false;
+            return None;
         }
-        self.get(id).is_some_and(|slot| {
-            slot.missed += 1;
-            slot.missed <= TRIES
+        let slot = self.get(id)?;
+        slot.missed = slot.missed.saturating_add(1);
+        Some(match slot.missed.checked_sub(AT_ONCE + 1) {
+            None => Duration::ZERO,
+            Some(pauses) => FIRST_PAUSE * (1 << pauses.min(DOUBLINGS)),
         })
     }
 

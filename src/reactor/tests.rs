@@ -15,6 +15,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::{Builder, Core, Reactor, Submission};
 use crate::op::{self, Late, Operation, SharedFd};
+use crate::ring::Cqe;
 use crate::time::timeout;
 use crate::yield_now;
 
@@ -102,11 +103,16 @@ async fn three_points<O: Operation>(
 
 /// A connected pair: one end for the operations, the other a std socket.
 fn connected(core: &Core) -> (SharedFd, TcpStream) {
+    let (ours, peer) = plain_pair();
+    (core.share(OwnedFd::from(ours)), peer)
+}
+
+fn plain_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let ours = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
     let (peer, _) = listener.accept().expect("accept");
     peer.set_nodelay(true).expect("nodelay");
-    (core.share(OwnedFd::from(ours)), peer)
+    (ours, peer)
 }
 
 fn unconnected(core: &Core) -> SharedFd {
@@ -441,7 +447,7 @@ fn a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
             "the same slot"
         );
         until(|| core.table().has_begun(new)).await;
-        let mut stale = crate::ring::Cqe {
+        let mut stale = Cqe {
             user_data: old.user_data(),
             result: 1,
             flags: 0,
@@ -456,5 +462,66 @@ fn a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
         );
         yield_now().await;
         assert!(fd.as_raw_fd() >= 0);
+    });
+}
+
+#[test]
+fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
+    everywhere(async |core| {
+        let (fd, _peer) = connected(&core);
+        let poll = core.submit(op::Poll {
+            fd: fd.clone(),
+            events: libc::POLLIN,
+        });
+        let id = poll.id().expect("there is room");
+        until(|| core.table().has_begun(id)).await;
+        let missed = Cqe {
+            user_data: id.cancel_user_data(),
+            result: -libc::ENOENT,
+            flags: 0,
+        };
+        for _ in 0..512 {
+            core.cancel_missed(missed);
+        }
+        // None of them goes out, so that only the one after the pause can.
+        assert_eq!(
+            std::mem::take(&mut core.queue.borrow_mut().cancels).len(),
+            512
+        );
+        core.cancel_missed(missed);
+        assert!(core.queue.borrow().cancels.is_empty());
+        let error = poll.await.0.expect_err("it was cancelled");
+        assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        assert!(core.queue.borrow().later.is_empty());
+    });
+}
+
+#[test]
+fn a_close_that_the_kernel_has_answered_is_not_done_again() {
+    everywhere(async |core| {
+        let never = Cqe::never_submitted();
+        // What the flush of a FUSE file may say.
+        let cancelled = Cqe {
+            user_data: 0,
+            ..never
+        };
+        for (cqe, is_open) in [(cancelled, true), (never, false)] {
+            let (socket, mut peer) = plain_pair();
+            let number = socket.as_raw_fd();
+            drop(core.share(socket.into()));
+            let closing = core.closes.pop().expect("its last holder has gone");
+            Operation::discard(&mut op::Close::new(closing), cqe);
+            peer.set_nonblocking(true).expect("non-blocking");
+            let read = peer.read(&mut [0]);
+            assert_eq!(read.is_err(), is_open);
+            if is_open {
+                // The kernel would have closed it.
+                let answer = Cqe {
+                    result: number,
+                    ..cancelled
+                };
+                drop(answer.into_fd());
+            }
+        }
     });
 }

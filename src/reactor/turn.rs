@@ -1,5 +1,6 @@
 //! One turn: stage, enter, reap, fire timers.
 
+use std::cmp::Reverse;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,7 @@ impl Core {
     /// The reactor's own come first (the wake-up poll, cancels, closes), so that a flood of operations cannot
     /// hold them up. None is ever lost: what finds the queue full stays where it is.
     pub(super) fn stage(&self) -> bool {
+        self.retry_cancels();
         let mut ring = self.ring.borrow_mut();
         let mut table = self.table.borrow_mut();
         let mut queue = self.queue.borrow_mut();
@@ -190,10 +192,13 @@ impl Core {
         outcome.map(drop)
     }
 
-    /// When the next timer may fire.
+    /// When the next timer may fire, or a cancel is to be tried again.
     fn next_timer(&self) -> Option<Instant> {
-        let tick = self.timers.borrow().next_deadline()?;
-        self.clock.instant_of(tick)
+        let tick = self.timers.borrow().next_deadline();
+        let timer = tick.and_then(|tick| self.clock.instant_of(tick));
+        let queue = self.queue.borrow();
+        let cancel = queue.later.peek().map(|&Reverse((at, _))| at);
+        [timer, cancel].into_iter().flatten().min()
     }
 
     /// Takes every completion out of the ring and sees to it.
@@ -238,10 +243,32 @@ impl Core {
     /// Mostly the target has completed, and its own completion says the rest. But the kernel also looks past an
     /// operation that is between two tries (io_uring_prep_cancel(3), ENOENT): a connect to a Unix socket with a
     /// full backlog is tried some hundred times before it blocks. That one has to be cancelled again.
-    fn cancel_missed(&self, cqe: Cqe) {
+    pub(super) fn cancel_missed(&self, cqe: Cqe) {
         let id = OpId::of(cqe.user_data);
-        if cqe.result == -libc::ENOENT && self.table().cancel_missed(id) {
-            self.queue.borrow_mut().cancels.push_back(id);
+        if cqe.result != -libc::ENOENT {
+            return;
+        }
+        let pause = self.table().cancel_missed(id);
+        let mut queue = self.queue.borrow_mut();
+        match pause {
+            None => {}
+            Some(Duration::ZERO) => queue.cancels.push_back(id),
+            Some(pause) => queue.later.push(Reverse((Instant::now() + pause, id))),
+        }
+    }
+
+    /// Queues the cancels whose pause is over.
+    fn retry_cancels(&self) {
+        let mut queue = self.queue.borrow_mut();
+        if queue.later.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(&Reverse((at, id))) = queue.later.peek()
+            && at <= now
+        {
+            queue.later.pop();
+            queue.cancels.push_back(id);
         }
     }
 

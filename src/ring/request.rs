@@ -166,10 +166,18 @@ impl Cqe {
     /// The completion of an operation that never reached the kernel.
     pub(crate) fn never_submitted() -> Cqe {
         Cqe {
-            user_data: 0,
+            user_data: Cqe::OF_NONE,
             result: -libc::ECANCELED,
             flags: 0,
         }
+    }
+
+    /// The `user_data` of no operation.
+    const OF_NONE: u64 = u64::MAX;
+
+    /// Whether the kernel has ever had the operation.
+    pub(crate) fn was_submitted(self) -> bool {
+        self.user_data != Cqe::OF_NONE
     }
 
     /// The result as a count or a descriptor, or the error.
