@@ -148,3 +148,25 @@ fn an_operation_given_up_while_it_waits_for_room_has_not_begun() {
         assert_eq!(&bytes, b"sent");
     });
 }
+
+#[test]
+fn a_post_that_is_dropped_while_it_waits_for_room_sends_nothing() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut stream, mut peer) = connected().await;
+        let (tasks, peers) = fill().await;
+        {
+            let mut post = std::pin::pin!(stream.post("never"));
+            assert!(poll_once(post.as_mut()).await.is_pending());
+        }
+        drop(peers);
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), 0);
+        }
+        stream.post("sent").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut all = String::new();
+        peer.read_to_string(&mut all).unwrap();
+        assert_eq!(all, "sent");
+    });
+}

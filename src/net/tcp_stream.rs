@@ -100,6 +100,16 @@ impl TcpStream {
         self.stream.send.send(buffer).await
     }
 
+    /// Hands `buffer` over to be sent and does not wait for it; see [`SendHalf::post`].
+    pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
+        self.stream.send.post(buffer).await
+    }
+
+    /// Waits until the kernel has taken what was posted; see [`SendHalf::flush`].
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.stream.send.flush().await
+    }
+
     /// Sends all of `buffer`; see [`SendHalf::send_all`].
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         self.stream.send.send_all(buffer).await

@@ -15,6 +15,10 @@ use std::task::{Context, Poll, Waker};
 pub(crate) struct Late<T> {
     results: RefCell<VecDeque<io::Result<T>>>,
     in_flight: Cell<u32>,
+    /// What is in flight is a post that does not wait.
+    quiet: Cell<bool>,
+    /// The direction has been dropped: nobody will take what is kept.
+    deserted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -23,6 +27,8 @@ impl<T> Default for Late<T> {
         Late {
             results: RefCell::default(),
             in_flight: Cell::new(0),
+            quiet: Cell::new(false),
+            deserted: Cell::new(false),
             waker: RefCell::default(),
         }
     }
@@ -48,6 +54,13 @@ impl<T> Late<T> {
     /// Whether operations are in flight.
     pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.get() > 0
+    }
+
+    /// The direction is being dropped; says whether an operation is cut off by that. A post that does not wait is
+    /// none: it sees to itself.
+    pub(crate) fn desert(&self) -> bool {
+        self.deserted.set(true);
+        self.is_busy() && !self.quiet.get()
     }
 
     /// Ready when no operation is in flight any more.
@@ -85,6 +98,16 @@ impl<T> InFlight<T> {
         if !std::mem::replace(&mut self.begun, true) {
             self.late.in_flight.set(self.late.in_flight.get() + 1);
         }
+    }
+
+    /// Says whether the operation, the only one in flight, is a post that does not wait.
+    pub(super) fn set_quiet(&self, quiet: bool) {
+        self.late.quiet.set(quiet);
+    }
+
+    /// Whether the direction has been dropped.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.late.deserted.get()
     }
 
     /// Keeps a result that nobody waited for.

@@ -119,6 +119,7 @@ impl<B: IoBuf> Operation for Send<B> {
             data: self.buffer.bytes_ptr().wrapping_add(sent),
             len: sqe_len(self.buffer.bytes_len() - sent),
             flags: self.progress.flags(),
+            quiet: false,
         }
     }
 

@@ -7,6 +7,7 @@ use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell, RefMut};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -23,6 +24,8 @@ use crate::buf::Pool;
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, no_reactor, shut_down};
 use crate::op::{CloseQueue, Erased, Operation, SharedFd};
+#[cfg(doc)]
+use crate::ring::Completions;
 use crate::ring::{BufRing, Cqe, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch};
 
@@ -47,6 +50,8 @@ pub(crate) struct Core {
     pub(super) wake_armed: Cell<bool>,
     /// For how many turns on end streams have been parked for want of a buffer.
     pub(super) parked_turns: Cell<u32>,
+    /// Somebody waits for the end of an operation that says nothing of itself.
+    pub(super) hurried: Cell<bool>,
     /// Scratch space of the turn.
     pub(super) reaped: Cell<Vec<Cqe>>,
     pub(super) task_budget: usize,
@@ -75,6 +80,8 @@ pub(super) struct Queue {
     /// Cancels that have missed their target often, and when to try them again.
     pub(super) later: BinaryHeap<Reverse<(Instant, OpId)>>,
     pub(super) ops: VecDeque<OpId>,
+    /// Staged operations that only a failure completes; see [`Completions::FailureOnly`].
+    pub(super) quiet: Vec<OpId>,
 }
 
 impl Core {
@@ -127,6 +134,7 @@ impl Core {
             names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
             parked_turns: Cell::new(0),
+            hurried: Cell::new(false),
             reaped: Cell::default(),
             task_budget: builder.task_budget,
             locals: RefCell::default(),
@@ -224,6 +232,17 @@ impl Core {
     /// Hands an operation over; it is queued for the next turn.
     pub(crate) fn submit<O: Operation>(self: &Rc<Core>, op: O) -> Submission<O> {
         Submission::new(self, op)
+    }
+
+    /// Hands over an operation that nobody waits for. Not called while it waits for a slot, it has not begun.
+    pub(crate) async fn post<O: Operation>(self: &Rc<Core>, op: O) -> io::Result<OpId> {
+        let mut submission = self.submit(op);
+        poll_fn(|cx| submission.poll_detach(cx)).await
+    }
+
+    /// Somebody waits for the end of a posted operation: the next turn must not sleep before it has told.
+    pub(crate) fn hurry(&self) {
+        self.hurried.set(true);
     }
 
     /// A counted descriptor that this reactor closes.

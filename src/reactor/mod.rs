@@ -22,6 +22,11 @@
 //!    goes back to step 2 by itself.
 //! 4. The future fetches its result and the buffer, and the slot is free.
 //!
+//! A *posted* send has no future, and mostly no completion: its SQE asks for none on success and must not wait
+//! (`MSG_DONTWAIT`), so that it is over when the enter that submits it returns. What has no completion by then has
+//! succeeded; what has failed or come short goes on as an ordinary send. So the enter that sends a question can
+//! also wait for the answer.
+//!
 //! # The order of staging
 //!
 //! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission

@@ -1,12 +1,14 @@
 //! The handle of an operation: a future of its result, or a stream of its results.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::core::Core;
 use super::table::{Fetched, OpId, Ticket};
+use crate::error::shut_down;
 use crate::op::{Erased, Operation};
 use crate::ring::Cqe;
 
@@ -67,6 +69,18 @@ impl<O: Operation> Submission<O> {
             }
             State::Ended => panic!("an operation was polled after its end"),
         }
+    }
+
+    /// Leaves the operation to itself once it has a slot; refused when the reactor has been shut down.
+    pub(super) fn poll_detach(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<OpId>> {
+        Poll::Ready(match ready!(self.placed(cx)) {
+            Placed::Live(id) => {
+                self.core.table().detach(id);
+                self.state = State::Ended;
+                Ok(id)
+            }
+            Placed::Refused(_) => Err(shut_down()),
+        })
     }
 
     /// The next result of a multishot, and whether more may come; polled no more after the last.

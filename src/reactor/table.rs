@@ -297,6 +297,23 @@ impl Table {
         }
     }
 
+    /// An operation that only a failure completes is over; gives it back to be dropped, unless it has failed.
+    pub(crate) fn finish_quiet(&mut self, id: OpId) -> Option<Box<dyn Erased>> {
+        let slot = self.get(id)?;
+        if slot.phase != Phase::InKernel || slot.completions != Completions::FailureOnly {
+            return None;
+        }
+        self.in_kernel -= 1;
+        self.slots.remove(id.slot as usize).op
+    }
+
+    /// Nobody waits for `id`; it goes on to its end.
+    pub(crate) fn detach(&mut self, id: OpId) {
+        if let Some(slot) = self.get(id) {
+            slot.abandoned = true;
+        }
+    }
+
     /// Whether a cancel for `id` still has a target in the kernel. A zero-copy send that only waits for its
     /// notification is none: nothing but the peer can hasten that.
     pub(crate) fn is_cancellable(&mut self, id: OpId) -> bool {

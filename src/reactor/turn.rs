@@ -8,7 +8,7 @@ use super::core::Core;
 use super::table::{Arrival, OpId, WAKE_USER_DATA, is_cancel};
 use crate::error::Error;
 use crate::op::Close;
-use crate::ring::{Cqe, Entered, Request, Wait};
+use crate::ring::{Completions, Cqe, Entered, Request, Wait};
 
 /// How many turns a stream waits for a buffer to return while the reactor does not come to rest.
 const PARKED_TURNS: u32 = 64;
@@ -23,8 +23,11 @@ impl Core {
         self.table().end_reservations();
         self.slot_freed();
         let all_staged = self.stage();
-        let mut sleep = may_sleep && all_staged && !self.has_work();
-        if sleep || self.parked_too_long() {
+        let mut sleep = may_sleep && all_staged && !self.has_work() && !self.hurried.take();
+        if sleep && self.pool.has_parked() && !self.queue.borrow().quiet.is_empty() {
+            // What has been posted gives its buffers back without a sleep.
+            sleep = false;
+        } else if sleep || self.parked_too_long() {
             // Nothing that runs would return a buffer to them; see `buf/pool.rs`.
             let parked = self.pool.unpark_all();
             sleep = sleep && parked.is_empty();
@@ -104,6 +107,9 @@ impl Core {
                 }
                 table.staged(id);
                 self.counters.sqes.add(1);
+                if request.completions() == Completions::FailureOnly {
+                    queue.quiet.push(id);
+                }
             }
             queue.ops.pop_front();
         }
@@ -210,6 +216,31 @@ impl Core {
             self.arrive(cqe);
         }
         self.reaped.set(reaped);
+        self.finish_quiet();
+    }
+
+    /// Ends the operations that the enter before has ended without a word. Those that failed have a completion,
+    /// which has been reaped.
+    fn finish_quiet(&self) {
+        if self.queue.borrow().quiet.is_empty() {
+            return;
+        }
+        let mut ring = self.ring.borrow_mut();
+        if ring.staged() > 0 || ring.overflowed() {
+            // Some may not have been submitted, or their completions are still to come.
+            return;
+        }
+        drop(ring);
+        let mut quiet = std::mem::take(&mut self.queue.borrow_mut().quiet);
+        for id in quiet.drain(..) {
+            let ended = self.table().finish_quiet(id);
+            if let Some(op) = ended {
+                self.executor.shield(|| drop(op));
+            }
+        }
+        self.slot_freed();
+        // Nothing is staged while operations are dropped.
+        self.queue.borrow_mut().quiet = quiet;
     }
 
     fn arrive(&self, mut cqe: Cqe) {

@@ -59,6 +59,8 @@ pub(crate) enum Request {
         data: *const u8,
         len: u32,
         flags: i32,
+        /// Only a failure completes; to be used with `MSG_DONTWAIT`.
+        quiet: bool,
     },
     SendMsg {
         fd: RawFd,
@@ -130,6 +132,9 @@ pub(crate) enum Completions {
     One,
     /// Any number, each a result of its own; the one without `IORING_CQE_F_MORE` is the last.
     Many,
+    /// One if it fails, none if it succeeds (`IOSQE_CQE_SKIP_SUCCESS`). Either way it is over when the enter
+    /// that submits it returns.
+    FailureOnly,
     /// The first carries the result; where it has `IORING_CQE_F_MORE`, a notification follows that frees
     /// the buffer. An early error comes alone.
     ResultThenNotification,
@@ -148,6 +153,7 @@ impl Request {
             | Request::Poll {
                 multishot: true, ..
             } => Completions::Many,
+            Request::Send { quiet: true, .. } => Completions::FailureOnly,
             Request::SendZc { .. } => Completions::ResultThenNotification,
             _ => Completions::One,
         }

@@ -58,7 +58,15 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             data,
             len,
             flags,
-        } => opcode::Send::new(Fd(fd), data, len).flags(flags).build(),
+            quiet,
+        } => {
+            let send = opcode::Send::new(Fd(fd), data, len).flags(flags).build();
+            if quiet {
+                send.flags(squeue::Flags::SKIP_SUCCESS)
+            } else {
+                send
+            }
+        }
         Request::SendMsg { fd, message, flags } => {
             opcode::SendMsg::new(Fd(fd), message).flags(flags).build()
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf};
-use crate::op::{Late, Operation, Send, SendMsg, SendZc, SharedFd, Shutdown};
+use crate::op::{Late, Operation, Post, Send, SendMsg, SendZc, SharedFd, Shutdown};
 use crate::reactor::{Core, OpId};
 
 /// The sending half of a connection; from `split` or `into_split`.
@@ -29,6 +29,8 @@ pub struct SendHalf {
     late: Rc<Late<()>>,
     /// The send whose future has not returned.
     current: Option<OpId>,
+    /// The last post; it may have ended.
+    posted: Option<OpId>,
 }
 
 impl SendHalf {
@@ -38,6 +40,7 @@ impl SendHalf {
             fd: fd.clone(),
             late: Rc::default(),
             current: None,
+            posted: None,
         }
     }
 
@@ -116,6 +119,61 @@ impl SendHalf {
         }
     }
 
+    /// Hands `buffer` over to be sent behind what was handed over before, and does not wait for it. For whoever
+    /// waits for an answer next: the send and the wait for the answer then take one system call.
+    ///
+    /// One post is on its way at a time: where the one before has not ended, this waits for it, and so does every
+    /// other send. [`flush`](SendHalf::flush) waits for the last.
+    ///
+    /// A half that is dropped behind a post still sends what the kernel takes at once; if that is not all, a TCP
+    /// connection is reset.
+    ///
+    /// # Errors
+    ///
+    /// The error of an earlier post, or of a send whose future was dropped. Its own goes to the next call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it returns, nothing is sent.
+    ///
+    /// ```
+    /// # use eyewall::net::{TcpListener, TcpStream};
+    /// # eyewall::block_on(async {
+    /// # let mut listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # let echo = eyewall::spawn(async move {
+    /// #     let (mut stream, _) = listener.accept().await?;
+    /// #     while let Some(chunk) = stream.recv_chunk().await? { stream.post(chunk).await?; }
+    /// #     std::io::Result::Ok(())
+    /// # });
+    /// let mut stream = TcpStream::connect(address).await?;
+    /// stream.post("ping").await?;
+    /// assert_eq!(stream.recv_chunk().await?.as_deref(), Some(&b"ping"[..]));
+    /// # std::io::Result::Ok(())
+    /// # })??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "IOSQE_CQE_SKIP_SUCCESS")]
+    pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
+        self.settle().await?;
+        let post = Post::new(self.fd.clone(), buffer, &self.late);
+        self.posted = Some(self.core.post(post).await?);
+        Ok(())
+    }
+
+    /// Waits until the kernel has taken everything that was [posted](SendHalf::post).
+    ///
+    /// # Errors
+    ///
+    /// The error of the post.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.settle().await
+    }
+
     /// Tells the peer that nothing more will be sent (FIN), after earlier sends have ended.
     ///
     /// # Errors
@@ -143,7 +201,14 @@ impl SendHalf {
         if let Some(id) = self.current {
             self.core.abandon(id, false);
         }
-        poll_fn(|cx| self.late.poll_idle(cx)).await;
+        poll_fn(|cx| {
+            let idle = self.late.poll_idle(cx);
+            if idle.is_pending() {
+                self.core.hurry();
+            }
+            idle
+        })
+        .await;
         self.current = None;
         self.late.take().unwrap_or(Ok(()))
     }
@@ -166,12 +231,15 @@ impl Drop for SendHalf {
             // A forgotten send that has ended, or has not begun, ends here.
             self.core.abandon(id, false);
         }
-        let unfinished = self.late.is_busy();
+        let unfinished = self.late.desert();
         if unfinished || matches!(self.late.take(), Some(Err(_))) {
             // Fails for other than TCP sockets, which have no reset to send.
             let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
         }
         if let Some(id) = self.current {
+            self.core.abandon(id, true);
+        }
+        if let (true, Some(id)) = (unfinished, self.posted) {
             self.core.abandon(id, true);
         }
     }

@@ -1,0 +1,190 @@
+//! Sends that are handed over: complete, in order, and with their errors told.
+
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::io::{ErrorKind, Read};
+use std::time::Duration;
+
+use common::{
+    connected, now, one_at_a_time, open_fds, pair, run, run_everywhere, sequence, setups, turns,
+    until,
+};
+use eyewall::net::TcpStream;
+use eyewall::spawn;
+use socket2::SockRef;
+
+fn bytes(start: usize, count: usize) -> Vec<u8> {
+    (start..start + count)
+        .map(|at| sequence(at as u64))
+        .collect()
+}
+
+/// More than two sockets hold, so that the kernel takes a part and the rest has to wait.
+const MUCH: usize = 16 << 20;
+
+#[test]
+fn posts_arrive_whole_and_in_order() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).unwrap();
+            all
+        });
+        let mut sent = 0;
+        // Small ones that go at once, and large ones of which the kernel takes a part at a time.
+        for round in 0..40 {
+            let count = [1, 100, 5_000, 1 << 20][round % 4];
+            stream.post(bytes(sent, count)).await.unwrap();
+            sent += count;
+        }
+        stream.shutdown().await.unwrap();
+        assert!(reader.join().unwrap() == bytes(0, sent), "{name}");
+        assert_eq!(now().operations, 0, "{name}");
+    });
+}
+
+#[test]
+fn a_post_gives_its_buffer_back_and_has_no_completion() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        let before = now();
+        stream.post("ping").await.unwrap();
+        stream.flush().await.unwrap();
+        let after = now();
+        assert_eq!(after.sqes - before.sqes, 1, "{name}");
+        assert_eq!(
+            (after.cqes, after.operations),
+            (before.cqes, before.operations),
+            "{name}"
+        );
+        let mut got = [0; 4];
+        peer.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"ping");
+    });
+}
+
+#[test]
+fn an_answer_comes_with_the_enter_that_sends_the_question() {
+    let _alone = one_at_a_time();
+    let reactor = eyewall::Reactor::builder()
+        .spin(Duration::ZERO)
+        .build()
+        .unwrap();
+    run(&reactor, async {
+        const ROUNDS: u64 = 100;
+        let (mut near, mut far) = pair().await;
+        let echo = spawn(async move {
+            while let Some(chunk) = far.recv_chunk().await.unwrap() {
+                far.post(chunk).await.unwrap();
+            }
+        });
+        let before = now();
+        for _ in 0..ROUNDS {
+            near.post("ping").await.unwrap();
+            assert_eq!(
+                near.recv_chunk().await.unwrap().as_deref(),
+                Some(&b"ping"[..])
+            );
+        }
+        // One for each of the two messages.
+        let enters = now().enters - before.enters;
+        assert!(enters <= 2 * ROUNDS + 5, "{enters}");
+        drop(near);
+        echo.await.unwrap();
+    });
+}
+
+#[test]
+fn a_second_post_waits_for_the_first_and_nobody_sleeps_over_it() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        stream.post("a").await.unwrap();
+        // The first is still queued here.
+        stream.post("b").await.unwrap();
+        stream.send_all("c").await.0.unwrap();
+        stream.post("d").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut all = String::new();
+        peer.read_to_string(&mut all).unwrap();
+        assert_eq!(all, "abcd", "{name}");
+    });
+}
+
+#[test]
+fn the_error_of_a_post_goes_to_the_next_call() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, peer) = connected().await;
+        SockRef::from(&peer)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(peer);
+        // The reset may take a moment; a receive says when it is here.
+        stream.recv_chunk().await.unwrap_err();
+        stream.post("lost").await.unwrap();
+        let error = stream.flush().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{name}");
+        // Told once.
+        stream.flush().await.unwrap();
+    });
+}
+
+#[test]
+fn a_stream_dropped_behind_a_small_post_ends_in_order() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        stream.post("farewell").await.unwrap();
+        drop(stream);
+        until(|| now().operations == 0).await;
+        let mut all = String::new();
+        peer.read_to_string(&mut all).unwrap();
+        assert_eq!(all, "farewell", "{name}");
+    });
+}
+
+#[test]
+fn a_stream_dropped_behind_a_post_that_the_kernel_cannot_take_is_reset() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        for wait in [0, 3] {
+            let (mut stream, mut peer) = connected().await;
+            stream.post(vec![1; MUCH]).await.unwrap();
+            turns(wait).await;
+            drop(stream);
+            until(|| now().operations == 0).await;
+            let mut all = Vec::new();
+            let error = peer.read_to_end(&mut all).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{name}");
+            assert!(all.len() < MUCH);
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_lets_go_of_what_was_posted() {
+    let _alone = one_at_a_time();
+    for (name, builder) in setups() {
+        let fds = open_fds();
+        let reactor = builder.build().unwrap();
+        let (streams, peers): (Vec<TcpStream>, Vec<_>) = run(&reactor, async {
+            let mut pairs = Vec::new();
+            for size in [10, MUCH] {
+                let (mut stream, peer) = connected().await;
+                stream.post(vec![1; size]).await.unwrap();
+                pairs.push((stream, peer));
+            }
+            pairs.into_iter().unzip()
+        });
+        let report = reactor.shutdown(Duration::from_secs(10));
+        assert_eq!(report.leaked, 0, "{name}");
+        drop((streams, peers));
+        assert_eq!(open_fds(), fds, "{name}");
+    }
+}
