@@ -66,11 +66,11 @@ impl Listener {
                     multishot,
                 })
             });
-            let (result, more) = ready!(accept.poll_next(cx));
+            let (cqe, more) = ready!(accept.poll_next(cx));
             if !more {
                 self.armed = None;
             }
-            let error = match result {
+            let error = match cqe.into_fd() {
                 Ok(fd) => {
                     self.next_pause = FIRST_PAUSE;
                     return Poll::Ready(Ok(fd));

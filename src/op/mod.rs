@@ -133,7 +133,6 @@ pub(crate) trait Erased {
     fn resume(&mut self, cqe: Cqe) -> Next;
     fn release(&mut self);
     fn discard(&mut self, cqe: Cqe);
-    fn as_any(&mut self) -> &mut dyn Any;
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
@@ -160,10 +159,6 @@ impl<O: Operation> Erased for O {
 
     fn discard(&mut self, cqe: Cqe) {
         Operation::discard(self, cqe);
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

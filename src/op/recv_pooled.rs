@@ -34,6 +34,25 @@ pub(crate) enum Received {
     Cancelled,
 }
 
+impl Received {
+    /// The meaning of a completion.
+    pub(crate) fn of(cqe: Cqe, pool: &Rc<Pool>) -> io::Result<Received> {
+        // Claimed first: an error may carry a buffer too.
+        let chunk = pool.claim(cqe);
+        match cqe.result {
+            result if result == -libc::ENOBUFS => Ok(Received::NoBuffer),
+            result if result == -libc::ECANCELED => Ok(Received::Cancelled),
+            0 => Ok(Received::End),
+            _ => {
+                cqe.into_result()?;
+                chunk
+                    .map(Received::Data)
+                    .ok_or_else(|| io::Error::other("the kernel received into no buffer"))
+            }
+        }
+    }
+}
+
 impl Operation for RecvPooled {
     type Output = io::Result<Received>;
 
@@ -46,19 +65,7 @@ impl Operation for RecvPooled {
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<Received> {
-        // Claimed first: an error may carry a buffer too.
-        let chunk = self.pool.claim(cqe);
-        match cqe.result {
-            result if result == -libc::ENOBUFS => Ok(Received::NoBuffer),
-            result if result == -libc::ECANCELED => Ok(Received::Cancelled),
-            0 => Ok(Received::End),
-            _ => {
-                cqe.into_result()?;
-                chunk
-                    .map(Received::Data)
-                    .ok_or_else(|| io::Error::other("the kernel received into no buffer"))
-            }
-        }
+        Received::of(cqe, &self.pool)
     }
 
     fn discard(&mut self, cqe: Cqe) {

@@ -24,9 +24,7 @@ use crate::buf::Pool;
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, no_reactor, shut_down};
 use crate::op::{CloseQueue, Erased, Operation, SharedFd};
-#[cfg(doc)]
-use crate::ring::Completions;
-use crate::ring::{BufRing, Cqe, Ring, Setup};
+use crate::ring::{BufRing, Completions, Cqe, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch};
 
 thread_local! {
@@ -82,6 +80,13 @@ pub(super) struct Queue {
     pub(super) ops: VecDeque<OpId>,
     /// Staged operations that only a failure completes; see [`Completions::FailureOnly`].
     pub(super) quiet: Vec<OpId>,
+}
+
+impl Queue {
+    /// Whether nothing waits to be staged.
+    fn is_empty(&self) -> bool {
+        self.cancels.is_empty() && self.ops.is_empty()
+    }
 }
 
 impl Core {
@@ -231,13 +236,42 @@ impl Core {
 
     /// Hands an operation over; it is queued for the next turn.
     pub(crate) fn submit<O: Operation>(self: &Rc<Core>, op: O) -> Submission<O> {
-        Submission::new(self, op)
+        Submission::new(self, Box::new(op))
     }
 
-    /// Hands over an operation that nobody waits for. Not called while it waits for a slot, it has not begun.
+    /// Hands over an operation that nobody waits for, and that only a failure completes. Dropped while it waits for
+    /// a slot, it has not begun.
     pub(crate) async fn post<O: Operation>(self: &Rc<Core>, op: O) -> io::Result<OpId> {
-        let mut submission = self.submit(op);
-        poll_fn(|cx| submission.poll_detach(cx)).await
+        match self.stage_now(Box::new(op)) {
+            Ok(id) => Ok(id),
+            Err(op) => {
+                let mut submission = Submission::new(self, op);
+                poll_fn(|cx| submission.poll_detach(cx)).await
+            }
+        }
+    }
+
+    /// Stages an operation without the way through the queue; only where nothing waits there, so that nothing is
+    /// held up.
+    fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
+        let mut table = self.table();
+        let mut queue = self.queue.borrow_mut();
+        if table.is_shut() || !table.has_room(None) || !queue.is_empty() || self.closes.len() > 0 {
+            return Err(op);
+        }
+        let mut ring = self.ring.borrow_mut();
+        if !ring.has_room() {
+            return Err(op);
+        }
+        let request = op.request();
+        let id = table.insert_staged(op, Completions::FailureOnly);
+        assert!(
+            ring.stage(&request, id.user_data()),
+            "there is room in the submission queue"
+        );
+        queue.quiet.push(id);
+        self.counters.sqes.add(1);
+        Ok(id)
     }
 
     /// Somebody waits for the end of a posted operation: the next turn must not sleep before it has told.
@@ -292,18 +326,24 @@ impl Core {
 
     /// A slot of the table may have become free: call those who wait for one.
     pub(super) fn slot_freed(&self) {
-        loop {
-            let next = self.table().call_next();
-            match next {
-                Some(waker) => self.wake_all([waker]),
-                None => break,
-            }
+        while let Some(waker) = self.next_to_call() {
+            self.wake(waker);
         }
+    }
+
+    #[inline]
+    fn next_to_call(&self) -> Option<Waker> {
+        self.table().call_next()
+    }
+
+    /// Wakes `waker`, which may be user code.
+    pub(super) fn wake(&self, waker: Waker) {
+        self.executor.shield(|| waker.wake());
     }
 
     pub(super) fn wake_all(&self, wakers: impl IntoIterator<Item = Waker>) {
         for waker in wakers {
-            self.executor.shield(|| waker.wake());
+            self.wake(waker);
         }
     }
 

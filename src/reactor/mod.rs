@@ -169,9 +169,9 @@ impl Reactor {
             if woken && let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return Ok(output);
             }
+            self.core.turn()?;
             executor.take_remote();
             woken = executor.run(self.core.task_budget).main;
-            self.core.turn(!woken)?;
         }
     }
 

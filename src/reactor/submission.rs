@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::core::Core;
-use super::table::{Fetched, OpId, Ticket};
+use super::table::{Fetched, FetchedNext, OpId, Ticket};
 use crate::error::shut_down;
 use crate::op::{Erased, Operation};
 use crate::ring::Cqe;
@@ -32,9 +32,9 @@ enum State<O> {
 }
 
 impl<O: Operation> Submission<O> {
-    pub(crate) fn new(core: &Rc<Core>, op: O) -> Submission<O> {
+    pub(crate) fn new(core: &Rc<Core>, op: Box<O>) -> Submission<O> {
         Submission {
-            state: place(core, Box::new(op), None),
+            state: place(core, op, None),
             core: Rc::clone(core),
         }
     }
@@ -83,32 +83,27 @@ impl<O: Operation> Submission<O> {
         })
     }
 
-    /// The next result of a multishot, and whether more may come; polled no more after the last.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(O::Output, bool)> {
-        let id = match self.placed(cx) {
-            Poll::Ready(Placed::Live(id)) => id,
-            Poll::Ready(Placed::Refused(mut op)) => {
-                return Poll::Ready((op.complete(Cqe::never_submitted()), false));
-            }
-            Poll::Pending => return Poll::Pending,
+    /// The next completion of an operation that belongs to a socket, and whether more may come; polled no more after
+    /// the last. What it means, the operation's type says without the operation.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Cqe, bool)> {
+        let id = match self.state {
+            State::Live(id) => id,
+            _ => match ready!(self.placed(cx)) {
+                Placed::Live(id) => id,
+                Placed::Refused(_) => return Poll::Ready((Cqe::never_submitted(), false)),
+            },
         };
         let fetched = self.core.table().poll_next(id, cx.waker());
-        let (mut op, cqe) = match fetched {
-            Fetched::Result(op, cqe) => (op, cqe),
-            Fetched::Nothing { known_waker } => return self.wait(id, known_waker, cx),
-        };
-        let output = op.as_any().downcast_mut::<O>();
-        let output = output
-            .expect("a submission knows its operation")
-            .complete(cqe);
-        let ended = self.core.table().put_back(id, op);
-        let more = ended.is_none();
-        if !more {
-            self.state = State::Ended;
-            drop(ended);
-            self.core.slot_freed();
+        match fetched {
+            FetchedNext::Result(cqe) => Poll::Ready((cqe, true)),
+            FetchedNext::Last(cqe, op) => {
+                self.state = State::Ended;
+                drop(op);
+                self.core.slot_freed();
+                Poll::Ready((cqe, false))
+            }
+            FetchedNext::Nothing { known_waker } => self.wait(id, known_waker, cx),
         }
-        Poll::Ready((output, more))
     }
 
     /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that

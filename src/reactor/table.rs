@@ -154,11 +154,21 @@ pub(crate) struct Abandoned {
     pub(crate) waker: Option<Waker>,
 }
 
-/// What a future or stream finds.
+/// What a future finds.
 pub(crate) enum Fetched {
     /// A completion, and the operation that knows its meaning.
     Result(Box<dyn Erased>, Cqe),
     /// Nothing yet, and whether the slot has its waker; if not, [`Table::set_waker`].
+    Nothing { known_waker: bool },
+}
+
+/// What a stream finds.
+pub(crate) enum FetchedNext {
+    /// A completion, which is not the last.
+    Result(Cqe),
+    /// The last completion, and the operation, to be dropped when the table is no longer borrowed.
+    Last(Cqe, Box<dyn Erased>),
+    /// As [`Fetched::Nothing`].
     Nothing { known_waker: bool },
 }
 
@@ -249,6 +259,16 @@ impl Table {
     /// A new turn: who was called and has not come (a future may be forgotten) holds up the others no longer.
     pub(crate) fn end_reservations(&mut self) {
         self.reserved = 0;
+    }
+
+    /// Takes a slot for `op`, which is being staged and for which nobody waits.
+    pub(crate) fn insert_staged(&mut self, op: Box<dyn Erased>, completions: Completions) -> OpId {
+        let id = self.insert(op, true);
+        if let Some(slot) = self.get(id) {
+            slot.completions = completions;
+        }
+        self.staged(id);
+        id
     }
 
     /// Takes a slot for `op`, which is to be queued.
@@ -436,16 +456,22 @@ impl Table {
         Fetched::Result(op, cqe)
     }
 
-    /// Fetches the next result of a multishot, for its operation to complete. It comes back with
-    /// [`Table::put_back`].
-    pub(crate) fn poll_next(&mut self, id: OpId, waker: &Waker) -> Fetched {
+    /// Fetches the next result of a multishot. The last frees its slot, and brings the operation.
+    pub(crate) fn poll_next(&mut self, id: OpId, waker: &Waker) -> FetchedNext {
         let slot = self.get(id).expect("a stream owns its slot");
-        let Some(cqe) = slot.first.take() else {
-            return Fetched::nothing(slot, waker);
+        let Some(cqe) = slot.first else {
+            let known = slot.waker.as_ref();
+            return FetchedNext::Nothing {
+                known_waker: known.is_some_and(|known| known.will_wake(waker)),
+            };
         };
         slot.first = slot.rest.pop_front();
-        let op = slot.op.take().expect("an operation is in its slot");
-        Fetched::Result(op, cqe)
+        if slot.phase == Phase::Done && slot.first.is_none() {
+            let slot = self.slots.remove(id.slot as usize);
+            let op = slot.op.expect("an operation is in its slot");
+            return FetchedNext::Last(cqe, op);
+        }
+        FetchedNext::Result(cqe)
     }
 
     /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer

@@ -17,21 +17,22 @@ const PARKED_TURNS: u32 = 64;
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Core {
-    /// Lets the ring and the timers have their turn. With `may_sleep`, and nothing to do, it lasts until
-    /// there is something.
-    pub(super) fn turn(&self, may_sleep: bool) -> Result<(), Error> {
+    /// Lets the ring and the timers have their turn. Where there is nothing to do, it lasts until there is
+    /// something.
+    pub(super) fn turn(&self) -> Result<(), Error> {
         self.table().end_reservations();
         self.slot_freed();
         let all_staged = self.stage();
-        let mut sleep = may_sleep && all_staged && !self.has_work() && !self.hurried.take();
+        let mut sleep = all_staged && !self.has_work() && !self.hurried.take();
         if sleep && self.pool.has_parked() && !self.queue.borrow().quiet.is_empty() {
             // What has been posted gives its buffers back without a sleep.
             sleep = false;
         } else if sleep || self.parked_too_long() {
             // Nothing that runs would return a buffer to them; see `buf/pool.rs`.
-            let parked = self.pool.unpark_all();
-            sleep = sleep && parked.is_empty();
-            self.wake_all(parked);
+            if self.pool.has_parked() {
+                sleep = false;
+                self.wake_all(self.pool.unpark_all());
+            }
         }
         if sleep {
             self.sleep()?;
@@ -257,7 +258,7 @@ impl Core {
         let (id, arrival) = self.table().arrive(&mut cqe);
         match arrival {
             Arrival::Nothing => {}
-            Arrival::Wake(waker) => self.wake_all([waker]),
+            Arrival::Wake(waker) => self.wake(waker),
             Arrival::Throttle(waker) => {
                 self.counters.throttled.add(1);
                 self.queue.borrow_mut().cancels.push_back(id);
@@ -312,7 +313,7 @@ impl Core {
         loop {
             let expired = self.timers.borrow_mut().pop_expired();
             match expired {
-                Some(waker) => self.wake_all([waker]),
+                Some(waker) => self.wake(waker),
                 None => break,
             }
         }

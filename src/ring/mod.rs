@@ -106,6 +106,11 @@ impl Ring {
         unsafe { self.io.submission().push(&entry).is_ok() }
     }
 
+    /// Whether the submission queue has room for one more.
+    pub(crate) fn has_room(&mut self) -> bool {
+        !self.io.submission().is_full()
+    }
+
     /// How many requests are staged and not yet submitted.
     pub(crate) fn staged(&mut self) -> usize {
         self.io.submission().len()

@@ -215,11 +215,11 @@ impl RecvHalf {
             self.armed = match &mut self.armed {
                 Armed::Nothing => self.arm_pooled(multishot),
                 Armed::Pooled(receive) => {
-                    let (received, more) = ready!(receive.poll_next(cx));
+                    let (cqe, more) = ready!(receive.poll_next(cx));
                     if !more {
                         self.armed = Armed::Nothing;
                     }
-                    match received? {
+                    match Received::of(cqe, self.core.pool())? {
                         Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                         Received::End => return Poll::Ready(Ok(None)),
                         Received::NoBuffer => {

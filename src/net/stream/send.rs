@@ -7,6 +7,7 @@ use std::net;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -155,7 +156,7 @@ impl SendHalf {
     /// ```
     #[doc(alias = "IOSQE_CQE_SKIP_SUCCESS")]
     pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
-        self.settle().await?;
+        poll_fn(|cx| self.poll_settled(cx)).await?;
         let post = Post::new(self.fd.clone(), buffer, &self.late);
         self.posted = Some(self.core.post(post).await?);
         Ok(())
@@ -196,21 +197,21 @@ impl SendHalf {
     }
 
     /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
-    async fn settle(&mut self) -> io::Result<()> {
+    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.core.check_open()?;
         if let Some(id) = self.current {
             self.core.abandon(id, false);
         }
-        poll_fn(|cx| {
-            let idle = self.late.poll_idle(cx);
-            if idle.is_pending() {
-                self.core.hurry();
-            }
-            idle
-        })
-        .await;
+        if self.late.poll_idle(cx).is_pending() {
+            self.core.hurry();
+            return Poll::Pending;
+        }
         self.current = None;
-        self.late.take().unwrap_or(Ok(()))
+        Poll::Ready(self.late.take().unwrap_or(Ok(())))
+    }
+
+    async fn settle(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_settled(cx)).await
     }
 
     async fn run<O: Operation>(&mut self, op: O) -> (O::Output, Box<O>) {
