@@ -19,7 +19,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 fn main() {
-    if Peer::is("server") {
+    if Peer::role().is_some() {
         eyewall::block_on(serve()).unwrap().unwrap();
         return;
     }
@@ -41,7 +41,7 @@ fn main() {
 
 async fn fetches(plan: Plan, size: usize, concurrency: usize) -> Round {
     let mut server = Peer::start("server");
-    let url = format!("http://{}/{size}", server.first_line());
+    let url = format!("http://{}/{size}", server.line());
     let client = Client::new();
     drive(
         &client,

@@ -48,7 +48,7 @@ impl Args {
             filter: None,
             rounds: None,
         };
-        let (mut bench, mut smoke) = (false, false);
+        let (mut bench, mut smoke, mut unexpected) = (false, false, None);
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
             match arg {
@@ -63,10 +63,12 @@ impl Args {
                     std::process::exit(0);
                 }
                 Value(filter) if args.filter.is_none() => args.filter = Some(filter.string()?),
-                // `cargo test -- --nocapture` and the like are for the test harness that this is not.
-                _ if !bench => {}
-                _ => return Err(arg.unexpected()),
+                _ => unexpected = unexpected.or(Some(arg.unexpected())),
             }
+        }
+        // Without cargo's `--bench`, `--nocapture` and the like are for the test harness that this is not.
+        if let (true, Some(error)) = (bench, unexpected) {
+            return Err(error);
         }
         let counting = matches!(args.mode, Mode::Count(_));
         if smoke || !(bench || counting) {
