@@ -5,11 +5,12 @@
 //! | `codec/` | the wire format: slices in, events out, no sockets |
 //! | `connection.rs` | one connection, and one exchange on it |
 //! | `pool.rs` | connections that wait for their next exchange |
-//! | `client.rs` | settings, and the fetch itself |
+//! | `client/` | settings, and the fetch itself |
 //! | `request.rs`, `body.rs` | what is sent |
 //! | `response.rs` | what comes back |
 //! | `origin.rs` | what a URL means for a connection and a head |
-//! | `basic.rs` | credentials in a URL |
+//! | `auth.rs` | credentials in a URL |
+//! | `deadline.rs` | the time that a part of a fetch has |
 //! | `timings.rs`, `error.rs` | how long it took, and what went wrong |
 //!
 //! A response of any status is a response; an [`Error`] means that there is none, or no complete one. There is
@@ -18,11 +19,12 @@
 
 #![forbid(unsafe_code)]
 
-mod basic;
+mod auth;
 mod body;
 mod client;
 pub mod codec;
 mod connection;
+mod deadline;
 mod error;
 mod origin;
 mod pool;

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use http::{HeaderMap, StatusCode, Version};
 use url::Url;
 
-use super::client::Deadline;
 use super::codec::{Head, ResponseDecoder};
 use super::connection::{self, Connection, Part};
+use super::deadline::Deadline;
 use super::error::{Error, ErrorKind, Phase};
 use super::pool::Pool;
 use super::timings::Timings;

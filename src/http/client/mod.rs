@@ -1,0 +1,127 @@
+//! The client: settings, connections, and the fetch itself.
+
+mod builder;
+mod connect;
+mod fetch;
+mod head;
+
+use std::fmt;
+use std::rc::Rc;
+
+use http::Method;
+
+pub use builder::ClientBuilder;
+
+use super::error::{Error, ErrorKind};
+use super::origin;
+use super::pool::Pool;
+use super::request::RequestBuilder;
+use super::response::Response;
+use crate::reactor::Core;
+
+/// An HTTP/1.1 client: settings, and the connections that are kept for the next request.
+///
+/// Cloning it is cheap, and the clones share the connections. It belongs to the thread of its reactor.
+///
+/// ```no_run
+/// use eyewall::http::Client;
+///
+/// eyewall::block_on(async {
+///     let client = Client::new();
+///     let mut response = client.get("http://example.org/").send().await?;
+///     println!("{}", response.status());
+///     println!("{}", response.text().await?);
+///     Ok::<(), eyewall::http::Error>(())
+/// })?.unwrap();
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    settings: ClientBuilder,
+    pool: Rc<Pool>,
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client::new()
+    }
+}
+
+impl Client {
+    /// A client with the default settings.
+    pub fn new() -> Client {
+        Client::builder().build()
+    }
+
+    /// The settings, to be changed before the client is made.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// A GET request.
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// A POST request.
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A request of any method. A URL without a scheme is taken as `http://`; one that cannot be read is
+    /// reported by [`send`](RequestBuilder::send).
+    pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
+        let url = origin::parse(url.as_ref());
+        RequestBuilder::new(self.clone(), method, url)
+    }
+
+    /// How many connections are kept and not in use.
+    pub fn idle_connections(&self) -> usize {
+        self.inner.pool.len()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("settings", &self.inner.settings)
+            .field("idle", &self.idle_connections())
+            .finish()
+    }
+}
+
+/// Fetches `url` with GET, on the connections that all such calls of one reactor share.
+///
+/// The response is there as soon as its head is; its body is received as it is read. A status such as 404 is
+/// a response, not an error; see [`Response::error_for_status`].
+///
+/// # Errors
+///
+/// An [`Error`] that says what went wrong, and where: see [`ErrorKind`].
+///
+/// # Cancel safety
+///
+/// Dropping the future, or the response before its end, closes the connection.
+///
+/// ```no_run
+/// eyewall::block_on(async {
+///     let mut response = eyewall::fetch("http://example.org/").await?;
+///     println!("{}", response.text().await?);
+///     Ok::<(), eyewall::http::Error>(())
+/// })?.unwrap();
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub async fn fetch(url: impl AsRef<str>) -> Result<Response, Error> {
+    let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error))?;
+    let client: Client = core.local();
+    client.get(url).send().await
+}
