@@ -1,20 +1,38 @@
-//! Basic credentials from a URL (RFC 7617).
+//! Credentials: basic (RFC 7617), from a URL too, and bearer (RFC 6750).
 
 use http::HeaderValue;
+use http::header::InvalidHeaderValue;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// The value of the Authorization field for the user name and password in `url`, if it has any.
-pub(super) fn of(url: &Url) -> Option<HeaderValue> {
+/// The value of an Authorization field for a user name and a password.
+pub(super) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
+    let pair = [user, b":", password].concat();
+    let text = format!("Basic {}", base64(&pair));
+    let mut value = HeaderValue::try_from(text).expect("base64 is ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// The value of an Authorization field for a token.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The value of an Authorization field for the user name and password in `url`, if it has any; they are taken
+/// out of it, so that nothing that shows the URL later shows them.
+pub(super) fn take_userinfo(url: &mut Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
     }
-    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
-    pair.push(b':');
-    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
-    let mut value = HeaderValue::try_from(format!("Basic {}", base64(&pair))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    let user: Vec<u8> = percent_decode_str(url.username()).collect();
+    let password: Vec<u8> = percent_decode_str(url.password().unwrap_or_default()).collect();
+    // Refused only for URLs that cannot have any.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Some(basic(&user, &password))
 }
 
 /// RFC 4648 section 4.
@@ -56,14 +74,16 @@ mod tests {
 
     #[test]
     fn the_userinfo_is_decoded_and_marked_sensitive() {
-        let url = Url::parse("http://Aladdin:open%20sesame@example.org/").unwrap();
-        let value = of(&url).unwrap();
+        let mut url = Url::parse("http://Aladdin:open%20sesame@example.org/").unwrap();
+        let value = take_userinfo(&mut url).unwrap();
         assert_eq!(value, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert!(value.is_sensitive());
+        assert_eq!(url.as_str(), "http://example.org/");
     }
 
     #[test]
     fn a_url_without_userinfo_has_none() {
-        assert_eq!(of(&Url::parse("http://example.org/").unwrap()), None);
+        let mut url = Url::parse("http://example.org/").unwrap();
+        assert_eq!(take_userinfo(&mut url), None);
     }
 }

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::codec::BodyFraming;
+
 /// What a request sends after its head: bytes that are all there. It cannot be streamed yet.
 #[derive(Clone, Debug, Default)]
 pub struct Body {
@@ -12,6 +14,15 @@ impl Body {
     /// No body.
     pub fn empty() -> Body {
         Body::default()
+    }
+
+    /// Whether it can be sent a second time.
+    pub(super) fn is_replayable(&self) -> bool {
+        true
+    }
+
+    pub(super) fn framing(&self) -> BodyFraming {
+        BodyFraming::Length(self.len() as u64)
     }
 
     /// Its length in bytes.

@@ -4,14 +4,16 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use super::codec::{Event, Head, ResponseDecoder};
-use super::error::{Error, ErrorKind};
-use super::origin::Origin;
+use super::error::{Error, ErrorKind, Stage};
+use super::pool::Stir;
 use super::timings::Timings;
+use super::watch::Watch;
 use crate::buf::Chunk;
 use crate::net::TcpStream;
 
@@ -19,11 +21,12 @@ use crate::net::TcpStream;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
-    pub(super) origin: Origin,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: Option<SocketAddr>,
     /// It has carried an exchange before.
     pub(super) reused: bool,
+    /// Its waker while it is idle, once it has been.
+    pub(super) stir: Option<Arc<Stir>>,
     /// Received and not yet decoded.
     pub(super) pending: Option<Chunk>,
 }
@@ -36,13 +39,13 @@ pub(super) struct Wire {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, origin: Origin) -> Connection {
+    pub(super) fn new(stream: TcpStream) -> Connection {
         Connection {
             local: stream.local_addr().ok(),
             peer: stream.peer_addr().ok(),
             stream,
-            origin,
             reused: false,
+            stir: None,
             pending: None,
         }
     }
@@ -56,8 +59,11 @@ impl Connection {
         wire: Wire,
         decoder: &mut ResponseDecoder,
         timings: &mut Timings,
+        watch: &Watch,
     ) -> Result<Head, Error> {
         timings.sending = timings.now();
+        watch.enter(Stage::Send);
+        let size = wire.head.len() + wire.body.as_ref().map_or(0, Bytes::len);
         let (recv, send) = self.stream.split();
         let mut sending = pin!(async move {
             match wire.body.filter(|body| !body.is_empty()) {
@@ -73,6 +79,10 @@ impl Connection {
                 if sent.is_none()
                     && let Poll::Ready(result) = sending.as_mut().poll(cx)
                 {
+                    if result.is_ok() {
+                        watch.sent(size as u64);
+                        watch.sent_all();
+                    }
                     sent = Some(result);
                 }
                 received
@@ -96,6 +106,7 @@ impl Connection {
                     });
                 }
             };
+            watch.received(chunk.len() as u64);
             if timings.first_byte.is_none() {
                 timings.first_byte = timings.now();
             }
@@ -106,6 +117,11 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether the reactor that runs here is the one that it belongs to.
+    pub(super) fn is_current(&self) -> bool {
+        self.stream.is_current()
     }
 
     /// Whether the request has been sent to its end, and nothing beyond the response has come.

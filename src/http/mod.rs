@@ -4,13 +4,17 @@
 //! | --- | --- |
 //! | `codec/` | the wire format: slices in, events out, no sockets |
 //! | `connection.rs` | one connection, and one exchange on it |
-//! | `pool.rs` | connections that wait for their next exchange |
+//! | `pool/` | connections that wait for their next exchange, and fetches that wait for their place |
+//! | `key.rs` | which requests can share a connection |
 //! | `client/` | settings, and the fetch itself |
 //! | `request.rs`, `body.rs` | what is sent |
 //! | `response.rs` | what comes back |
 //! | `origin.rs` | what a URL means for a connection and a head |
-//! | `auth.rs` | credentials in a URL |
-//! | `deadline.rs` | the time that a part of a fetch has |
+//! | `auth.rs` | credentials |
+//! | `options.rs`, `times.rs` | what a request may say instead of its client |
+//! | `watch.rs` | how far a fetch is, and its deadlines |
+//! | `redirect.rs` | whether a redirect is followed, and what the next request is |
+//! | `proxy/` | which proxy a request goes through |
 //! | `timings.rs`, `error.rs` | how long it took, and what went wrong |
 //!
 //! A response of any status is a response; an [`Error`] means that there is none, or no complete one. There is
@@ -24,19 +28,25 @@ mod body;
 mod client;
 pub mod codec;
 mod connection;
-mod deadline;
 mod error;
+mod key;
+mod options;
 mod origin;
 mod pool;
+mod proxy;
+mod redirect;
 mod request;
 mod response;
+mod times;
 mod timings;
+mod watch;
 
 pub use body::Body;
 pub use client::{Client, ClientBuilder, fetch};
 pub use codec::ProtocolError;
-pub use error::{Error, ErrorKind, Phase};
+pub use error::{Error, ErrorKind, Phase, Stage};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+pub use redirect::{Action, Attempt, Redirect};
 pub use request::RequestBuilder;
 pub use response::Response;
 pub use timings::Timings;

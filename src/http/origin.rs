@@ -55,6 +55,11 @@ pub(super) fn target(url: &Url) -> &str {
     &url[url::Position::BeforePath..url::Position::AfterQuery]
 }
 
+/// The request target in absolute form (RFC 9112 section 3.2.2), for a proxy. The URL has no userinfo.
+pub(super) fn absolute_target(url: &Url) -> &str {
+    &url[..url::Position::AfterQuery]
+}
+
 /// The value of the Host field (RFC 9110 section 7.2): the authority without its userinfo.
 pub(super) fn host_field(url: &Url) -> &str {
     &url[url::Position::BeforeHost..url::Position::AfterPort]

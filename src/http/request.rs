@@ -1,34 +1,49 @@
 //! A request, as it is put together.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
+use super::auth;
 use super::body::Body;
 use super::client::Client;
-use super::error::Error;
+use super::error::{Error, ErrorKind};
+use super::options::Options;
+use super::redirect::{Action, Attempt, Policy};
 use super::response::Response;
 
 /// A request that is ready to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
+    /// Without user name and password.
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     /// Fields of the client that this request does not have.
     pub(super) without: Vec<HeaderName>,
-    pub(super) body: Body,
-    pub(super) timeout: Option<Duration>,
-    pub(super) connect_timeout: Option<Duration>,
-    pub(super) max_body_size: Option<u64>,
+    /// `None`: the request has none, which is not the same as an empty one.
+    pub(super) body: Option<Body>,
+    /// The value of Authorization, unless `headers` has one.
+    pub(super) auth: Option<HeaderValue>,
+    /// A redirect has led to another origin: the client's credentials are not for that.
+    pub(super) stripped: bool,
+    pub(super) options: Options,
 }
 
 impl Request {
     /// Whether it may be sent again where nobody knows if the server has acted on it (RFC 9110 section
     /// 9.2.2).
     pub(super) fn may_repeat(&self) -> bool {
-        self.method.is_idempotent()
+        self.options.idempotent.unwrap_or_else(|| {
+            self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY)
+        })
+    }
+
+    /// Whether its body can be sent a second time.
+    pub(super) fn may_replay(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_replayable)
     }
 
     /// Whether it asks the server to close the connection.
@@ -42,28 +57,51 @@ impl Request {
     }
 }
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
 /// A request that is being put together; from [`Client::get`] and its like. The first mistake in it is
 /// reported by [`send`](RequestBuilder::send).
+///
+/// What is set here holds for this request, instead of what its client says.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use eyewall::http::Client;
+/// # eyewall::block_on(async {
+/// let client = Client::new();
+/// let response = client
+///     .post("http://example.org/form")
+///     .basic_auth("user", "secret")
+///     .header("x-answer", "42")
+///     .timeout(Duration::from_secs(5))
+///     .body("to be sent")
+///     .send()
+///     .await?;
+/// # Ok::<(), eyewall::http::Error>(()) })?.unwrap();
+/// # Ok::<(), eyewall::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a request is not sent until `send` is called"]
 pub struct RequestBuilder {
     client: Client,
-    request: Result<Request, Error>,
+    request: Result<Box<Request>, Error>,
 }
 
 impl RequestBuilder {
     pub(super) fn new(client: Client, method: Method, url: Result<Url, Error>) -> RequestBuilder {
         RequestBuilder {
             client,
-            request: url.map(|url| Request {
-                method,
-                url,
-                headers: HeaderMap::new(),
-                without: Vec::new(),
-                body: Body::empty(),
-                timeout: None,
-                connect_timeout: None,
-                max_body_size: None,
+            request: url.map(|mut url| {
+                Box::new(Request {
+                    method,
+                    auth: auth::take_userinfo(&mut url),
+                    url,
+                    headers: HeaderMap::new(),
+                    without: Vec::new(),
+                    body: None,
+                    stripped: false,
+                    options: Options::default(),
+                })
             }),
         }
     }
@@ -75,6 +113,13 @@ impl RequestBuilder {
             self.request = Err(error.at(&request.url));
         }
         self
+    }
+
+    fn set(self, set: impl FnOnce(&mut Options)) -> RequestBuilder {
+        self.change(|request| {
+            set(&mut request.options);
+            Ok(())
+        })
     }
 
     /// Adds a field, beside others of the same name.
@@ -117,36 +162,126 @@ impl RequestBuilder {
     /// What to send after the head; sets Content-Length.
     pub fn body(self, body: impl Into<Body>) -> RequestBuilder {
         self.change(|request| {
-            request.body = body.into();
+            request.body = Some(body.into());
+            Ok(())
+        })
+    }
+
+    /// A user name and a password, by the `Basic` scheme (RFC 7617), as UTF-8. They replace those of the URL. A
+    /// redirect to another origin does not take them along.
+    pub fn basic_auth(self, user: impl AsRef<str>, password: impl AsRef<str>) -> RequestBuilder {
+        self.change(|request| {
+            let (user, password) = (user.as_ref(), password.as_ref());
+            if user.contains(':') {
+                let reason = "a user name in basic credentials has no colon";
+                return Err(Error::boxed(ErrorKind::Request, reason));
+            }
+            request.auth = Some(auth::basic(user.as_bytes(), password.as_bytes()));
+            Ok(())
+        })
+    }
+
+    /// A token, by the `Bearer` scheme (RFC 6750). A redirect to another origin does not take it along.
+    pub fn bearer_auth(self, token: impl AsRef<str>) -> RequestBuilder {
+        self.change(|request| {
+            let value = auth::bearer(token.as_ref());
+            request.auth = Some(value.map_err(|error| Error::http(error.into()))?);
             Ok(())
         })
     }
 
     /// How long this fetch may take, instead of the client's [`timeout`](super::ClientBuilder::timeout); zero
     /// for no limit.
-    pub fn timeout(self, timeout: Duration) -> RequestBuilder {
-        self.change(|request| {
-            request.timeout = Some(timeout);
-            Ok(())
-        })
+    pub fn timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.total = Some(limit))
+    }
+
+    /// How long this fetch may wait for its turn, instead of the client's
+    /// [`queue_timeout`](super::ClientBuilder::queue_timeout); zero for no limit of its own.
+    pub fn queue_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.queue = Some(limit))
     }
 
     /// How long connecting may take, instead of the client's
     /// [`connect_timeout`](super::ClientBuilder::connect_timeout); zero for no limit of its own.
-    pub fn connect_timeout(self, timeout: Duration) -> RequestBuilder {
-        self.change(|request| {
-            request.connect_timeout = Some(timeout);
-            Ok(())
-        })
+    pub fn connect_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.connect = Some(limit))
+    }
+
+    /// How long the TLS handshake may take, instead of the client's
+    /// [`tls_timeout`](super::ClientBuilder::tls_timeout); zero for no limit of its own.
+    pub fn tls_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.tls = Some(limit))
+    }
+
+    /// How long the first byte of the response may take, instead of the client's
+    /// [`first_byte_timeout`](super::ClientBuilder::first_byte_timeout); zero for no limit of its own.
+    pub fn first_byte_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.first_byte = Some(limit))
+    }
+
+    /// How long the server may send nothing, instead of the client's
+    /// [`idle_read_timeout`](super::ClientBuilder::idle_read_timeout); zero for no limit of its own.
+    pub fn idle_read_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.idle_read = Some(limit))
+    }
+
+    /// How long the server may take nothing of the request, instead of the client's
+    /// [`idle_write_timeout`](super::ClientBuilder::idle_write_timeout); zero for no limit of its own.
+    pub fn idle_write_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.idle_write = Some(limit))
     }
 
     /// How many bytes the body of the response may have, instead of the client's
     /// [`max_body_size`](super::ClientBuilder::max_body_size).
     pub fn max_body_size(self, bytes: u64) -> RequestBuilder {
-        self.change(|request| {
-            request.max_body_size = Some(bytes);
-            Ok(())
-        })
+        self.set(|options| options.max_body_size = Some(bytes))
+    }
+
+    /// Whether redirects are followed, instead of the client's
+    /// [`follow_redirects`](super::ClientBuilder::follow_redirects).
+    pub fn follow_redirects(self, follow: bool) -> RequestBuilder {
+        self.set(|options| options.follow_redirects = Some(follow))
+    }
+
+    /// How many redirects are followed, instead of the client's
+    /// [`max_redirects`](super::ClientBuilder::max_redirects).
+    pub fn max_redirects(self, limit: u32) -> RequestBuilder {
+        self.set(|options| options.max_redirects = Some(limit))
+    }
+
+    /// What to do about each redirect, instead of the client's
+    /// [`redirect_policy`](super::ClientBuilder::redirect_policy).
+    pub fn redirect_policy(
+        self,
+        policy: impl Fn(&Attempt<'_>) -> Action + 'static,
+    ) -> RequestBuilder {
+        self.set(|options| options.redirect_policy = Some(Policy(Rc::new(policy))))
+    }
+
+    /// Whether a redirect from `https` to `http` is followed, instead of the client's
+    /// [`allow_downgrade`](super::ClientBuilder::allow_downgrade).
+    pub fn allow_downgrade(self, allow: bool) -> RequestBuilder {
+        self.set(|options| options.allow_downgrade = Some(allow))
+    }
+
+    /// Whether a status beyond 200 to 299 is an error, instead of the client's
+    /// [`raise_for_status`](super::ClientBuilder::raise_for_status).
+    pub fn raise_for_status(self, raise: bool) -> RequestBuilder {
+        self.set(|options| options.raise_for_status = Some(raise))
+    }
+
+    /// Whether any method may be used, and with or without a body, instead of the client's
+    /// [`allow_nonstandard_methods`](super::ClientBuilder::allow_nonstandard_methods).
+    pub fn allow_nonstandard_methods(self, allow: bool) -> RequestBuilder {
+        self.set(|options| options.allow_nonstandard = Some(allow))
+    }
+
+    /// Whether the server may get this request twice without harm, so that it is sent again when a kept
+    /// connection turns out to be dead. By default that is so for the methods that are idempotent (RFC 9110,
+    /// 9.2.2), and where there is an `Idempotency-Key` field.
+    pub fn idempotent(self, idempotent: bool) -> RequestBuilder {
+        self.set(|options| options.idempotent = Some(idempotent))
     }
 
     /// Sends the request; the response is there as soon as its head is.

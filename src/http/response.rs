@@ -3,31 +3,44 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 use super::codec::{Head, ResponseDecoder};
 use super::connection::{self, Connection, Part};
-use super::deadline::Deadline;
-use super::error::{Error, ErrorKind, Phase};
-use super::pool::Pool;
+use super::error::{Error, ErrorKind, Seen};
+use super::pool::Slot;
+use super::redirect::Redirect;
+use super::request::Request;
 use super::timings::Timings;
+use super::watch::Watch;
 use crate::buf::{Chunk, IoBuf};
 
 /// The answer to a request: its head, and its body as it comes.
 ///
-/// The connection is used again when the body has been read to its end; dropped before, it is closed.
+/// The connection is used again when the body has been read to its end; dropped before, it is closed. Until then
+/// it counts among the client's active fetches ([`max_clients`](super::ClientBuilder::max_clients)).
 pub struct Response {
-    url: Url,
+    /// The last one that was sent.
+    request: Box<Request>,
+    chain: Chain,
     head: Head,
     body: ResponseBody,
     timings: Timings,
     local: Option<SocketAddr>,
     peer: Option<SocketAddr>,
-    reused: bool,
     head_size: u64,
     request_size: u64,
+}
+
+/// What came before the last request of a fetch.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    pub(super) history: Vec<Redirect>,
+    /// The first request, if that is not the last.
+    pub(super) original: Option<Box<Request>>,
 }
 
 /// The part of the response that has still to be read.
@@ -35,10 +48,13 @@ pub(super) struct ResponseBody {
     /// `None` once the body has ended or failed.
     pub(super) connection: Option<Connection>,
     pub(super) decoder: ResponseDecoder,
-    pub(super) pool: Rc<Pool>,
+    /// Goes with the connection.
+    pub(super) slot: Option<Slot>,
     /// The connection can be used again after this.
     pub(super) keep: bool,
-    pub(super) deadline: Deadline,
+    /// How long the peer keeps it, if it has said so.
+    pub(super) keep_for: Option<Duration>,
+    pub(super) watch: Rc<Watch>,
     pub(super) limit: u64,
     pub(super) received: u64,
     pub(super) trailers: Option<HeaderMap>,
@@ -46,7 +62,8 @@ pub(super) struct ResponseBody {
 
 impl Response {
     pub(super) fn new(
-        url: Url,
+        request: Box<Request>,
+        chain: Chain,
         head: Head,
         body: ResponseBody,
         timings: Timings,
@@ -54,17 +71,19 @@ impl Response {
     ) -> Result<Response, Error> {
         let connection = body.connection.as_ref();
         let mut response = Response {
-            url,
+            request,
+            chain,
             head,
             local: connection.and_then(|connection| connection.local),
             peer: connection.and_then(|connection| connection.peer),
-            reused: connection.is_some_and(|connection| connection.reused),
             head_size: body.decoder.bytes_received(),
             request_size,
             body,
             timings,
         };
-        response.body.check_announced()?;
+        if let Err(error) = response.body.check_announced() {
+            return Err(response.fail(error));
+        }
         if response.body.decoder.is_complete() {
             response.end();
         }
@@ -101,8 +120,34 @@ impl Response {
     }
 
     /// The URL that answered.
+    ///
+    /// After redirects that is the last one. A user name and password that the URL had are not in it.
     pub fn url(&self) -> &Url {
-        &self.url
+        &self.request.url
+    }
+
+    /// The redirects that led here, oldest first.
+    pub fn history(&self) -> &[Redirect] {
+        &self.chain.history
+    }
+
+    /// The method of the request as it was made, before any redirect.
+    pub fn request_method(&self) -> &Method {
+        &self.original().method
+    }
+
+    /// The URL of the request as it was made, before any redirect; without user name and password.
+    pub fn request_url(&self) -> &Url {
+        &self.original().url
+    }
+
+    /// The fields of the request as it was made, before any redirect, without those that the client adds.
+    pub fn request_headers(&self) -> &HeaderMap {
+        &self.original().headers
+    }
+
+    fn original(&self) -> &Request {
+        self.chain.original.as_ref().unwrap_or(&self.request)
     }
 
     /// How many bytes the body announces; `None` where the server does not say, or once the body is read.
@@ -140,7 +185,7 @@ impl Response {
 
     /// Whether the connection had carried a fetch before.
     pub fn is_reused(&self) -> bool {
-        self.reused
+        self.timings.reused
     }
 
     /// This response, or, as `Err`, this response too if its status is 400 or above, so that an error page can be
@@ -172,22 +217,36 @@ impl Response {
     ///
     /// Cancel safe: nothing of the body is lost.
     pub async fn chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        let next = self
-            .body
-            .deadline
-            .bound(Phase::Total, self.body.next())
-            .await;
-        match next {
+        let watch = Rc::clone(&self.body.watch);
+        watch.resume_reading();
+        let next = watch.over(self.body.slot.as_ref().map(Slot::closing), self.body.next());
+        match next.await {
             Ok(Some(chunk)) => Ok(Some(chunk)),
             Ok(None) => {
                 self.end();
                 Ok(None)
             }
-            Err(error) => {
-                self.body.connection = None;
-                Err(error.at(&self.url))
-            }
+            Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// The rest of the body cannot be had.
+    fn fail(&mut self, error: Error) -> Error {
+        self.body.connection = None;
+        self.body.slot = None;
+        self.blame(error)
+    }
+
+    /// Says in an error what is known about this fetch.
+    fn blame(&self, error: Error) -> Error {
+        let watch = &self.body.watch;
+        error
+            .seen(|| Seen {
+                idempotent: self.request.may_repeat(),
+                timings: Some(self.timings),
+                ..watch.seen()
+            })
+            .at(&self.request.url)
     }
 
     /// The body to its end.
@@ -230,30 +289,50 @@ impl Response {
 
     /// Receives the rest of a body of known length to the end of `whole`.
     async fn receive_known(&mut self, whole: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let received = self
-            .body
-            .deadline
-            .bound(Phase::Total, self.body.receive_known(whole))
-            .await;
-        received.map_err(|error| {
-            self.body.connection = None;
-            error.at(&self.url)
-        })
+        let watch = Rc::clone(&self.body.watch);
+        let closing = self.body.slot.as_ref().map(Slot::closing);
+        let received = watch.over(closing, self.body.receive_known(whole));
+        match received.await {
+            Ok(whole) => Ok(whole),
+            Err(error) => Err(self.fail(error)),
+        }
     }
 
     /// The body has ended: the connection goes back to the pool, if it may.
     fn end(&mut self) {
-        if let Some(mut connection) = self.body.connection.take() {
+        if self.body.connection.is_some() {
             self.timings.total = self.timings.now();
-            // Bytes beyond the response belong to nobody; such a peer is not trusted with another request.
-            if self.body.keep && connection.is_clean() {
-                self.body.pool.put(connection);
-            }
         }
+        self.body.let_go();
     }
 }
 
 impl ResponseBody {
+    /// The response has ended: the connection goes back to the pool, if it may.
+    fn let_go(&mut self) {
+        if let (Some(mut connection), Some(slot)) = (self.connection.take(), self.slot.take())
+            // Bytes beyond the response belong to nobody; such a peer is not trusted with another request.
+            && self.keep
+            && connection.is_clean()
+        {
+            slot.put(connection, self.keep_for);
+        }
+    }
+
+    /// Nobody wants the rest: if it is there already, the connection is kept, and otherwise closed. That waits for
+    /// nothing.
+    pub(super) fn dismiss(mut self) {
+        let mut left = DISMISSED;
+        while let Some(connection) = &mut self.connection {
+            match connection::body(&mut connection.pending, &mut self.decoder, self.received) {
+                Ok(Part::Data(chunk)) if chunk.len() <= left => left -= chunk.len(),
+                Ok(Part::Trailers(_)) => {}
+                Ok(Part::End) => return self.let_go(),
+                Ok(Part::Data(_) | Part::NeedMore) | Err(_) => return,
+            }
+        }
+    }
+
     fn check_announced(&self) -> Result<(), Error> {
         let announced = self.decoder.body_remaining().unwrap_or(0);
         self.check(announced)
@@ -282,7 +361,10 @@ impl ResponseBody {
                 Part::NeedMore => {
                     let received = connection.stream.recv_chunk().await;
                     match received.map_err(|error| Error::io(ErrorKind::Receive, error))? {
-                        Some(chunk) => connection.pending = Some(chunk),
+                        Some(chunk) => {
+                            self.watch.received(chunk.len() as u64);
+                            connection.pending = Some(chunk);
+                        }
                         None => {
                             // An end here is one of the response, and never of a kept connection.
                             self.decoder
@@ -316,6 +398,7 @@ impl ResponseBody {
                         .map_err(|error| Error::protocol(error, self.received))?;
                 }
                 count => {
+                    self.watch.received(count as u64);
                     self.decoder.advance_body(count as u64);
                     self.received += count as u64;
                 }
@@ -324,6 +407,9 @@ impl ResponseBody {
         Ok(whole)
     }
 }
+
+/// How many bytes of a body that nobody wants are skipped to keep its connection.
+const DISMISSED: usize = 64 << 10;
 
 /// How much memory to make ready for the `rest` of a body of which `so_far` is there: all of it, but no more
 /// than a peer that lies about the length may cost us.
@@ -337,7 +423,7 @@ fn at_once(rest: u64, so_far: usize) -> usize {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("url", &super::error::without_userinfo(&self.url))
+            .field("url", &self.request.url.as_str())
             .field("status", &self.head.status)
             .field("headers", &self.head.headers)
             .finish_non_exhaustive()

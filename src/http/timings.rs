@@ -4,17 +4,28 @@ use std::time::{Duration, Instant};
 
 /// When a fetch had come how far, each counted from the call; `None` for what has not happened (yet).
 ///
-/// On a connection that is used again nothing is resolved or connected: both are then the moment at which the
-/// connection was taken.
+/// The marks are those of the last hop where redirects were followed, but still count from the call:
+/// [`redirect`](Timings::redirect) is where that hop began. On a connection that is used again nothing is
+/// resolved or connected: these marks are then the moment at which the connection was taken, as in curl.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Timings {
     /// When the call was made.
     pub start: Instant,
+    /// How many redirects were followed.
+    pub redirects: u32,
+    /// Whether the connection had carried a fetch before.
+    pub reused: bool,
+    /// The last redirect was there, and its hop began.
+    pub redirect: Option<Duration>,
+    /// There was a place among the client's active fetches.
+    pub queued: Option<Duration>,
     /// The name was resolved.
     pub resolved: Option<Duration>,
-    /// The connection was there.
+    /// The connection was there, but for TLS.
     pub connected: Option<Duration>,
+    /// The TLS handshake was over; `None` without TLS, and on a connection that is used again.
+    pub tls: Option<Duration>,
     /// The request began to be sent.
     pub sending: Option<Duration>,
     /// The first byte of the response came.
@@ -27,12 +38,45 @@ impl Timings {
     pub(super) fn new() -> Timings {
         Timings {
             start: Instant::now(),
+            redirects: 0,
+            reused: false,
+            redirect: None,
+            queued: None,
             resolved: None,
             connected: None,
+            tls: None,
             sending: None,
             first_byte: None,
             total: None,
         }
+    }
+
+    /// Begins the next hop.
+    pub(super) fn redirected(&mut self) {
+        *self = Timings {
+            start: self.start,
+            redirects: self.redirects + 1,
+            redirect: self.now(),
+            ..Timings::new()
+        };
+    }
+
+    /// The connection is one that was kept.
+    pub(super) fn taken(&mut self) {
+        self.reused = true;
+        self.resolved = self.queued;
+        self.connected = self.queued;
+    }
+
+    /// The connection that was kept is of no use: another one is made.
+    pub(super) fn again(&mut self) {
+        *self = Timings {
+            start: self.start,
+            redirects: self.redirects,
+            redirect: self.redirect,
+            queued: self.queued,
+            ..Timings::new()
+        };
     }
 
     pub(super) fn now(&self) -> Option<Duration> {

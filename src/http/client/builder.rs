@@ -5,8 +5,20 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 
+use super::head::Defaults;
 use super::{Client, Inner};
+use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
+use crate::http::proxy::Proxies;
+use crate::http::redirect::{Action, Attempt, Policy};
+
+/// What does not change in the life of a client.
+#[derive(Clone, Debug)]
+pub(in crate::http) struct Settings {
+    pub(in crate::http) options: Options,
+    pub(in crate::http) https_only: bool,
+    pub(in crate::http) proxies: Proxies,
+}
 
 /// The settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -14,19 +26,25 @@ use crate::http::pool::{Pool, PoolLimits};
 /// | --- | --- |
 /// | [`timeout`](ClientBuilder::timeout) | 20 s |
 /// | [`connect_timeout`](ClientBuilder::connect_timeout) | 20 s |
+/// | the other timeouts | none of their own |
+/// | [`max_clients`](ClientBuilder::max_clients) | 100 |
+/// | [`max_per_host`](ClientBuilder::max_per_host) | none of its own |
 /// | [`max_body_size`](ClientBuilder::max_body_size) | 100 MiB |
 /// | [`pool_idle_timeout`](ClientBuilder::pool_idle_timeout) | 20 s |
 /// | [`pool_max_idle_per_host`](ClientBuilder::pool_max_idle_per_host) | 64 |
 /// | [`pool_max_idle`](ClientBuilder::pool_max_idle) | 256 |
+/// | [`follow_redirects`](ClientBuilder::follow_redirects) | yes |
+/// | [`max_redirects`](ClientBuilder::max_redirects) | 10 |
+/// | [`allow_downgrade`](ClientBuilder::allow_downgrade), [`https_only`](ClientBuilder::https_only) | no |
+/// | [`raise_for_status`](ClientBuilder::raise_for_status) | no |
+/// | [`allow_nonstandard_methods`](ClientBuilder::allow_nonstandard_methods) | no |
 /// | [`user_agent`](ClientBuilder::user_agent) | `eyewall/` and the version |
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct ClientBuilder {
-    pub(super) timeout: Duration,
-    pub(super) connect_timeout: Duration,
-    pub(super) max_body_size: u64,
+    settings: Settings,
     pool: PoolLimits,
-    pub(super) headers: HeaderMap,
+    headers: HeaderMap,
 }
 
 impl Default for ClientBuilder {
@@ -35,14 +53,22 @@ impl Default for ClientBuilder {
         let agent = concat!("eyewall/", env!("CARGO_PKG_VERSION"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let mut options = Options::default();
+        options.times.total = Some(Duration::from_secs(20));
+        options.times.connect = Some(Duration::from_secs(20));
+        options.times.expect = Some(Duration::from_secs(1));
         ClientBuilder {
-            timeout: Duration::from_secs(20),
-            connect_timeout: Duration::from_secs(20),
-            max_body_size: 100 << 20,
+            settings: Settings {
+                options,
+                https_only: false,
+                proxies: Proxies::default(),
+            },
             pool: PoolLimits {
-                per_origin: 64,
-                total: 256,
+                idle_per_host: 64,
+                idle: 256,
                 idle_timeout: Duration::from_secs(20),
+                active_per_host: usize::MAX,
+                active: 100,
             },
             headers,
         }
@@ -50,25 +76,75 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// How long a fetch may take, from the call to the last byte of the body; zero for no limit.
-    pub fn timeout(mut self, timeout: Duration) -> ClientBuilder {
-        self.timeout = timeout;
+    fn set(mut self, set: impl FnOnce(&mut Options)) -> ClientBuilder {
+        set(&mut self.settings.options);
         self
     }
 
-    /// How long resolving the name and connecting may take together; zero for no limit of its own.
-    pub fn connect_timeout(mut self, timeout: Duration) -> ClientBuilder {
-        self.connect_timeout = timeout;
+    /// How long a fetch may take, from the call, through the queue, the name's resolution and all redirects, to
+    /// the last byte of the body; zero for no limit.
+    pub fn timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.total = Some(limit))
+    }
+
+    /// How long a fetch may wait for its turn among the [active](ClientBuilder::max_clients) ones; zero for no
+    /// limit of its own.
+    pub fn queue_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.queue = Some(limit))
+    }
+
+    /// How long resolving the name, connecting and the TLS handshake may take together; zero for no limit of its
+    /// own.
+    pub fn connect_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.connect = Some(limit))
+    }
+
+    /// How long the TLS handshake may take; zero for no limit of its own.
+    pub fn tls_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.tls = Some(limit))
+    }
+
+    /// How long the first byte of the response may take, once the request has been sent; zero for no limit of its
+    /// own.
+    pub fn first_byte_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.first_byte = Some(limit))
+    }
+
+    /// How long the server may send nothing while its response is waited for, from the end of the request on; zero
+    /// for no limit of its own. Time that the reader of the body takes for itself does not count.
+    pub fn idle_read_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.idle_read = Some(limit))
+    }
+
+    /// How long the server may take nothing of a request that is being sent; zero for no limit of its own.
+    pub fn idle_write_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.idle_write = Some(limit))
+    }
+
+    /// How many fetches are active at once, with a connection each; the others wait, first in, first out. Zero
+    /// for no limit.
+    ///
+    /// A fetch is active until its response has been read to its end or dropped. So whoever keeps so many
+    /// responses without reading them, and makes another fetch, waits until its time is over.
+    pub fn max_clients(mut self, fetches: usize) -> ClientBuilder {
+        self.pool.active = no_limit(fetches);
+        self
+    }
+
+    /// How many fetches from one host are active at once; zero for no limit of its own. Others that wait do not
+    /// hold up fetches from other hosts.
+    pub fn max_per_host(mut self, fetches: usize) -> ClientBuilder {
+        self.pool.active_per_host = no_limit(fetches);
         self
     }
 
     /// How many bytes the body of a response may have.
-    pub fn max_body_size(mut self, bytes: u64) -> ClientBuilder {
-        self.max_body_size = bytes;
-        self
+    pub fn max_body_size(self, bytes: u64) -> ClientBuilder {
+        self.set(|options| options.max_body_size = Some(bytes))
     }
 
-    /// How long a connection is kept without use.
+    /// How long a connection is kept without use, unless the server says a shorter time (`Keep-Alive: timeout=`);
+    /// zero for ever.
     pub fn pool_idle_timeout(mut self, timeout: Duration) -> ClientBuilder {
         self.pool.idle_timeout = timeout;
         self
@@ -76,14 +152,73 @@ impl ClientBuilder {
 
     /// How many connections to one host are kept without use; zero keeps none.
     pub fn pool_max_idle_per_host(mut self, connections: usize) -> ClientBuilder {
-        self.pool.per_origin = connections;
+        self.pool.idle_per_host = connections;
         self
     }
 
     /// How many connections are kept without use in all; the one idle for longest goes first.
     pub fn pool_max_idle(mut self, connections: usize) -> ClientBuilder {
-        self.pool.total = connections;
+        self.pool.idle = connections;
         self
+    }
+
+    /// Whether redirects are followed (301, 302, 303, 307 and 308 with a `Location`). Where not, the response
+    /// with the redirect is the result.
+    pub fn follow_redirects(self, follow: bool) -> ClientBuilder {
+        self.set(|options| options.follow_redirects = Some(follow))
+    }
+
+    /// How many redirects are followed. One more is an error,
+    /// [`TooManyRedirects`](crate::http::ErrorKind::TooManyRedirects); to get the response instead, use a
+    /// [policy](ClientBuilder::redirect_policy) that stops.
+    pub fn max_redirects(self, limit: u32) -> ClientBuilder {
+        self.set(|options| options.max_redirects = Some(limit))
+    }
+
+    /// What to do about each redirect. A policy can only say no: the other rules (the number, the scheme, a body
+    /// that cannot be sent again) hold for what it lets through.
+    ///
+    /// ```
+    /// use eyewall::http::{Action, Client};
+    ///
+    /// let client = Client::builder()
+    ///     .redirect_policy(|redirect| match redirect.next.host_str() == redirect.from.host_str() {
+    ///         true => Action::Follow,
+    ///         false => Action::Stop,
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn redirect_policy(
+        self,
+        policy: impl Fn(&Attempt<'_>) -> Action + 'static,
+    ) -> ClientBuilder {
+        self.set(|options| options.redirect_policy = Some(Policy(Rc::new(policy))))
+    }
+
+    /// Whether a redirect from `https` to `http` is followed.
+    pub fn allow_downgrade(self, allow: bool) -> ClientBuilder {
+        self.set(|options| options.allow_downgrade = Some(allow))
+    }
+
+    /// Whether only `https` URLs are fetched, also those that redirects lead to.
+    pub fn https_only(mut self, only: bool) -> ClientBuilder {
+        self.settings.https_only = only;
+        self
+    }
+
+    /// Whether a status beyond 200 to 299 (so 304 and an unfollowed redirect too) is an error,
+    /// [`Status`](crate::http::ErrorKind::Status).
+    pub fn raise_for_status(self, raise: bool) -> ClientBuilder {
+        self.set(|options| options.raise_for_status = Some(raise))
+    }
+
+    /// Whether any method may be used, and with or without a body.
+    ///
+    /// Otherwise these are checked, since mistakes are likely: the method is GET, HEAD, POST, PUT, DELETE, PATCH or
+    /// OPTIONS; POST, PUT and PATCH have a body, if only an [empty](crate::http::Body::empty) one; the others have
+    /// none.
+    pub fn allow_nonstandard_methods(self, allow: bool) -> ClientBuilder {
+        self.set(|options| options.allow_nonstandard = Some(allow))
     }
 
     /// What the `User-Agent` field says, unless a request says otherwise; `None` sends none.
@@ -95,7 +230,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Fields that every request has, unless it sets the same name itself.
+    /// Fields that every request has, unless it sets the same name itself. Credentials among them (and values that
+    /// are marked sensitive) are not sent to another origin that a redirect leads to.
     pub fn default_headers(mut self, headers: HeaderMap) -> ClientBuilder {
         self.headers.extend(headers);
         self
@@ -106,8 +242,17 @@ impl ClientBuilder {
         Client {
             inner: Rc::new(Inner {
                 pool: Pool::new(self.pool),
-                settings: self,
+                defaults: Defaults::new(&self.headers),
+                settings: self.settings,
             }),
         }
+    }
+}
+
+/// Zero as no limit.
+fn no_limit(limit: usize) -> usize {
+    match limit {
+        0 => usize::MAX,
+        limit => limit,
     }
 }

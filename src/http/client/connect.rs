@@ -1,40 +1,38 @@
 //! Making a connection for a request.
 
-use std::time::Instant;
-
 use super::Client;
 use crate::dns;
 use crate::http::connection::Connection;
-use crate::http::deadline::Deadline;
-use crate::http::error::{Error, ErrorKind, Phase};
+use crate::http::error::{Error, ErrorKind, Stage};
+use crate::http::key::Route;
 use crate::http::origin::Origin;
-use crate::http::request::Request;
 use crate::http::timings::Timings;
+use crate::http::watch::Watch;
 use crate::net::TcpStream;
 
 impl Client {
+    /// Makes a connection to `origin`, the way that `route` says. The deadlines are the watch's.
     pub(super) async fn connect(
         &self,
-        request: &Request,
+        route: &Route<'_>,
         origin: Origin,
         timings: &mut Timings,
+        watch: &Watch,
     ) -> Result<Connection, Error> {
-        let limit = request
-            .connect_timeout
-            .unwrap_or(self.inner.settings.connect_timeout);
-        let connecting = async {
-            let addresses = dns::resolve(&origin.host, origin.port)
-                .await
-                .map_err(|error| Error::io(ErrorKind::Resolve, error))?;
-            timings.resolved = timings.now();
-            TcpStream::connect(&addresses[..])
-                .await
-                .map_err(|error| Error::io(ErrorKind::Connect, error))
+        watch.enter(Stage::Resolve);
+        let (host, port) = match route.proxy {
+            Some(proxy) => (&*proxy.host, proxy.port),
+            None => (&*origin.host, origin.port),
         };
-        let stream = Deadline::after(Instant::now(), limit)
-            .bound(Phase::Connect, connecting)
-            .await?;
+        let addresses = dns::resolve(host, port)
+            .await
+            .map_err(|error| Error::io(ErrorKind::Resolve, error))?;
+        timings.resolved = timings.now();
+        watch.enter(Stage::Connect);
+        let stream = TcpStream::connect(&addresses[..])
+            .await
+            .map_err(|error| Error::io(ErrorKind::Connect, error))?;
         timings.connected = timings.now();
-        Ok(Connection::new(stream, origin))
+        Ok(Connection::new(stream))
     }
 }

@@ -1,92 +1,296 @@
-//! The fetch itself: a connection, an exchange on it, and a second try where that is safe.
+//! The fetch itself: hop by hop, each with a place, a connection and an exchange, and a second try where that is
+//! safe.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
-use super::Client;
+use http::{HeaderMap, HeaderName, Method};
+
+use super::{Client, Settings};
 use crate::http::codec::{Head, Limits, RequestKind, ResponseDecoder};
 use crate::http::connection::{Connection, Wire};
-use crate::http::deadline::Deadline;
-use crate::http::error::{Error, ErrorKind, Phase};
+use crate::http::error::{Error, ErrorKind, Seen, Stage};
+use crate::http::key::Route;
 use crate::http::origin::Origin;
+use crate::http::pool::Slot;
+use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
-use crate::http::response::{Response, ResponseBody};
+use crate::http::response::{Chain, Response, ResponseBody};
 use crate::http::timings::Timings;
+use crate::http::watch::Watch;
 use crate::reactor::Core;
 
+/// How many redirects are followed.
+const MAX_REDIRECTS: u32 = 10;
+
+/// How many bytes the body of a response may have.
+const MAX_BODY_SIZE: u64 = 100 << 20;
+
+/// What one hop has brought.
+struct Hop {
+    head: Head,
+    body: ResponseBody,
+    request_size: u64,
+}
+
+/// A connection on which the head of the response has come.
+struct Answered {
+    connection: Connection,
+    decoder: ResponseDecoder,
+    head: Head,
+}
+
 impl Client {
-    /// Sends a request and gives the response as soon as its head is there.
-    pub(in crate::http) async fn fetch(&self, request: Request) -> Result<Response, Error> {
-        let url = request.url.clone();
-        self.fetch_url(request)
+    /// Sends a request, follows its redirects, and gives the response as soon as its head is there.
+    pub(in crate::http) async fn fetch(
+        &self,
+        mut request: Box<Request>,
+    ) -> Result<Response, Error> {
+        let mut timings = Timings::new();
+        let settings = &self.inner.settings;
+        let times = request.options.times.or(&settings.options.times);
+        let watch = Rc::new(Watch::new(timings.start, times));
+        let mut chain = Chain::default();
+        match self
+            .follow(&mut request, &watch, &mut timings, &mut chain)
             .await
-            .map_err(|error| error.at(&url))
+        {
+            Ok(Hop {
+                head,
+                body,
+                request_size,
+            }) => Response::new(request, chain, head, body, timings, request_size),
+            Err(error) => Err(error
+                .seen(|| Seen {
+                    idempotent: request.may_repeat(),
+                    reused: timings.reused,
+                    timings: Some(timings),
+                    ..watch.seen()
+                })
+                .at(&request.url)),
+        }
     }
 
-    async fn fetch_url(&self, request: Request) -> Result<Response, Error> {
+    /// Goes from hop to hop up to the response that is the result.
+    async fn follow(
+        &self,
+        request: &mut Box<Request>,
+        watch: &Rc<Watch>,
+        timings: &mut Timings,
+        chain: &mut Chain,
+    ) -> Result<Hop, Error> {
         let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error))?;
         core.check_open()
             .map_err(|error| Error::io(ErrorKind::Reactor, error))?;
         let settings = &self.inner.settings;
-        let mut timings = Timings::new();
-        let limit = request.timeout.unwrap_or(settings.timeout);
-        let deadline = Deadline::after(timings.start, limit);
-        let origin = Origin::of(&request.url)?;
-        let wire = self.encode(&request)?;
-        let request_size = wire.head.len() as u64;
-
-        let head = deadline.bound(
-            Phase::Total,
-            self.answer(&request, origin, wire, &mut timings),
-        );
-        let (connection, decoder, head) = head.await?;
-        let body = ResponseBody {
-            keep: head.keep_alive && !request.closes(),
-            connection: Some(connection),
-            decoder,
-            pool: Rc::clone(&self.inner.pool),
-            deadline,
-            limit: request.max_body_size.unwrap_or(settings.max_body_size),
-            received: 0,
-            trailers: None,
-        };
-        Response::new(request.url, head, body, timings, request_size)
+        check_method_and_body(request, settings)?;
+        loop {
+            let hop = self.hop(request, watch, timings).await?;
+            let Some(next) = self.next(request, &hop.head, &chain.history)? else {
+                let options = &request.options;
+                let raise =
+                    options.get(&settings.options, |options| options.raise_for_status, false);
+                if raise && !hop.head.status.is_success() {
+                    let error = Error::new(ErrorKind::Status(hop.head.status));
+                    hop.body.dismiss();
+                    return Err(error.with_headers(hop.head.headers));
+                }
+                return Ok(hop);
+            };
+            // Gives the place back before the next hop asks for one.
+            hop.body.dismiss();
+            chain.history.push(Redirect {
+                url: request.url.clone(),
+                status: hop.head.status,
+            });
+            if chain.original.is_none() {
+                chain.original = Some(request.clone());
+            }
+            next.apply(request);
+            timings.redirected();
+        }
     }
 
-    /// Gets a connection and exchanges the heads on it. A kept connection that turns out to be dead, before a
-    /// byte of response, is tried again once on a fresh one where the method allows it (RFC 9110 section
-    /// 9.2.2).
+    /// The next request, if the response is a redirect that is to be followed.
+    fn next(
+        &self,
+        request: &Request,
+        head: &Head,
+        history: &[Redirect],
+    ) -> Result<Option<redirect::Next>, Error> {
+        if !head.status.is_redirection() {
+            return Ok(None);
+        }
+        let (options, client) = (&request.options, &self.inner.settings.options);
+        if !options.get(client, |options| options.follow_redirects, true) {
+            return Ok(None);
+        }
+        let policy = options.redirect_policy.as_ref();
+        let rules = Rules {
+            limit: options.get(client, |options| options.max_redirects, MAX_REDIRECTS),
+            policy: policy.or(client.redirect_policy.as_ref()),
+            allow_downgrade: options.get(client, |options| options.allow_downgrade, false),
+        };
+        redirect::next(request, head.status, &head.headers, history, &rules)
+    }
+
+    /// One request and its response.
+    async fn hop(
+        &self,
+        request: &Request,
+        watch: &Rc<Watch>,
+        timings: &mut Timings,
+    ) -> Result<Hop, Error> {
+        let settings = &self.inner.settings;
+        if settings.https_only && request.url.scheme() != "https" {
+            return Err(Error::new(ErrorKind::HttpsOnly));
+        }
+        let origin = Origin::of(&request.url)?;
+        let proxy = settings.proxies.of(&request.url);
+        let route = Route::to(&request.url, proxy);
+        let forwarder = proxy.filter(|_| !route.secure);
+        let wire = Wire {
+            head: self.encode(request, forwarder.map(|proxy| &**proxy))?,
+            body: request.body.as_ref().and_then(|body| body.bytes.clone()),
+        };
+        let request_size = wire.head.len() as u64;
+
+        let pool = &self.inner.pool;
+        watch.enter(Stage::Queue);
+        let slot = match pool.try_enter(&route)? {
+            Some(slot) => slot,
+            None => watch.over(None, pool.enter(&route)).await?,
+        };
+        timings.queued = timings.now();
+        let closing = slot.closing();
+        let answer = self.answer(request, origin, &route, wire, &slot, timings, watch);
+        let Answered {
+            connection,
+            decoder,
+            head,
+        } = watch.over(Some(closing), answer).await?;
+        watch.enter(Stage::Body);
+        let options = &request.options;
+        Ok(Hop {
+            request_size,
+            body: ResponseBody {
+                keep: head.keep_alive && !request.closes(),
+                keep_for: kept_by_peer(&head.headers),
+                connection: Some(connection),
+                slot: Some(slot),
+                decoder,
+                watch: Rc::clone(watch),
+                limit: options.get(
+                    &settings.options,
+                    |options| options.max_body_size,
+                    MAX_BODY_SIZE,
+                ),
+                received: 0,
+                trailers: None,
+            },
+            head,
+        })
+    }
+
+    /// Gets a connection and exchanges the heads on it.
+    ///
+    /// A kept connection that turns out to be dead before a byte of response is replaced by a fresh one, once,
+    /// where that does no harm: nothing had been sent, or the method is idempotent (RFC 9110, 9.2.2).
+    #[allow(clippy::too_many_arguments, reason = "what a fetch consists of")]
     async fn answer(
         &self,
         request: &Request,
         origin: Origin,
+        route: &Route<'_>,
         wire: Wire,
+        slot: &Slot,
         timings: &mut Timings,
-    ) -> Result<(Connection, ResponseDecoder, Head), Error> {
-        let kept = poll_fn(|cx| Poll::Ready(self.inner.pool.take(&origin, cx))).await;
-        if let Some(mut connection) = kept {
-            timings.resolved = timings.now();
-            timings.connected = timings.resolved;
-            let mut decoder = decoder(request);
-            match connection
-                .exchange(wire.clone(), &mut decoder, timings)
-                .await
-            {
-                Ok(head) => return Ok((connection, decoder, head)),
-                Err(error) if decoder.bytes_received() > 0 || !request.may_repeat() => {
-                    return Err(error);
+        watch: &Watch,
+    ) -> Result<Answered, Error> {
+        let kept = poll_fn(|cx| Poll::Ready(slot.take(cx))).await;
+        if let Some(connection) = kept {
+            timings.taken();
+            let again = wire.clone();
+            match exchange(connection, request, again, timings, watch).await {
+                Ok(answered) => return Ok(answered),
+                Err(error) => {
+                    let harmless = watch.bytes_sent() == 0 || request.may_repeat();
+                    let dead = error.is_closed_early() && watch.bytes_received() == 0;
+                    if !(dead && harmless && request.may_replay()) {
+                        return Err(error);
+                    }
+                    timings.again();
                 }
-                Err(_) => timings.first_byte = None,
             }
         }
-        let mut connection = self.connect(request, origin, timings).await?;
-        let mut decoder = decoder(request);
-        let head = connection.exchange(wire, &mut decoder, timings).await?;
-        Ok((connection, decoder, head))
+        let connection = self.connect(route, origin, timings, watch).await?;
+        exchange(connection, request, wire, timings, watch).await
     }
 }
 
-fn decoder(request: &Request) -> ResponseDecoder {
-    ResponseDecoder::new(Limits::default(), RequestKind::of(&request.method))
+async fn exchange(
+    mut connection: Connection,
+    request: &Request,
+    wire: Wire,
+    timings: &mut Timings,
+    watch: &Watch,
+) -> Result<Answered, Error> {
+    watch.connected(&connection);
+    let kind = RequestKind::of(&request.method);
+    let mut decoder = ResponseDecoder::new(Limits::default(), kind);
+    let head = connection
+        .exchange(wire, &mut decoder, timings, watch)
+        .await?;
+    Ok(Answered {
+        connection,
+        decoder,
+        head,
+    })
+}
+
+/// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method
+/// has none, or none where it has one.
+fn check_method_and_body(request: &Request, settings: &Settings) -> Result<(), Error> {
+    let options = &request.options;
+    if options.get(
+        &settings.options,
+        |options| options.allow_nonstandard,
+        false,
+    ) {
+        return Ok(());
+    }
+    let wants_body = match request.method {
+        Method::POST | Method::PUT | Method::PATCH => true,
+        Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => false,
+        _ => {
+            let reason = format!("{} is not one of the usual methods", request.method);
+            return Err(Error::boxed(ErrorKind::Request, reason + SWITCH));
+        }
+    };
+    let problem = match (wants_body, &request.body) {
+        (true, None) => "wants a body, if only Body::empty()",
+        (false, Some(_)) => "has no body",
+        _ => return Ok(()),
+    };
+    let reason = format!("a request with the method {} {problem}", request.method);
+    Err(Error::boxed(ErrorKind::Request, reason + SWITCH))
+}
+
+const SWITCH: &str = " (allow_nonstandard_methods lifts this check)";
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// How long the peer keeps the connection: the `timeout` of a Keep-Alive field.
+fn kept_by_peer(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let seconds = text.split(',').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        match name.trim().eq_ignore_ascii_case("timeout") {
+            true => value.trim().trim_matches('"').parse().ok(),
+            false => None,
+        }
+    });
+    seconds.map(Duration::from_secs)
 }

@@ -1,37 +1,124 @@
 //! The head of a request, from the request and the client's own fields.
 
-use http::header;
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header};
 
 use super::Client;
-use crate::http::auth;
 use crate::http::codec::{BodyFraming, RequestHead};
-use crate::http::connection::Wire;
 use crate::http::error::Error;
 use crate::http::origin;
+use crate::http::proxy::ProxyServer;
+use crate::http::redirect::is_credential;
 use crate::http::request::Request;
 
-impl Client {
-    pub(super) fn encode(&self, request: &Request) -> Result<Wire, Error> {
-        let mut headers = request.headers.clone();
-        for (name, value) in &self.inner.settings.headers {
-            if !request.headers.contains_key(name) && !request.without.contains(name) {
-                headers.append(name, value.clone());
+/// Fields that a client adds to every request, ready to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Defaults {
+    lines: Vec<u8>,
+    fields: Vec<Field>,
+    /// Those that the encoder has to see, since they say something about the connection or the body.
+    special: HeaderMap,
+}
+
+#[derive(Debug)]
+struct Field {
+    name: HeaderName,
+    line: Range<usize>,
+    /// Not for another origin than the one of the request as it was made.
+    private: bool,
+}
+
+impl Defaults {
+    pub(super) fn new(headers: &HeaderMap) -> Defaults {
+        let mut defaults = Defaults::default();
+        for (name, value) in headers {
+            if is_special(name) {
+                defaults.special.append(name, value.clone());
+                continue;
+            }
+            let start = defaults.lines.len();
+            write_field(&mut defaults.lines, name, value.as_bytes());
+            defaults.fields.push(Field {
+                name: name.clone(),
+                line: start..defaults.lines.len(),
+                private: is_credential(name) || value.is_sensitive(),
+            });
+        }
+        defaults
+    }
+
+    /// Appends the fields that `request` does not say otherwise.
+    fn write(&self, request: &Request, out: &mut Vec<u8>) {
+        if request.headers.is_empty()
+            && request.without.is_empty()
+            && request.auth.is_none()
+            && !request.stripped
+        {
+            out.extend_from_slice(&self.lines);
+            return;
+        }
+        for field in &self.fields {
+            let said = request.headers.contains_key(&field.name)
+                || request.without.contains(&field.name)
+                || (request.auth.is_some() && field.name == header::AUTHORIZATION);
+            let withheld = field.private && request.stripped;
+            if !said && !withheld {
+                out.extend_from_slice(&self.lines[field.line.clone()]);
             }
         }
-        if let (Some(credentials), false) = (
-            auth::of(&request.url),
-            headers.contains_key(header::AUTHORIZATION),
-        ) {
-            headers.insert(header::AUTHORIZATION, credentials);
-        }
+    }
+}
+
+/// Whether the encoder looks at the fields of this name.
+fn is_special(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::HOST
+            | header::CONTENT_LENGTH
+            | header::TRANSFER_ENCODING
+            | header::CONNECTION
+            | header::EXPECT
+            | header::TE
+            | header::UPGRADE
+    )
+}
+
+fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+impl Client {
+    /// The head of `request`, which goes to `forwarder` if that is given: a proxy that is asked for the whole URL.
+    pub(super) fn encode(
+        &self,
+        request: &Request,
+        forwarder: Option<&ProxyServer>,
+    ) -> Result<Bytes, Error> {
+        let defaults = &self.inner.defaults;
+        let merged;
+        let headers = match defaults.special.is_empty() {
+            true => &request.headers,
+            false => {
+                merged = merge(request, &defaults.special);
+                &merged
+            }
+        };
         let mut head = Vec::with_capacity(512);
         RequestHead {
             method: &request.method,
-            target: origin::target(&request.url),
+            target: match forwarder {
+                Some(_) => origin::absolute_target(&request.url),
+                None => origin::target(&request.url),
+            },
             host: origin::host_field(&request.url),
-            headers: &headers,
-            body: match &request.body.bytes {
-                Some(bytes) => BodyFraming::Length(bytes.len() as u64),
+            headers,
+            body: match &request.body {
+                Some(body) => body.framing(),
                 None => BodyFraming::None,
             },
             close: false,
@@ -39,9 +126,35 @@ impl Client {
         }
         .encode(&mut head)
         .map_err(Error::request)?;
-        Ok(Wire {
-            head: head.into(),
-            body: request.body.bytes.clone(),
-        })
+        // The fields below need no look of the encoder's; they go before the empty line.
+        head.truncate(head.len() - 2);
+        defaults.write(request, &mut head);
+        if let Some(credentials) = &request.auth
+            && !request.headers.contains_key(header::AUTHORIZATION)
+        {
+            write_field(&mut head, &header::AUTHORIZATION, credentials.as_bytes());
+        }
+        if let Some(credentials) = forwarder.and_then(|proxy| proxy.credentials.as_ref()) {
+            write_field(
+                &mut head,
+                &header::PROXY_AUTHORIZATION,
+                credentials.as_bytes(),
+            );
+        }
+        head.extend_from_slice(b"\r\n");
+        Ok(head.into())
     }
+}
+
+/// The fields of `request`, and those of `defaults` that it does not have.
+fn merge(request: &Request, defaults: &HeaderMap) -> HeaderMap {
+    let mut headers = request.headers.clone();
+    for (name, value) in defaults {
+        let private = request.stripped && *name == header::HOST;
+        let said = request.headers.contains_key(name) || request.without.contains(name);
+        if !said && !private {
+            headers.append(name, value.clone());
+        }
+    }
+    headers
 }

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use http::Method;
 
 pub use builder::ClientBuilder;
+use builder::Settings;
+use head::Defaults;
 
 use super::error::{Error, ErrorKind};
 use super::origin;
@@ -41,7 +43,8 @@ pub struct Client {
 }
 
 struct Inner {
-    settings: ClientBuilder,
+    settings: Settings,
+    defaults: Defaults,
     pool: Rc<Pool>,
 }
 
@@ -86,7 +89,30 @@ impl Client {
 
     /// How many connections are kept and not in use.
     pub fn idle_connections(&self) -> usize {
-        self.inner.pool.len()
+        self.inner.pool.idle()
+    }
+
+    /// How many fetches have a connection, or are making one: those whose response has not been read to its end.
+    pub fn active_fetches(&self) -> usize {
+        self.inner.pool.active()
+    }
+
+    /// How many fetches wait for their turn.
+    pub fn queued_fetches(&self) -> usize {
+        self.inner.pool.queued()
+    }
+
+    /// Closes the client and its clones: kept connections are closed, and fetches that have not ended, and every
+    /// later one, fail with [`ErrorKind::Closed`]. Calling it again does nothing.
+    ///
+    /// Dropping the last clone closes the kept connections, too, but lets fetches go on that have begun.
+    pub fn close(&self) {
+        self.inner.pool.close();
+    }
+
+    /// Whether [`close`](Client::close) has been called.
+    pub fn is_closed(&self) -> bool {
+        self.inner.pool.is_closed()
     }
 }
 

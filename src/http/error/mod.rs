@@ -1,0 +1,383 @@
+//! The error of a fetch.
+
+mod kind;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderMap;
+use url::Url;
+
+pub use kind::{ErrorKind, Phase, Stage};
+
+use super::codec::ProtocolError;
+use super::timings::Timings;
+
+/// Why a fetch has no response, or no complete one.
+///
+/// The message names the URL, without the user name and password that it may hold; the source is the error
+/// below, such as `Connection refused`.
+///
+/// ```
+/// # eyewall::block_on(async {
+/// let error = eyewall::fetch("http://user:secret@127.0.0.1:1/").await.unwrap_err();
+/// assert!(error.is_connect() && error.is_retryable());
+/// assert_eq!(error.url(), Some("http://127.0.0.1:1/"));
+/// # })?;
+/// # Ok::<(), eyewall::Error>(())
+/// ```
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    url: Option<Box<str>>,
+    source: Option<Source>,
+    seen: Seen,
+    /// Of the response, for an error that is one of its status.
+    headers: Option<HeaderMap>,
+}
+
+/// What was known of a fetch when it failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) stage: Option<Stage>,
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) idempotent: bool,
+    pub(super) reused: bool,
+    pub(super) timings: Option<Timings>,
+    pub(super) local: Option<SocketAddr>,
+    pub(super) peer: Option<SocketAddr>,
+}
+
+/// An error of any kind, of code that this crate calls.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The error below an [`Error`].
+enum Source {
+    Io(io::Error),
+    Protocol(ProtocolError),
+    Url(url::ParseError),
+    Http(http::Error),
+    Boxed(BoxError),
+}
+
+impl Error {
+    pub(super) fn new(kind: ErrorKind) -> Error {
+        Error {
+            inner: Box::new(Inner {
+                kind,
+                url: None,
+                source: None,
+                seen: Seen::default(),
+                headers: None,
+            }),
+        }
+    }
+
+    fn because(kind: ErrorKind, source: Source) -> Error {
+        let mut error = Error::new(kind);
+        error.inner.source = Some(source);
+        error
+    }
+
+    pub(super) fn io(kind: ErrorKind, error: io::Error) -> Error {
+        Error::because(kind, Source::Io(error))
+    }
+
+    /// An error of which `source` says more.
+    pub(super) fn boxed(kind: ErrorKind, source: impl Into<BoxError>) -> Error {
+        Error::because(kind, Source::Boxed(source.into()))
+    }
+
+    /// An error of the codec; `body` is how many bytes of the body had come.
+    pub(super) fn protocol(error: ProtocolError, body: u64) -> Error {
+        let kind = match error {
+            ProtocolError::EofBeforeResponse => ErrorKind::EmptyReply,
+            ProtocolError::EofInBody { received, expected } => ErrorKind::Truncated {
+                received,
+                expected: Some(expected),
+            },
+            ProtocolError::EofInHead { .. }
+            | ProtocolError::EofInChunkedBody { .. }
+            | ProtocolError::EofInTrailers { .. } => ErrorKind::Truncated {
+                received: body,
+                expected: None,
+            },
+            _ => ErrorKind::Protocol,
+        };
+        Error::because(kind, Source::Protocol(error))
+    }
+
+    pub(super) fn request(error: ProtocolError) -> Error {
+        Error::because(ErrorKind::Request, Source::Protocol(error))
+    }
+
+    pub(super) fn http(error: http::Error) -> Error {
+        Error::because(ErrorKind::Request, Source::Http(error))
+    }
+
+    pub(super) fn bad_url(text: &str, error: url::ParseError) -> Error {
+        let mut bad = Error::because(ErrorKind::Url, Source::Url(error));
+        bad.inner.url = Some(hide_userinfo(text).into());
+        bad
+    }
+
+    pub(super) fn timeout(phase: Phase, limit: Duration) -> Error {
+        Error::new(ErrorKind::Timeout { phase, limit })
+    }
+
+    /// Says which URL it was, unless that is known.
+    pub(super) fn at(mut self, url: &Url) -> Error {
+        if self.inner.url.is_none() {
+            self.inner.url = Some(without_userinfo(url).into());
+        }
+        self
+    }
+
+    /// Says what was known of the fetch, unless that has been said.
+    pub(super) fn seen(mut self, seen: impl FnOnce() -> Seen) -> Error {
+        if self.inner.seen.stage.is_none() {
+            self.inner.seen = seen();
+        }
+        self
+    }
+
+    pub(super) fn with_headers(mut self, headers: HeaderMap) -> Error {
+        self.inner.headers = Some(headers);
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The URL of the fetch, without user name and password; after redirects the one that failed.
+    pub fn url(&self) -> Option<&str> {
+        self.inner.url.as_deref()
+    }
+
+    /// How far the fetch had come; `None` if it had not begun.
+    pub fn stage(&self) -> Option<Stage> {
+        self.inner.seen.stage
+    }
+
+    /// How many bytes of the last request the kernel had taken.
+    pub fn bytes_sent(&self) -> u64 {
+        self.inner.seen.sent
+    }
+
+    /// How many bytes of the last response had come, with its head.
+    pub fn bytes_received(&self) -> u64 {
+        self.inner.seen.received
+    }
+
+    /// How long the parts of the fetch took that it had come through; `None` if it had not begun.
+    pub fn timings(&self) -> Option<&Timings> {
+        self.inner.seen.timings.as_ref()
+    }
+
+    /// The address of this end of the connection, if there was one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.inner.seen.local
+    }
+
+    /// The address of the other end of the connection, if there was one.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.inner.seen.peer
+    }
+
+    /// The status of the response, where that is the error; see
+    /// [`raise_for_status`](super::RequestBuilder::raise_for_status).
+    pub fn status(&self) -> Option<http::StatusCode> {
+        match self.inner.kind {
+            ErrorKind::Status(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The header fields of the response, where its status is the error.
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.inner.headers.as_ref()
+    }
+
+    /// Whether the same request may be sent again without harm, and might then succeed: no byte of it had been
+    /// sent, or it is one of an idempotent method (RFC 9110, 9.2.2), and what went wrong was the connection or
+    /// the time. Nothing here waits or tries again.
+    pub fn is_retryable(&self) -> bool {
+        let passing = match self.inner.kind {
+            ErrorKind::Resolve
+            | ErrorKind::Connect
+            | ErrorKind::Proxy
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::Send
+            | ErrorKind::EmptyReply
+            | ErrorKind::Truncated { .. }
+            | ErrorKind::Receive => true,
+            ErrorKind::Status(status) => matches!(status.as_u16(), 408 | 429 | 502..=504),
+            _ => false,
+        };
+        passing && (self.inner.seen.sent == 0 || self.inner.seen.idempotent)
+    }
+
+    /// Whether a time was over.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Timeout { .. })
+    }
+
+    /// Whether no connection was made: the name did not resolve, nobody answered there, or its TLS or the
+    /// proxy failed. Not whether the time for that was over.
+    pub fn is_connect(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Proxy
+        )
+    }
+
+    /// Whether the host's name does not resolve.
+    pub fn is_resolve(&self) -> bool {
+        self.inner.kind == ErrorKind::Resolve
+    }
+
+    /// Whether TLS failed.
+    pub fn is_tls(&self) -> bool {
+        self.inner.kind == ErrorKind::Tls
+    }
+
+    /// Whether the request cannot be sent as it is: its URL, a header, its method or its body. Nothing was
+    /// sent.
+    pub fn is_request(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            ErrorKind::Url
+                | ErrorKind::UnsupportedScheme
+                | ErrorKind::HttpsOnly
+                | ErrorKind::Request
+        )
+    }
+
+    /// Whether a redirect could not, or must not, be followed.
+    pub fn is_redirect(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            ErrorKind::TooManyRedirects { .. }
+                | ErrorKind::RedirectLocation
+                | ErrorKind::RedirectDowngrade
+                | ErrorKind::RedirectBody
+        )
+    }
+
+    /// Whether the response came, with a status that the request wanted to be an error.
+    pub fn is_status(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Status(_))
+    }
+
+    /// Whether the connection ended before the response did.
+    pub fn is_closed_early(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            ErrorKind::Send
+                | ErrorKind::EmptyReply
+                | ErrorKind::Truncated { .. }
+                | ErrorKind::Receive
+        )
+    }
+
+    /// Whether what the peer sent is not valid: framing, coding, or more than allowed.
+    pub fn is_response(&self) -> bool {
+        matches!(
+            self.inner.kind,
+            ErrorKind::Protocol | ErrorKind::Decode | ErrorKind::BodyTooLarge { .. }
+        )
+    }
+
+    /// Whether the fetch was given up: its handle was dropped, its client closed, or its reactor shut down.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Cancelled | ErrorKind::Closed)
+    }
+}
+
+/// The URL as it may be shown.
+pub(super) fn without_userinfo(url: &Url) -> String {
+    if url.username().is_empty() && url.password().is_none() {
+        return url.as_str().into();
+    }
+    let mut url = url.clone();
+    // Refused only for URLs that cannot have any.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+/// A text that should have been a URL, as it may be shown: without what stands before an `@`.
+fn hide_userinfo(text: &str) -> String {
+    let start = text.find("//").map_or(0, |at| at + 2);
+    let end = text[start..]
+        .find(['/', '?', '#'])
+        .map_or(text.len(), |at| start + at);
+    match text[start..end].rfind('@') {
+        Some(at) => format!("{}{}", &text[..start], &text[start + at + 1..]),
+        None => text.into(),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.kind.fmt(f)?;
+        if let (true, Some(stage)) = (self.is_timeout(), self.inner.seen.stage) {
+            let (sent, received) = (self.bytes_sent(), self.bytes_received());
+            write!(f, ", {stage}; {sent} bytes sent, {received} received")?;
+        }
+        match &self.inner.url {
+            Some(url) => write!(f, " ({url})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.inner.kind)
+            .field("url", &self.inner.url)
+            .field("source", &std::error::Error::source(self))
+            .field("stage", &self.inner.seen.stage)
+            .field("sent", &self.inner.seen.sent)
+            .field("received", &self.inner.seen.received)
+            .field("reused", &self.inner.seen.reused)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.inner.source.as_ref()? {
+            Source::Io(error) => Some(error),
+            Source::Protocol(error) => Some(error),
+            Source::Url(error) => Some(error),
+            Source::Http(error) => Some(error),
+            Source::Boxed(error) => Some(&**error),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match error.inner.kind {
+            ErrorKind::Timeout { .. } => io::ErrorKind::TimedOut,
+            ErrorKind::Truncated { .. } | ErrorKind::EmptyReply => io::ErrorKind::UnexpectedEof,
+            _ if error.is_request() => io::ErrorKind::InvalidInput,
+            _ if error.is_response() => io::ErrorKind::InvalidData,
+            _ => match &error.inner.source {
+                Some(Source::Io(source)) => source.kind(),
+                _ => io::ErrorKind::Other,
+            },
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,64 @@
+//! What two requests must have in common to go over one connection.
+
+use std::rc::Rc;
+
+use url::Url;
+
+use super::origin;
+use super::proxy::ProxyServer;
+
+/// What a connection is kept under: everything that decides whom it reaches, and as whom.
+///
+/// A part that is left out here lets a request go out on a connection that was made for another (with another's
+/// certificate, proxy credentials or source address); so whatever [`connect`](super::Client) looks at stands
+/// here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// TLS to the origin.
+    pub(super) secure: bool,
+    /// Host and port of who is connected to, as in a URL: lower case, IPv6 in brackets, without the scheme's own
+    /// port. For plain HTTP through a proxy, that is the proxy.
+    pub(super) authority: Box<str>,
+    /// The way there.
+    pub(super) proxy: Option<Rc<ProxyServer>>,
+}
+
+impl Key {
+    /// Whether it is the key of what `wanted` describes.
+    pub(super) fn fits(&self, wanted: &Route<'_>) -> bool {
+        self.secure == wanted.secure
+            && *self.authority == *wanted.authority
+            && self.proxy.as_ref() == wanted.proxy
+    }
+}
+
+/// A key that is still in the request's own words, so that looking it up copies nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route<'a> {
+    pub(super) secure: bool,
+    pub(super) authority: &'a str,
+    pub(super) proxy: Option<&'a Rc<ProxyServer>>,
+}
+
+impl<'a> Route<'a> {
+    /// The route to `url`, through `proxy` if there is one.
+    pub(super) fn to(url: &'a Url, proxy: Option<&'a Rc<ProxyServer>>) -> Route<'a> {
+        let secure = url.scheme() == "https";
+        Route {
+            secure,
+            authority: match proxy {
+                Some(proxy) if !secure => proxy.authority(),
+                _ => origin::host_field(url),
+            },
+            proxy,
+        }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key {
+            secure: self.secure,
+            authority: self.authority.into(),
+            proxy: self.proxy.cloned(),
+        }
+    }
+}

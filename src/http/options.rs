@@ -1,0 +1,30 @@
+//! What a request may say instead of its client, and a client instead of the crate.
+
+use super::redirect::Policy;
+use super::times::Times;
+
+/// Each `None` where it is not said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    pub(super) times: Times,
+    pub(super) max_body_size: Option<u64>,
+    pub(super) follow_redirects: Option<bool>,
+    pub(super) max_redirects: Option<u32>,
+    pub(super) redirect_policy: Option<Policy>,
+    pub(super) allow_downgrade: Option<bool>,
+    pub(super) raise_for_status: Option<bool>,
+    pub(super) allow_nonstandard: Option<bool>,
+    pub(super) idempotent: Option<bool>,
+}
+
+impl Options {
+    /// What holds for a request with these options: `client` says what they do not.
+    pub(super) fn get<T>(
+        &self,
+        client: &Options,
+        field: impl Fn(&Options) -> Option<T>,
+        default: T,
+    ) -> T {
+        field(self).or_else(|| field(client)).unwrap_or(default)
+    }
+}

@@ -1,0 +1,118 @@
+//! The caretaker of a pool: one task, which drops the connections that have ended or been idle for too long.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::Pool;
+use crate::time::{Sleep, sleep_until};
+
+/// Connections that expire within this time of each other go together, so that many of them do not cost a look at
+/// all the others each.
+const TOGETHER: Duration = Duration::from_millis(50);
+
+/// When there is nothing to be done at a known time.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// What the pool knows of its caretaker.
+#[derive(Debug, Default)]
+pub(super) struct Caretaker {
+    runs: Cell<bool>,
+    /// When it wakes by itself.
+    next: Cell<Option<Instant>>,
+}
+
+/// Says that the caretaker has gone, however it ended: by itself, or with its reactor.
+struct Tending(Weak<Pool>);
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.caretaker.runs.set(false);
+        }
+    }
+}
+
+impl Caretaker {
+    /// A connection that may stay until `expires` has come to `pool`.
+    pub(super) fn see_to(pool: &Rc<Pool>, expires: Option<Instant>) {
+        if !pool.caretaker.runs.replace(true) {
+            crate::task::in_background(tend(Tending(Rc::downgrade(pool))));
+        } else if let Some(expires) = expires
+            && pool.caretaker.next.get().is_some_and(|next| expires < next)
+        {
+            pool.events.call();
+        }
+    }
+}
+
+/// Runs while there is something to take care of.
+async fn tend(tending: Tending) {
+    let mut sleep: Option<Sleep> = None;
+    poll_fn(|cx| {
+        let Some(pool) = tending.0.upgrade() else {
+            return Poll::Ready(());
+        };
+        loop {
+            pool.events.set_caretaker(cx.waker());
+            let Some(next) = tidy(&pool) else {
+                return Poll::Ready(());
+            };
+            pool.caretaker.next.set(Some(next));
+            match &mut sleep {
+                Some(sleep) if sleep.deadline() == Some(next) => {}
+                Some(sleep) => sleep.reset(next),
+                none => *none = Some(sleep_until(next)),
+            }
+            let over = sleep
+                .as_mut()
+                .is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
+            if !over {
+                return Poll::Pending;
+            }
+            sleep = None;
+        }
+    })
+    .await;
+}
+
+/// Drops the connections on which something happened, and those idle for too long. Says when to look again;
+/// `None` when none is left.
+fn tidy(pool: &Rc<Pool>) -> Option<Instant> {
+    let mut gone = Vec::new();
+    for stir in pool.events.take_stirred() {
+        let place = stir.place();
+        let mut idle = pool.idle.borrow_mut();
+        // It may have been taken meanwhile, and another one be in its place.
+        let Some(entry) = idle
+            .get_mut(place)
+            .filter(|entry| Arc::ptr_eq(&entry.stir, &stir))
+        else {
+            continue;
+        };
+        let waker = Waker::from(stir);
+        if !entry
+            .connection
+            .poll_alive(&mut Context::from_waker(&waker))
+        {
+            gone.push(idle.remove(place));
+        }
+    }
+    let now = Instant::now();
+    let mut idle = pool.idle.borrow_mut();
+    let expired: Vec<usize> = idle
+        .iter()
+        .filter(|(_, entry)| entry.expires.is_some_and(|at| at <= now))
+        .map(|(place, _)| place)
+        .collect();
+    gone.extend(expired.into_iter().map(|place| idle.remove(place)));
+    let next = idle.iter().filter_map(|(_, entry)| entry.expires).min();
+    let any = idle.len() > 0;
+    drop(idle);
+    pool.let_go(gone);
+    any.then(|| next.map_or(now + LONG, |next| next.max(now + TOGETHER)))
+}

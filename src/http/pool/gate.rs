@@ -1,0 +1,188 @@
+//! A bound on how many may be at something at once, with a queue for the others.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::task::{Poll, Waker};
+
+/// A counting gate: first come, first served.
+///
+/// Who leaves hands its place to the first in the queue at once, so that no newcomer can overtake.
+#[derive(Debug)]
+pub(super) struct Gate {
+    limit: usize,
+    inside: Cell<usize>,
+    /// By ticket, so oldest first. Who finds its ticket gone has been let in.
+    waiting: RefCell<BTreeMap<u64, Waker>>,
+    next_ticket: Cell<u64>,
+    closed: Cell<bool>,
+}
+
+/// The gate has been closed.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl Gate {
+    pub(super) fn new(limit: usize) -> Gate {
+        Gate {
+            limit,
+            inside: Cell::new(0),
+            waiting: RefCell::default(),
+            next_ticket: Cell::new(0),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// How many are inside.
+    pub(super) fn inside(&self) -> usize {
+        self.inside.get()
+    }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// Goes in if there is room; nobody waits then.
+    pub(super) fn try_enter(&self) -> bool {
+        let free = self.inside.get() < self.limit && !self.closed.get();
+        if free {
+            self.inside.set(self.inside.get() + 1);
+        }
+        free
+    }
+
+    /// Goes in; waits for that.
+    pub(super) fn enter(&self) -> impl Future<Output = Result<(), Closed>> + '_ {
+        let mut place = Place {
+            gate: self,
+            ticket: None,
+        };
+        poll_fn(move |cx| place.poll(cx.waker()))
+    }
+
+    /// Goes out; the first in the queue takes the place.
+    pub(super) fn leave(&self) {
+        let next = self.waiting.borrow_mut().pop_first();
+        match next {
+            Some((_, waker)) => waker.wake(),
+            None => self.inside.set(self.inside.get() - 1),
+        }
+    }
+
+    /// Lets nobody in any more, those who wait neither.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        let waiting = self.waiting.take();
+        for waker in waiting.into_values() {
+            waker.wake();
+        }
+    }
+}
+
+/// A place in the queue. Given up when it is dropped.
+struct Place<'a> {
+    gate: &'a Gate,
+    ticket: Option<u64>,
+}
+
+impl Place<'_> {
+    fn poll(&mut self, waker: &Waker) -> Poll<Result<(), Closed>> {
+        if self.gate.closed.get() {
+            self.ticket = None;
+            return Poll::Ready(Err(Closed));
+        }
+        let ticket = match self.ticket {
+            None if self.gate.try_enter() => return Poll::Ready(Ok(())),
+            None => {
+                let ticket = self.gate.next_ticket.get();
+                self.gate.next_ticket.set(ticket + 1);
+                self.gate.waiting.borrow_mut().insert(ticket, waker.clone());
+                self.ticket = Some(ticket);
+                return Poll::Pending;
+            }
+            Some(ticket) => ticket,
+        };
+        match self.gate.waiting.borrow_mut().get_mut(&ticket) {
+            Some(known) => {
+                known.clone_from(waker);
+                Poll::Pending
+            }
+            None => {
+                self.ticket = None;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else {
+            return;
+        };
+        let left = self.gate.waiting.borrow_mut().remove(&ticket);
+        // It had been let in, and has not seen it.
+        if left.is_none() && !self.gate.closed.get() {
+            self.gate.leave();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn p10_the_queue_is_first_in_first_out() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let (mut first, mut second) = (pin!(gate.enter()), pin!(gate.enter()));
+        assert!(first.as_mut().now_or_never().is_none());
+        assert!(second.as_mut().now_or_never().is_none());
+        gate.leave();
+        assert!(!gate.try_enter(), "a newcomer overtakes nobody");
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(matches!(first.as_mut().now_or_never(), Some(Ok(()))));
+        gate.leave();
+        assert!(matches!(second.as_mut().now_or_never(), Some(Ok(()))));
+        gate.leave();
+        assert_eq!((gate.inside(), gate.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn p10_a_place_in_the_queue_is_given_up_before_and_after_it_was_granted() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let mut last = pin!(gate.enter());
+        {
+            let mut granted = pin!(gate.enter());
+            let mut waiting = Box::pin(gate.enter());
+            assert!(granted.as_mut().now_or_never().is_none());
+            assert!(waiting.as_mut().now_or_never().is_none());
+            assert!(last.as_mut().now_or_never().is_none());
+            drop(waiting);
+            gate.leave();
+        }
+        assert!(matches!(last.as_mut().now_or_never(), Some(Ok(()))));
+        gate.leave();
+        assert_eq!((gate.inside(), gate.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_closed_gate_lets_nobody_in() {
+        let gate = Gate::new(1);
+        assert!(gate.try_enter());
+        let mut waiting = pin!(gate.enter());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        gate.close();
+        assert!(matches!(waiting.as_mut().now_or_never(), Some(Err(Closed))));
+        gate.leave();
+        assert!(!gate.try_enter());
+        assert_eq!(gate.inside(), 0);
+    }
+}

@@ -1,0 +1,351 @@
+//! Connections that wait for their next exchange, and fetches that wait for their place.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `gate.rs` | how many fetches are active, and the queue of the others |
+//! | `host.rs` | what is known about one key |
+//! | `idle.rs` | the idle connections, in the order of their age |
+//! | `events.rs`, `caretaker.rs` | idle connections that end, or have been idle for too long |
+//!
+//! A fetch first goes through the gate of its host, then through that of the pool; either queue is first in,
+//! first out. It leaves both when its response has ended, or before the next hop of a redirect.
+//!
+//! An idle connection keeps its receive armed, which holds no buffer. When its peer closes it, or sends what
+//! nobody asked for, the completion wakes the pool's own waker for that connection; the caretaker, one task for
+//! the whole pool, then drops the connection before anyone takes it. The same task drops those that have been
+//! idle too long.
+
+mod caretaker;
+mod events;
+mod gate;
+mod host;
+mod idle;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+pub(super) use events::Stir;
+
+use self::caretaker::Caretaker;
+use self::events::Events;
+use self::gate::Gate;
+use self::host::Host;
+use self::idle::{Entry, Idle};
+use super::connection::Connection;
+use super::error::{Error, ErrorKind};
+use super::key::Route;
+
+/// The bounds of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolLimits {
+    /// Idle connections of one host, and in all.
+    pub(super) idle_per_host: usize,
+    pub(super) idle: usize,
+    /// Zero: for ever.
+    pub(super) idle_timeout: Duration,
+    /// Active fetches of one host, and in all.
+    pub(super) active_per_host: usize,
+    pub(super) active: usize,
+}
+
+/// The connections of a client.
+#[derive(Debug)]
+pub(super) struct Pool {
+    limits: PoolLimits,
+    gate: Gate,
+    /// By authority, then by the rest of the key.
+    hosts: RefCell<HashMap<Box<str>, Vec<Rc<Host>>>>,
+    idle: RefCell<Idle>,
+    /// The wakers of the active fetches, each once it has waited for something.
+    active: RefCell<Slab<Option<Waker>>>,
+    closed: Cell<bool>,
+    events: Arc<Events>,
+    caretaker: Caretaker,
+}
+
+impl Pool {
+    pub(super) fn new(limits: PoolLimits) -> Rc<Pool> {
+        Rc::new(Pool {
+            limits,
+            gate: Gate::new(limits.active),
+            hosts: RefCell::default(),
+            idle: RefCell::default(),
+            active: RefCell::default(),
+            closed: Cell::new(false),
+            events: Arc::default(),
+            caretaker: Caretaker::default(),
+        })
+    }
+
+    /// How many connections are idle.
+    pub(super) fn idle(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// How many fetches are active.
+    pub(super) fn active(&self) -> usize {
+        self.active.borrow().len()
+    }
+
+    /// How many fetches wait for their place.
+    pub(super) fn queued(&self) -> usize {
+        let hosts = self.hosts.borrow();
+        let at_hosts: usize = (hosts.values().flatten())
+            .map(|host| host.gate.waiting())
+            .sum();
+        at_hosts + self.gate.waiting()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// A place among the active fetches; `None` if that has to be waited for.
+    pub(super) fn try_enter(self: &Rc<Pool>, route: &Route<'_>) -> Result<Option<Slot>, Error> {
+        if self.closed.get() {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        let host = self.host(route);
+        if !host.gate.try_enter() {
+            return Ok(None);
+        }
+        if !self.gate.try_enter() {
+            host.gate.leave();
+            return Ok(None);
+        }
+        Ok(Some(self.slot(host)))
+    }
+
+    fn slot(self: &Rc<Pool>, host: Rc<Host>) -> Slot {
+        Slot {
+            pool: Rc::clone(self),
+            host,
+            id: self.active.borrow_mut().insert(None),
+        }
+    }
+
+    /// Waits for a place among the active fetches.
+    pub(super) async fn enter(self: &Rc<Pool>, route: &Route<'_>) -> Result<Slot, Error> {
+        let mut arrival = Arrival {
+            pool: self,
+            host: Some(self.host(route)),
+            inside: false,
+        };
+        let host = arrival.host.as_ref().expect("it has just come");
+        if !host.gate.try_enter() {
+            let entered = host.gate.enter().await;
+            entered.map_err(|_| Error::new(ErrorKind::Closed))?;
+        }
+        arrival.inside = true;
+        if !self.gate.try_enter() {
+            let entered = self.gate.enter().await;
+            entered.map_err(|_| Error::new(ErrorKind::Closed))?;
+        }
+        let host = arrival.host.take().expect("it has just come");
+        Ok(self.slot(host))
+    }
+
+    /// What is known about `route`.
+    fn host(&self, route: &Route<'_>) -> Rc<Host> {
+        let mut hosts = self.hosts.borrow_mut();
+        let same = hosts.get(route.authority);
+        let known = same.and_then(|same| same.iter().find(|host| host.key.fits(route)));
+        if let Some(host) = known {
+            return Rc::clone(host);
+        }
+        let host = Rc::new(Host::new(route.key(), self.limits.active_per_host));
+        let same = hosts.entry(route.authority.into()).or_default();
+        same.push(Rc::clone(&host));
+        host
+    }
+
+    /// Forgets a host that is of no use.
+    fn tidy_host(&self, host: &Rc<Host>) {
+        if !host.is_unused() {
+            return;
+        }
+        let mut hosts = self.hosts.borrow_mut();
+        if let Some(same) = hosts.get_mut(&host.key.authority) {
+            same.retain(|known| !Rc::ptr_eq(known, host));
+            if same.is_empty() {
+                hosts.remove(&host.key.authority);
+            }
+        }
+    }
+
+    /// Drops connections that are no longer kept.
+    fn let_go(&self, entries: impl IntoIterator<Item = Entry>) {
+        for entry in entries {
+            self.tidy_host(&entry.host);
+        }
+    }
+
+    /// Ends everything: idle connections, those who wait, and the active fetches.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        let idle = self.idle.borrow_mut().clear();
+        drop(idle);
+        let hosts: Vec<Rc<Host>> = self.hosts.borrow().values().flatten().cloned().collect();
+        for host in hosts {
+            host.gate.close();
+            self.tidy_host(&host);
+        }
+        self.gate.close();
+        let active = self.active.borrow_mut();
+        let wakers: Vec<Waker> = active.iter().filter_map(|(_, at)| at.clone()).collect();
+        drop(active);
+        for waker in wakers {
+            waker.wake();
+        }
+        self.events.call();
+    }
+}
+
+impl Drop for Pool {
+    /// Ends the caretaker, which would otherwise sleep until the next deadline.
+    fn drop(&mut self) {
+        self.events.call();
+    }
+}
+
+/// One that is on its way to a slot.
+struct Arrival<'a> {
+    pool: &'a Rc<Pool>,
+    /// `None` once it has the slot.
+    host: Option<Rc<Host>>,
+    /// It is through the host's gate.
+    inside: bool,
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.take() {
+            if self.inside {
+                host.gate.leave();
+            }
+            self.pool.tidy_host(&host);
+        }
+    }
+}
+
+/// The place of one active fetch, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pool: Rc<Pool>,
+    host: Rc<Host>,
+    id: usize,
+}
+
+impl Slot {
+    /// Takes the connection of this key that was used last and is still alive.
+    pub(super) fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
+        loop {
+            let mut idle = self.pool.idle.borrow_mut();
+            let places = self.host.idle.borrow();
+            // One of another reactor of this thread could not be used here: nobody turns that reactor now.
+            let place = places.iter().rev().copied().find(|place| {
+                idle.get_mut(*place)
+                    .is_some_and(|entry| entry.connection.is_current())
+            })?;
+            drop(places);
+            let entry = idle.remove(place);
+            drop(idle);
+            let mut connection = entry.connection;
+            let fresh = entry.expires.is_none_or(|at| Instant::now() < at);
+            if fresh && connection.poll_alive(cx) {
+                connection.reused = true;
+                connection.stir = Some(entry.stir);
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Gives up the slot and keeps the connection for the next exchange, within the limits: the one idle for
+    /// longest makes room. `keep` is how long the peer keeps it, if it has said so.
+    pub(super) fn put(self, mut connection: Connection, keep: Option<Duration>) {
+        let pool = &self.pool;
+        let limits = &pool.limits;
+        if limits.idle_per_host == 0 || limits.idle == 0 || pool.closed.get() {
+            return;
+        }
+        let known = connection.stir.take();
+        let stir = known
+            .filter(|stir| stir.tells(&pool.events))
+            .unwrap_or_else(|| Stir::new(&pool.events));
+        let waker = Waker::from(Arc::clone(&stir));
+        if !connection.poll_alive(&mut Context::from_waker(&waker)) {
+            return;
+        }
+        let own = Some(limits.idle_timeout).filter(|own| !own.is_zero());
+        let time = [own, keep].into_iter().flatten().min();
+        let expires = time.and_then(|time| Instant::now().checked_add(time));
+
+        let mut idle = pool.idle.borrow_mut();
+        let mut evicted = [None, None];
+        let first = (self.host.idle.borrow())
+            .first()
+            .copied()
+            .filter(|_| self.host.idle.borrow().len() >= limits.idle_per_host);
+        evicted[0] = first.map(|place| idle.remove(place));
+        if idle.len() >= limits.idle {
+            evicted[1] = idle.oldest().map(|place| idle.remove(place));
+        }
+        let place = idle.push(
+            connection,
+            Rc::clone(&self.host),
+            Arc::clone(&stir),
+            expires,
+        );
+        stir.set_place(place);
+        self.host.idle.borrow_mut().push(place);
+        drop(idle);
+        pool.let_go(evicted.into_iter().flatten());
+        Caretaker::see_to(pool, expires);
+    }
+
+    /// To wait for the end of the client.
+    pub(super) fn closing(&self) -> Closing {
+        Closing {
+            pool: Rc::clone(&self.pool),
+            id: self.id,
+        }
+    }
+}
+
+/// The end of the client, for one active fetch.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pool: Rc<Pool>,
+    id: usize,
+}
+
+impl Closing {
+    /// Whether the client has been closed; the waker is woken when it is.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> bool {
+        if self.pool.closed.get() {
+            return true;
+        }
+        match self.pool.active.borrow_mut().get_mut(self.id) {
+            Some(Some(known)) if known.will_wake(cx.waker()) => {}
+            Some(known) => *known = Some(cx.waker().clone()),
+            None => {}
+        }
+        false
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let waker = self.pool.active.borrow_mut().remove(self.id);
+        drop(waker);
+        self.pool.gate.leave();
+        self.host.gate.leave();
+        self.pool.tidy_host(&self.host);
+    }
+}

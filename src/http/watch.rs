@@ -1,0 +1,228 @@
+//! Watching over a fetch: how far it is, and whether a time is over.
+//!
+//! A fetch has several deadlines at once, and one timer. The timer stands at the nearest deadline, or before it:
+//! a deadline that moves on, as an idle time does with every piece that comes, leaves the timer alone, which then
+//! goes off too early, finds nothing over, and is set anew.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::connection::Connection;
+use super::error::{Error, ErrorKind, Phase, Seen, Stage};
+use super::pool::Closing;
+use super::times::Times;
+use crate::time::{Sleep, sleep_until};
+
+/// The state of one fetch, over all its hops. Whoever does a part of the work says how far it is.
+#[derive(Debug)]
+pub(super) struct Watch {
+    times: Times,
+    stage: Cell<Stage>,
+    sent: Cell<u64>,
+    received: Cell<u64>,
+    total: Option<Instant>,
+    /// The deadline of the part that is going on: queue, connect, or first byte.
+    part: Cell<Option<(Instant, Phase)>>,
+    tls: Cell<Option<Instant>>,
+    idle_read: Cell<Option<Instant>>,
+    idle_write: Cell<Option<Instant>>,
+    timer: RefCell<Option<Sleep>>,
+    local: Cell<Option<SocketAddr>>,
+    peer: Cell<Option<SocketAddr>>,
+}
+
+impl Watch {
+    /// A watch over a fetch that began at `start`.
+    pub(super) fn new(start: Instant, times: Times) -> Watch {
+        Watch {
+            total: (times.of(Phase::Total)).and_then(|limit| start.checked_add(limit)),
+            times,
+            stage: Cell::new(Stage::Queue),
+            sent: Cell::new(0),
+            received: Cell::new(0),
+            part: Cell::new(None),
+            tls: Cell::new(None),
+            idle_read: Cell::new(None),
+            idle_write: Cell::new(None),
+            timer: RefCell::new(None),
+            local: Cell::new(None),
+            peer: Cell::new(None),
+        }
+    }
+
+    /// How many bytes of the request the kernel has taken.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// How many bytes of the response have come.
+    pub(super) fn bytes_received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// The fetch goes on over this connection.
+    pub(super) fn connected(&self, connection: &Connection) {
+        self.local.set(connection.local);
+        self.peer.set(connection.peer);
+    }
+
+    /// What an error says about the fetch.
+    pub(super) fn seen(&self) -> Seen {
+        Seen {
+            stage: Some(self.stage.get()),
+            sent: self.sent.get(),
+            received: self.received.get(),
+            local: self.local.get(),
+            peer: self.peer.get(),
+            ..Seen::default()
+        }
+    }
+
+    /// The fetch goes on to `stage`.
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        match stage {
+            Stage::Queue => {
+                self.sent.set(0);
+                self.received.set(0);
+                self.idle_read.set(None);
+                self.idle_write.set(None);
+                self.local.set(None);
+                self.peer.set(None);
+                self.begin(Phase::Queue);
+            }
+            // Everything up to the connection has one limit.
+            Stage::Resolve => self.begin(Phase::Connect),
+            Stage::Connect | Stage::Tunnel => {}
+            Stage::Tls => self.tls.set(self.deadline(Phase::Tls)),
+            Stage::Send => {
+                self.sent.set(0);
+                self.received.set(0);
+                self.part.set(None);
+                self.tls.set(None);
+                self.idle_write.set(self.deadline(Phase::IdleWrite));
+            }
+            Stage::Wait => {
+                self.idle_write.set(None);
+                self.idle_read.set(self.deadline(Phase::IdleRead));
+                self.begin(Phase::FirstByte);
+            }
+            Stage::Head | Stage::Body => self.part.set(None),
+        }
+    }
+
+    /// The kernel has taken so many bytes of the request.
+    pub(super) fn sent(&self, bytes: u64) {
+        self.sent.set(self.sent.get() + bytes);
+        if self.idle_write.get().is_some() {
+            self.idle_write.set(self.deadline(Phase::IdleWrite));
+        }
+    }
+
+    /// The request has been sent to its end.
+    pub(super) fn sent_all(&self) {
+        if self.stage.get() == Stage::Send {
+            self.enter(Stage::Wait);
+        }
+        self.idle_write.set(None);
+    }
+
+    /// So many bytes of the response have come.
+    pub(super) fn received(&self, bytes: u64) {
+        if self.stage.get() < Stage::Head {
+            self.enter(Stage::Head);
+        }
+        self.received.set(self.received.get() + bytes);
+        if self.times.idle_read.is_some() {
+            self.idle_read.set(self.deadline(Phase::IdleRead));
+        }
+    }
+
+    /// The response is being waited for again, after its reader has had a pause: a pause of ours is not one of
+    /// the server's.
+    pub(super) fn resume_reading(&self) {
+        if self.times.idle_read.is_some() {
+            self.idle_read.set(self.deadline(Phase::IdleRead));
+        }
+    }
+
+    /// Awaits `future`, until a deadline is over or the client is closed. The future is polled first, so that
+    /// what is there in the same moment wins.
+    pub(super) async fn over<T>(
+        &self,
+        closing: Option<Closing>,
+        future: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            if closing.as_ref().is_some_and(|closing| closing.poll(cx)) {
+                return Poll::Ready(Err(Error::new(ErrorKind::Closed)));
+            }
+            self.poll_expired(cx).map(Err)
+        })
+        .await
+    }
+
+    /// Ready with the error when a deadline is over.
+    fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<Error> {
+        loop {
+            let Some((nearest, phase)) = self.nearest() else {
+                return Poll::Pending;
+            };
+            let mut timer = self.timer.borrow_mut();
+            let sleep = match &mut *timer {
+                Some(sleep) => {
+                    if sleep.deadline().is_none_or(|at| at > nearest) {
+                        sleep.reset(nearest);
+                    }
+                    sleep
+                }
+                none => none.insert(sleep_until(nearest)),
+            };
+            if Pin::new(sleep).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            *timer = None;
+            if nearest <= Instant::now() {
+                let limit = self.times.of(phase).unwrap_or_default();
+                return Poll::Ready(Error::timeout(phase, limit));
+            }
+        }
+    }
+
+    /// The nearest deadline, and what it is for.
+    fn nearest(&self) -> Option<(Instant, Phase)> {
+        let mut nearest = self.part.get();
+        let others = [
+            (self.total, Phase::Total),
+            (self.tls.get(), Phase::Tls),
+            (self.idle_read.get(), Phase::IdleRead),
+            (self.idle_write.get(), Phase::IdleWrite),
+        ];
+        for (at, phase) in others {
+            if let Some(at) = at
+                && nearest.is_none_or(|(known, _)| at < known)
+            {
+                nearest = Some((at, phase));
+            }
+        }
+        nearest
+    }
+
+    fn begin(&self, phase: Phase) {
+        self.part.set(self.deadline(phase).map(|at| (at, phase)));
+    }
+
+    /// When the limit of `phase` is over, if it begins now.
+    fn deadline(&self, phase: Phase) -> Option<Instant> {
+        let limit = self.times.of(phase)?;
+        Instant::now().checked_add(limit)
+    }
+}
