@@ -54,14 +54,14 @@ fn main() -> io::Result<()> {
         return Ok(());
     }
     println!(
-        "\n{ABOUT}\n{:<24} {:>11} {:>11} {:>11} {:>14} {:>14}",
+        "\n{ABOUT}\n{:<28} {:>11} {:>11} {:>11} {:>14} {:>14}",
         "", "connections", "RSS before", "RSS after", "bytes each", "buffers free"
     );
     for (kind, name) in chosen {
         let (before, after) = measure(kind, warm, count)?;
         let each = (after.resident as f64 - before.resident as f64) / (count - warm) as f64;
         println!(
-            "{name:<24} {:>11} {:>11} {:>11} {each:>14.0} {:>14}",
+            "{name:<28} {:>11} {:>11} {:>11} {each:>14.0} {:>14}",
             format!("{warm}-{count}"),
             format!("{} KiB", before.resident >> 10),
             format!("{} KiB", after.resident >> 10),

@@ -20,6 +20,8 @@ fn main() {
         ("owned", Kind::Owned),
         ("pooled", Kind::Pooled),
         ("multishot", Kind::Multishot),
+        ("posted", Kind::Posted),
+        ("posted-multishot", Kind::PostedMultishot),
     ] {
         for (connections, operations) in [(1, 20_000), (64, 32_000), (1000, 30_000)] {
             let name = format!("ping-pong/{name}/{connections}");
@@ -28,20 +30,24 @@ fn main() {
         }
     }
     common::main(
-        "Ping-pong of 64 bytes on loopback, both ends in the one reactor, by receive and connections",
+        "Ping-pong of 64 bytes on loopback, both ends in the one reactor, by kind and connections",
         &subjects,
     );
 }
 
-/// How both ends receive.
+/// How both ends receive and send.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// `recv` into a buffer of the connection's own.
+    /// `recv` into a buffer of the connection's own, `send_all`.
     Owned,
-    /// `recv_chunk` from the pool.
+    /// `recv_chunk` from the pool, `send_all`.
     Pooled,
-    /// `chunks` from the pool.
+    /// `chunks` from the pool, `send_all`.
     Multishot,
+    /// `recv_chunk`, `post`.
+    Posted,
+    /// `chunks`, `post`.
+    PostedMultishot,
 }
 
 async fn round_trips(plan: Plan, kind: Kind, connections: usize) -> Round {
@@ -84,6 +90,8 @@ async fn ping(stream: TcpStream, kind: Kind, count: u64, watch: Watch) -> TcpStr
         Kind::Owned => ping_owned(stream, count, watch).await,
         Kind::Pooled => ping_pooled(stream, count, watch).await,
         Kind::Multishot => ping_multishot(stream, count, watch).await,
+        Kind::Posted => ping_posted(stream, count, watch).await,
+        Kind::PostedMultishot => ping_posted_multishot(stream, count, watch).await,
     }
 }
 
@@ -92,6 +100,8 @@ async fn echo(stream: TcpStream, kind: Kind) {
         Kind::Owned => echo_owned(stream).await,
         Kind::Pooled => echo_pooled(stream).await,
         Kind::Multishot => echo_multishot(stream).await,
+        Kind::Posted => echo_posted(stream).await,
+        Kind::PostedMultishot => echo_posted_multishot(stream).await,
     }
 }
 
@@ -154,5 +164,41 @@ async fn echo_multishot(mut stream: TcpStream) {
     let mut chunks = receiving.chunks();
     while let Some(chunk) = chunks.next().await {
         sending.send_all(chunk.unwrap()).await.0.unwrap();
+    }
+}
+
+async fn ping_posted(mut stream: TcpStream, count: u64, mut watch: Watch) -> TcpStream {
+    for _ in 0..count {
+        stream.post(&[b'x'; SIZE][..]).await.unwrap();
+        let chunk = stream.recv_chunk().await.unwrap();
+        assert_eq!(chunk.map(|chunk| chunk.len()), Some(SIZE));
+        watch.lap(1);
+    }
+    stream
+}
+
+async fn echo_posted(mut stream: TcpStream) {
+    while let Some(chunk) = stream.recv_chunk().await.unwrap() {
+        stream.post(chunk).await.unwrap();
+    }
+}
+
+async fn ping_posted_multishot(mut stream: TcpStream, count: u64, mut watch: Watch) -> TcpStream {
+    let (receiving, sending) = stream.split();
+    let mut chunks = receiving.chunks();
+    for _ in 0..count {
+        sending.post(&[b'x'; SIZE][..]).await.unwrap();
+        let chunk = chunks.next().await.unwrap().unwrap();
+        assert_eq!(chunk.len(), SIZE);
+        watch.lap(1);
+    }
+    stream
+}
+
+async fn echo_posted_multishot(mut stream: TcpStream) {
+    let (receiving, sending) = stream.split();
+    let mut chunks = receiving.chunks();
+    while let Some(chunk) = chunks.next().await {
+        sending.post(chunk.unwrap()).await.unwrap();
     }
 }

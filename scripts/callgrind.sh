@@ -20,14 +20,16 @@ HELP
 
 # subject bench operations goal
 subjects='
-nop/1                  reactor  20000     -
-ping-pong/owned/1      net       5000  1500
-ping-pong/pooled/1     net       5000  1500
-ping-pong/multishot/1  net       5000  1500
-spawn                  tasks   100000   450
-spawn/in-task          tasks   100000   450
-timer                  tasks   100000   800
-fetch/1k/1             fetch     2000  8000
+nop/1                         reactor  20000     -
+ping-pong/owned/1             net       5000  1500
+ping-pong/pooled/1            net       5000  1500
+ping-pong/multishot/1         net       5000  1500
+ping-pong/posted/1            net       5000  1500
+ping-pong/posted-multishot/1  net       5000  1500
+spawn                         tasks   100000   450
+spawn/in-task                 tasks   100000   450
+timer                         tasks   100000   800
+fetch/1k/1                    fetch     2000  8000
 '
 
 profile= check= wanted=()
@@ -78,7 +80,7 @@ count() {
 }
 
 missed=0
-printf '%-24s %16s %8s\n' subject instructions/op goal
+printf '%-30s %16s %8s\n' subject instructions/op goal
 while read -r subject bench operations goal; do
   [ -n "$subject" ] || continue
   [ ${#wanted[@]} = 0 ] || [[ " ${wanted[*]} " == *" $subject "* ]] || continue
@@ -90,6 +92,6 @@ while read -r subject bench operations goal; do
   if [ "$goal" != - ] && [ "$each" -gt "$goal" ]; then
     note="  missed" missed=1
   fi
-  printf '%-24s %16s %8s%s\n' "$subject" "$each" "$goal" "$note"
+  printf '%-30s %16s %8s%s\n' "$subject" "$each" "$goal" "$note"
 done <<<"$subjects"
 [ -z "$check" ] || exit $missed

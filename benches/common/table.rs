@@ -64,7 +64,7 @@ impl Table {
 fn line(cells: [&str; 9]) {
     let [name, rate, low, high, p50, p99, p999, cpu, enters] = cells;
     println!(
-        "{name:<24} {rate:>11} {low:>11} {high:>11} {p50:>9} {p99:>9} {p999:>9} {cpu:>9} {enters:>11}"
+        "{name:<28} {rate:>11} {low:>11} {high:>11} {p50:>9} {p99:>9} {p999:>9} {cpu:>9} {enters:>11}"
     );
 }
 
