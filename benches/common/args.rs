@@ -9,6 +9,7 @@ Runs the subjects whose name contains FILTER, or the one that has it as its name
 
   --quick      one round of a tenth of the operations
   --rounds N   as many rounds (3 if not given); rates are medians, latencies are of all of them
+  --no-spin    reactors that go to sleep at once
   --count N    just N operations, once, without a spin, a warm-up or a clock: for a profiler that counts
   --test       a few operations, to see that they work; so too without cargo's --bench
   --list       the names
@@ -28,6 +29,8 @@ pub enum Mode {
 pub struct Args {
     pub mode: Mode,
     pub list: bool,
+    /// Whether reactors may spin before they sleep.
+    pub spin: bool,
     filter: Option<String>,
     rounds: Option<usize>,
 }
@@ -45,6 +48,7 @@ impl Args {
         let mut args = Args {
             mode: Mode::Full,
             list: false,
+            spin: true,
             filter: None,
             rounds: None,
         };
@@ -57,6 +61,7 @@ impl Args {
                 Long("quick") => args.mode = Mode::Quick,
                 Long("rounds") => args.rounds = Some(parser.value()?.parse()?),
                 Long("count") => args.mode = Mode::Count(parser.value()?.parse()?),
+                Long("no-spin") => args.spin = false,
                 Long("list") => args.list = true,
                 Short('h') | Long("help") => {
                     print!("{about}\n\n{HELP}");
@@ -71,6 +76,8 @@ impl Args {
             return Err(error);
         }
         let counting = matches!(args.mode, Mode::Count(_));
+        // How many instructions a spin takes depends on the kernel.
+        args.spin &= !counting;
         if smoke || !(bench || counting) {
             args.mode = Mode::Smoke;
         }

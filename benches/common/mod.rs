@@ -108,9 +108,7 @@ pub fn main(about: &str, subjects: &[Subject]) {
     });
     let mut table = table::Table::new(about);
     for subject in chosen {
-        let rounds: Vec<Round> = (0..args.rounds())
-            .map(|_| round(args.mode, subject))
-            .collect();
+        let rounds: Vec<Round> = (0..args.rounds()).map(|_| round(&args, subject)).collect();
         match args.mode {
             Mode::Count(count) => println!("{} {count}", subject.name),
             Mode::Smoke => println!("{} works", subject.name),
@@ -119,14 +117,13 @@ pub fn main(about: &str, subjects: &[Subject]) {
     }
 }
 
-fn round(mode: Mode, subject: &Subject) -> Round {
+fn round(args: &Args, subject: &Subject) -> Round {
     let mut builder = Reactor::builder();
-    if let Mode::Count(_) = mode {
-        // Spins take as many instructions as the kernel lets them.
+    if !args.spin {
         builder = builder.spin(Duration::ZERO);
     }
     let reactor = builder.build().expect("a reactor");
-    let plan = Plan::new(mode, subject);
+    let plan = Plan::new(args.mode, subject);
     reactor
         .block_on((subject.run)(plan))
         .expect("the ring works")
