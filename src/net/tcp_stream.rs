@@ -76,8 +76,8 @@ impl TcpStream {
     }
 
     /// Receives into `buffer`; see [`RecvHalf::recv`].
-    pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
-        self.stream.recv.recv(buffer).await
+    pub fn recv<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
+        self.stream.recv.recv(buffer)
     }
 
     /// Receives until `buffer` is full; see [`RecvHalf::recv_exact`].
@@ -86,8 +86,8 @@ impl TcpStream {
     }
 
     /// Receives into a buffer of the pool; see [`RecvHalf::recv_chunk`].
-    pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        self.stream.recv.recv_chunk().await
+    pub fn recv_chunk(&mut self) -> impl Future<Output = io::Result<Option<Chunk>>> {
+        self.stream.recv.recv_chunk()
     }
 
     /// The received bytes as a stream of chunks; see [`RecvHalf::chunks`].
@@ -96,13 +96,13 @@ impl TcpStream {
     }
 
     /// Sends as much of `buffer` as the kernel takes at once; see [`SendHalf::send`].
-    pub async fn send<B: IoBuf>(&mut self, buffer: B) -> BufResult<usize, B> {
-        self.stream.send.send(buffer).await
+    pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
+        self.stream.send.send(buffer)
     }
 
     /// Hands `buffer` over to be sent and does not wait for it; see [`SendHalf::post`].
-    pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
-        self.stream.send.post(buffer).await
+    pub fn post<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = io::Result<()>> {
+        self.stream.send.post(buffer)
     }
 
     /// Waits until the kernel has taken what was posted; see [`SendHalf::flush`].
@@ -111,8 +111,8 @@ impl TcpStream {
     }
 
     /// Sends all of `buffer`; see [`SendHalf::send_all`].
-    pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        self.stream.send.send_all(buffer).await
+    pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
+        self.stream.send.send_all(buffer)
     }
 
     /// Sends all of `buffers` in one operation; see [`SendHalf::send_vectored`].

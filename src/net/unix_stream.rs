@@ -124,8 +124,8 @@ impl UnixStream {
     }
 
     /// Receives into `buffer`; see [`RecvHalf::recv`].
-    pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
-        self.stream.recv.recv(buffer).await
+    pub fn recv<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
+        self.stream.recv.recv(buffer)
     }
 
     /// Receives until `buffer` is full; see [`RecvHalf::recv_exact`].
@@ -134,8 +134,8 @@ impl UnixStream {
     }
 
     /// Receives into a buffer of the pool; see [`RecvHalf::recv_chunk`].
-    pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        self.stream.recv.recv_chunk().await
+    pub fn recv_chunk(&mut self) -> impl Future<Output = io::Result<Option<Chunk>>> {
+        self.stream.recv.recv_chunk()
     }
 
     /// The received bytes as a stream of chunks; see [`RecvHalf::chunks`].
@@ -144,13 +144,13 @@ impl UnixStream {
     }
 
     /// Sends as much of `buffer` as the kernel takes at once; see [`SendHalf::send`].
-    pub async fn send<B: IoBuf>(&mut self, buffer: B) -> BufResult<usize, B> {
-        self.stream.send.send(buffer).await
+    pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
+        self.stream.send.send(buffer)
     }
 
     /// Hands `buffer` over to be sent and does not wait for it; see [`SendHalf::post`].
-    pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
-        self.stream.send.post(buffer).await
+    pub fn post<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = io::Result<()>> {
+        self.stream.send.post(buffer)
     }
 
     /// Waits until the kernel has taken what was posted; see [`SendHalf::flush`].
@@ -159,8 +159,8 @@ impl UnixStream {
     }
 
     /// Sends all of `buffer`; see [`SendHalf::send_all`].
-    pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        self.stream.send.send_all(buffer).await
+    pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
+        self.stream.send.send_all(buffer)
     }
 
     /// Sends all of `buffers` in one operation; see [`SendHalf::send_vectored`].

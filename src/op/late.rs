@@ -1,6 +1,6 @@
 //! What a socket keeps of operations whose futures have gone.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
@@ -13,23 +13,37 @@ use std::task::{Context, Poll, Waker};
 /// first.
 #[derive(Debug)]
 pub(crate) struct Late<T> {
-    results: RefCell<VecDeque<io::Result<T>>>,
+    /// Made when it is first needed, since most sockets never need it.
+    kept: RefCell<Option<Box<Kept<T>>>>,
     in_flight: Cell<u32>,
     /// What is in flight is a post that does not wait.
     quiet: Cell<bool>,
     /// The direction has been dropped: nobody will take what is kept.
     deserted: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    results: VecDeque<io::Result<T>>,
+    waker: Option<Waker>,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Kept<T> {
+        Kept {
+            results: VecDeque::new(),
+            waker: None,
+        }
+    }
 }
 
 impl<T> Default for Late<T> {
     fn default() -> Late<T> {
         Late {
-            results: RefCell::default(),
+            kept: RefCell::default(),
             in_flight: Cell::new(0),
             quiet: Cell::new(false),
             deserted: Cell::new(false),
-            waker: RefCell::default(),
         }
     }
 }
@@ -37,18 +51,25 @@ impl<T> Default for Late<T> {
 impl<T> Late<T> {
     /// Puts back, as the first, what was taken and not used up.
     pub(crate) fn put_back(&self, result: T) {
-        self.results.borrow_mut().push_front(Ok(result));
+        self.kept().results.push_front(Ok(result));
+    }
+
+    fn kept(&self) -> RefMut<'_, Kept<T>> {
+        RefMut::map(self.kept.borrow_mut(), |kept| {
+            &mut **kept.get_or_insert_default()
+        })
     }
 
     /// The next kept result, if there is one.
     pub(crate) fn take(&self) -> Option<io::Result<T>> {
-        self.results.borrow_mut().pop_front()
+        self.kept.borrow_mut().as_mut()?.results.pop_front()
     }
 
     /// Whether nothing is kept.
     #[cfg(feature = "http")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.results.borrow().is_empty()
+        let kept = self.kept.borrow();
+        kept.as_ref().is_none_or(|kept| kept.results.is_empty())
     }
 
     /// Whether operations are in flight.
@@ -67,7 +88,9 @@ impl<T> Late<T> {
     pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_busy() {
             // The old one is dropped when the cell is no longer borrowed: that is user code.
-            drop(self.waker.replace(Some(cx.waker().clone())));
+            let waker = cx.waker().clone();
+            let old = self.kept().waker.replace(waker);
+            drop(old);
             Poll::Pending
         } else {
             Poll::Ready(())
@@ -112,7 +135,7 @@ impl<T> InFlight<T> {
 
     /// Keeps a result that nobody waited for.
     pub(super) fn keep(&self, result: io::Result<T>) {
-        self.late.results.borrow_mut().push_back(result);
+        self.late.kept().results.push_back(result);
     }
 }
 
@@ -120,7 +143,9 @@ impl<T> Drop for InFlight<T> {
     fn drop(&mut self) {
         if self.begun {
             self.late.in_flight.set(self.late.in_flight.get() - 1);
-            let waker = self.late.waker.take();
+            let mut kept = self.late.kept.borrow_mut();
+            let waker = kept.as_mut().and_then(|kept| kept.waker.take());
+            drop(kept);
             if let Some(waker) = waker {
                 waker.wake();
             }

@@ -89,12 +89,18 @@ struct Slot {
     op: Option<Box<dyn Erased>>,
     /// The result; of a multishot the first that has not been fetched.
     first: Option<Cqe>,
-    /// The further results of a multishot.
-    rest: VecDeque<Cqe>,
+    /// The further results of a multishot; made when it is first needed.
+    #[expect(clippy::box_collection, reason = "a pointer in each slot, instead of four words")]
+    rest: Option<Box<VecDeque<Cqe>>>,
     waker: Option<Waker>,
 }
 
 impl Slot {
+    /// How many results of a multishot wait.
+    fn unfetched(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
     /// Lets a cancelled operation whose result is there, and only the notification is not, release what it
     /// needs no longer.
     fn release(&mut self) {
@@ -285,7 +291,7 @@ impl Table {
             missed: 0,
             op: Some(op),
             first: None,
-            rest: VecDeque::new(),
+            rest: None,
             waker: None,
         });
         OpId {
@@ -420,10 +426,10 @@ impl Table {
         if slot.first.is_none() {
             slot.first = Some(*cqe);
         } else {
-            slot.rest.push_back(*cqe);
+            slot.rest.get_or_insert_default().push_back(*cqe);
         }
         let waker = slot.waker.take();
-        if !last && !slot.cancelled && slot.rest.len() + 1 >= limit {
+        if !last && !slot.cancelled && slot.unfetched() >= limit {
             slot.cancelled = true;
             return (id, Arrival::Throttle(waker));
         }
@@ -465,7 +471,7 @@ impl Table {
                 known_waker: known.is_some_and(|known| known.will_wake(waker)),
             };
         };
-        slot.first = slot.rest.pop_front();
+        slot.first = slot.rest.as_mut().and_then(|rest| rest.pop_front());
         if slot.phase == Phase::Done && slot.first.is_none() {
             let slot = self.slots.remove(id.slot as usize);
             let op = slot.op.expect("an operation is in its slot");
@@ -506,7 +512,7 @@ impl Table {
         // A zero-copy send keeps its result here until the notification; that is not for fetching.
         if slot.phase == Phase::Done || slot.completions == Completions::Many {
             unfetched.extend(slot.first.take());
-            unfetched.extend(slot.rest.drain(..));
+            unfetched.extend(slot.rest.take().into_iter().flat_map(|rest| *rest));
         }
         match slot.phase {
             // The rest of a send that has begun goes out.
@@ -610,7 +616,7 @@ impl Table {
                 let mut unfetched = Vec::new();
                 if slot.completions == Completions::Many {
                     unfetched.extend(slot.first.take());
-                    unfetched.extend(slot.rest.drain(..));
+                    unfetched.extend(slot.rest.take().into_iter().flat_map(|rest| *rest));
                 }
                 Some((op, unfetched))
             })

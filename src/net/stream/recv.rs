@@ -21,6 +21,11 @@ use crate::reactor::{Core, OpId, Submission};
 /// Every method here is cancel safe. What arrives belongs to the half, not to the future: bytes that a dropped,
 /// timed out or forgotten receive had already taken off the socket go to the next receive, in order.
 pub struct RecvHalf {
+    /// In a box, as that of a [`SendHalf`](super::SendHalf).
+    state: Box<State>,
+}
+
+struct State {
     core: Rc<Core>,
     fd: SharedFd,
     late: Rc<Late<Chunk>>,
@@ -45,11 +50,13 @@ enum Armed {
 impl RecvHalf {
     pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> RecvHalf {
         RecvHalf {
-            core: Rc::clone(core),
-            fd: fd.clone(),
-            late: Rc::default(),
-            armed: Armed::Nothing,
-            owned: None,
+            state: Box::new(State {
+                core: Rc::clone(core),
+                fd: fd.clone(),
+                late: Rc::default(),
+                armed: Armed::Nothing,
+                owned: None,
+            }),
         }
     }
 
@@ -60,12 +67,12 @@ impl RecvHalf {
 
     #[cfg(feature = "http")]
     pub(crate) fn is_current(&self) -> bool {
-        self.core.is_current() || self.core.check_open().is_err()
+        self.state.core.is_current() || self.state.core.check_open().is_err()
     }
 
     /// The reactor and the descriptor, to close it.
     pub(super) fn parts(&self) -> (Rc<Core>, SharedFd) {
-        (Rc::clone(&self.core), self.fd.clone())
+        (Rc::clone(&self.state.core), self.state.fd.clone())
     }
 
     /// Receives into `buffer`, from its start, as much as is there and fits; gives it back with the count.
@@ -97,18 +104,19 @@ impl RecvHalf {
                 let count = fill(&mut buffer, &chunk);
                 if count < chunk.len() {
                     chunk.advance(count);
-                    self.late.put_back(chunk);
+                    self.state.late.put_back(chunk);
                 }
                 return (Ok(count), buffer);
             }
         }
-        let mut receive = self
-            .core
-            .submit(Recv::new(self.fd.clone(), buffer, &self.late));
+        let mut receive =
+            self.state
+                .core
+                .submit(Recv::new(self.state.fd.clone(), buffer, &self.state.late));
         let (result, op) = poll_fn(|cx| {
             let polled = Pin::new(&mut receive).poll(cx);
             // It has an id once the table has room for it, and none after its end.
-            self.owned = receive.id();
+            self.state.owned = receive.id();
             polled
         })
         .await;
@@ -181,12 +189,12 @@ impl RecvHalf {
 
     /// What a dropped or forgotten receive left, or the armed receive brings.
     fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Early>> {
-        self.core.check_open()?;
+        self.state.core.check_open()?;
         ready!(self.poll_settled(cx));
-        if let Some(late) = self.late.take() {
+        if let Some(late) = self.state.late.take() {
             return Poll::Ready(late.map(Early::Data));
         }
-        if matches!(self.armed, Armed::Nothing) {
+        if matches!(self.state.armed, Armed::Nothing) {
             return Poll::Ready(Ok(Early::Nothing));
         }
         let chunk = ready!(self.poll_chunk(cx, false))?;
@@ -195,10 +203,10 @@ impl RecvHalf {
 
     /// Ready when no receive into a user's buffer is in flight any more.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(id) = self.owned.take() {
-            self.core.abandon(id, false);
+        if let Some(id) = self.state.owned.take() {
+            self.state.core.abandon(id, false);
         }
-        self.late.poll_idle(cx)
+        self.state.late.poll_idle(cx)
     }
 
     fn poll_chunk(
@@ -206,53 +214,55 @@ impl RecvHalf {
         cx: &mut Context<'_>,
         multishot: bool,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        self.core.check_open()?;
+        self.state.core.check_open()?;
         ready!(self.poll_settled(cx));
-        if let Some(late) = self.late.take() {
+        if let Some(late) = self.state.late.take() {
             return Poll::Ready(late.map(Some));
         }
         loop {
-            self.armed = match &mut self.armed {
+            self.state.armed = match &mut self.state.armed {
                 Armed::Nothing => self.arm_pooled(multishot),
                 Armed::Pooled(receive) => {
                     let (cqe, more) = ready!(receive.poll_next(cx));
                     if !more {
-                        self.armed = Armed::Nothing;
+                        self.state.armed = Armed::Nothing;
                     }
-                    match Received::of(cqe, self.core.pool())? {
+                    match Received::of(cqe, self.state.core.pool())? {
                         Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                         Received::End => return Poll::Ready(Ok(None)),
                         Received::NoBuffer => {
-                            self.core.pool().park(cx.waker());
-                            self.armed = Armed::Parked;
+                            self.state.core.pool().park(cx.waker());
+                            self.state.armed = Armed::Parked;
                             return Poll::Pending;
                         }
                         // A multishot that was paused.
                         Received::Cancelled => {
-                            self.core.check_open()?;
+                            self.state.core.check_open()?;
                             continue;
                         }
                     }
                 }
-                Armed::Parked if self.core.pool().available() > 0 => self.arm_pooled(multishot),
-                Armed::Parked => Armed::Readable(self.core.submit(op::Poll {
-                    fd: self.fd.clone(),
+                Armed::Parked if self.state.core.pool().available() > 0 => {
+                    self.arm_pooled(multishot)
+                }
+                Armed::Parked => Armed::Readable(self.state.core.submit(op::Poll {
+                    fd: self.state.fd.clone(),
                     events: libc::POLLIN,
                 })),
                 Armed::Readable(poll) => {
                     let (result, _) = ready!(Pin::new(poll).poll(cx));
-                    self.armed = Armed::Nothing;
+                    self.state.armed = Armed::Nothing;
                     result?;
-                    if self.core.pool().available() > 0 {
+                    if self.state.core.pool().available() > 0 {
                         continue;
                     }
-                    let buffer = Vec::with_capacity(self.core.pool().buffer_size() as usize);
-                    let receive = Recv::new(self.fd.clone(), buffer, &Rc::default());
-                    Armed::Private(self.core.submit(receive))
+                    let buffer = Vec::with_capacity(self.state.core.pool().buffer_size() as usize);
+                    let receive = Recv::new(self.state.fd.clone(), buffer, &Rc::default());
+                    Armed::Private(self.state.core.submit(receive))
                 }
                 Armed::Private(receive) => {
                     let (result, op) = ready!(Pin::new(receive).poll(cx));
-                    self.armed = Armed::Nothing;
+                    self.state.armed = Armed::Nothing;
                     let chunk = (result? > 0).then(|| Chunk::owned(op.into_buffer()));
                     return Poll::Ready(Ok(chunk));
                 }
@@ -261,9 +271,9 @@ impl RecvHalf {
     }
 
     fn arm_pooled(&self, multishot: bool) -> Armed {
-        Armed::Pooled(self.core.submit(RecvPooled {
-            fd: self.fd.clone(),
-            pool: Rc::clone(self.core.pool()),
+        Armed::Pooled(self.state.core.submit(RecvPooled {
+            fd: self.state.fd.clone(),
+            pool: Rc::clone(self.state.core.pool()),
             multishot,
         }))
     }
@@ -279,22 +289,22 @@ enum Early {
 impl Drop for RecvHalf {
     fn drop(&mut self) {
         // A receive whose future was forgotten would keep the descriptor open.
-        if let Some(id) = self.owned.take() {
-            self.core.abandon(id, true);
+        if let Some(id) = self.state.owned.take() {
+            self.state.core.abandon(id, true);
         }
     }
 }
 
 impl AsFd for RecvHalf {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.state.fd.as_fd()
     }
 }
 
 impl fmt::Debug for RecvHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecvHalf")
-            .field("fd", &self.fd.as_fd())
+            .field("fd", &self.state.fd.as_fd())
             .finish_non_exhaustive()
     }
 }

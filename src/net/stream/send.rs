@@ -14,7 +14,7 @@ use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf};
 use crate::op::{Late, Operation, Post, Send, SendMsg, SendZc, SharedFd, Shutdown};
-use crate::reactor::{Core, OpId};
+use crate::reactor::{Core, OpId, Submission};
 
 /// The sending half of a connection; from `split` or `into_split`.
 ///
@@ -25,6 +25,11 @@ use crate::reactor::{Core, OpId};
 /// itself is dropped meanwhile, a TCP connection is reset, so that the peer cannot take the part for the whole. A
 /// Unix socket has no reset to send: its peer then sees an end like any other.
 pub struct SendHalf {
+    /// In a box, since a stream is moved around and lies in the future of its task, often more than once.
+    state: Box<State>,
+}
+
+struct State {
     core: Rc<Core>,
     fd: SharedFd,
     late: Rc<Late<()>>,
@@ -37,11 +42,13 @@ pub struct SendHalf {
 impl SendHalf {
     pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> SendHalf {
         SendHalf {
-            core: Rc::clone(core),
-            fd: fd.clone(),
-            late: Rc::default(),
-            current: None,
-            posted: None,
+            state: Box::new(State {
+                core: Rc::clone(core),
+                fd: fd.clone(),
+                late: Rc::default(),
+                current: None,
+                posted: None,
+            }),
         }
     }
 
@@ -58,7 +65,7 @@ impl SendHalf {
     pub async fn send<B: IoBuf>(&mut self, buffer: B) -> BufResult<usize, B> {
         match self.settle().await {
             Ok(()) => {
-                let send = Send::new(self.fd.clone(), buffer, false, &self.late);
+                let send = Send::new(self.state.fd.clone(), buffer, false, &self.state.late);
                 let (result, op) = self.run(send).await;
                 (result, op.into_buffer())
             }
@@ -74,7 +81,7 @@ impl SendHalf {
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         match self.settle().await {
             Ok(()) => {
-                let send = Send::new(self.fd.clone(), buffer, true, &self.late);
+                let send = Send::new(self.state.fd.clone(), buffer, true, &self.state.late);
                 let (result, op) = self.run(send).await;
                 (result.map(drop), op.into_buffer())
             }
@@ -91,7 +98,8 @@ impl SendHalf {
     pub async fn send_vectored<B: IoBuf>(&mut self, buffers: Vec<B>) -> BufResult<(), Vec<B>> {
         match self.settle().await {
             Ok(()) => {
-                let send = SendMsg::new(self.fd.clone(), buffers, None, true, &self.late);
+                let send =
+                    SendMsg::new(self.state.fd.clone(), buffers, None, true, &self.state.late);
                 let (result, op) = self.run(send).await;
                 (result.map(drop), op.into_buffers())
             }
@@ -112,7 +120,7 @@ impl SendHalf {
     pub async fn send_zc<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         match self.settle().await {
             Ok(()) => {
-                let send = SendZc::new(self.fd.clone(), buffer, &self.late);
+                let send = SendZc::new(self.state.fd.clone(), buffer, &self.state.late);
                 let (result, op) = self.run(send).await;
                 (result.map(drop), op.into_buffer())
             }
@@ -157,8 +165,8 @@ impl SendHalf {
     #[doc(alias = "IOSQE_CQE_SKIP_SUCCESS")]
     pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
         poll_fn(|cx| self.poll_settled(cx)).await?;
-        let post = Post::new(self.fd.clone(), buffer, &self.late);
-        self.posted = Some(self.core.post(post).await?);
+        let post = Post::new(self.state.fd.clone(), buffer, &self.state.late);
+        self.state.posted = Some(self.state.core.post(post).await?);
         Ok(())
     }
 
@@ -184,78 +192,91 @@ impl SendHalf {
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.settle().await?;
         let shutdown = Shutdown {
-            fd: self.fd.clone(),
+            fd: self.state.fd.clone(),
             how: net::Shutdown::Write,
         };
-        self.core.submit(shutdown).await.0
+        self.state.core.submit(shutdown).await.0
     }
 
     /// Whether no send is in flight, and none has failed unseen.
     #[cfg(feature = "http")]
     pub(crate) fn is_settled(&self) -> bool {
-        !self.late.is_busy() && self.late.is_empty()
+        !self.state.late.is_busy() && self.state.late.is_empty()
     }
 
     /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
     fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.core.check_open()?;
-        if let Some(id) = self.current {
-            self.core.abandon(id, false);
+        self.state.core.check_open()?;
+        if let Some(id) = self.state.current {
+            self.state.core.abandon(id, false);
         }
-        if self.late.poll_idle(cx).is_pending() {
-            self.core.hurry();
+        if self.state.late.poll_idle(cx).is_pending() {
+            self.state.core.hurry();
             return Poll::Pending;
         }
-        self.current = None;
-        Poll::Ready(self.late.take().unwrap_or(Ok(())))
+        self.state.current = None;
+        Poll::Ready(self.state.late.take().unwrap_or(Ok(())))
     }
 
     async fn settle(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_settled(cx)).await
     }
 
-    async fn run<O: Operation>(&mut self, op: O) -> (O::Output, Box<O>) {
-        let mut send = self.core.submit(op);
-        poll_fn(|cx| {
-            let polled = Pin::new(&mut send).poll(cx);
-            // It has an id once the table has room for it, and none after its end.
-            self.current = send.id();
-            polled
-        })
-        .await
+    fn run<O: Operation>(&mut self, op: O) -> Running<'_, O> {
+        Running {
+            submission: self.state.core.submit(op),
+            state: &mut self.state,
+        }
+    }
+}
+
+/// A send in flight, as long as somebody waits for it.
+struct Running<'a, O: Operation> {
+    state: &'a mut State,
+    submission: Submission<O>,
+}
+
+impl<O: Operation> Future for Running<'_, O> {
+    type Output = (O::Output, Box<O>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.submission).poll(cx);
+        // It has an id once the table has room for it, and none after its end.
+        self.state.current = self.submission.id();
+        polled
     }
 }
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        if let Some(id) = self.current {
+        if let Some(id) = self.state.current {
             // A forgotten send that has ended, or has not begun, ends here.
-            self.core.abandon(id, false);
+            self.state.core.abandon(id, false);
         }
-        let unfinished = self.late.desert();
-        if unfinished || matches!(self.late.take(), Some(Err(_))) {
+        let unfinished = self.state.late.desert();
+        if unfinished || matches!(self.state.late.take(), Some(Err(_))) {
             // Fails for other than TCP sockets, which have no reset to send.
-            let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(&self.state.fd).set_linger(Some(Duration::ZERO));
         }
-        if let Some(id) = self.current {
-            self.core.abandon(id, true);
+        if let Some(id) = self.state.current {
+            self.state.core.abandon(id, true);
         }
-        if let (true, Some(id)) = (unfinished, self.posted) {
-            self.core.abandon(id, true);
+        if let (true, Some(id)) = (unfinished, self.state.posted) {
+            self.state.core.abandon(id, true);
         }
     }
 }
 
 impl AsFd for SendHalf {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.state.fd.as_fd()
     }
 }
 
 impl fmt::Debug for SendHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendHalf")
-            .field("fd", &self.fd.as_fd())
+            .field("fd", &self.state.fd.as_fd())
             .finish_non_exhaustive()
     }
 }
