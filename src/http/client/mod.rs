@@ -75,9 +75,24 @@ impl Client {
         self.request(Method::HEAD, url)
     }
 
-    /// A POST request.
+    /// A POST request. It wants a [body](RequestBuilder::body), as PUT and PATCH do.
     pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
         self.request(Method::POST, url)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, url)
     }
 
     /// A request of any method. A URL without a scheme is taken as `http://`; one that cannot be read is

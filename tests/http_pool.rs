@@ -1,0 +1,483 @@
+//! The pool: which connection a fetch gets, when it gets one, and when connections end.
+#![cfg(feature = "http")]
+
+mod http_support;
+
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use eyewall::http::{Client, Error, ErrorKind, Phase, Stage};
+use eyewall::time::sleep;
+use http_support::{Reply, Request, Server, run, until};
+
+async fn get(client: &Client, url: &str) -> Result<String, Error> {
+    client.get(url).send().await?.text().await
+}
+
+/// A server that holds each answer back until the test gives a token.
+fn gated() -> (Server, mpsc::Sender<()>) {
+    let (go, wait) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let server = Server::new(move |request| {
+        let waited = wait.lock().unwrap().recv_timeout(http_support::LIMIT);
+        match waited {
+            Ok(()) => Reply::ok(request.target()),
+            Err(_) => Reply::Close(Vec::new()),
+        }
+    });
+    (server, go)
+}
+
+#[test]
+fn p01_p12_connections_are_kept_and_a_restart_of_the_server_is_survived() {
+    run(async {
+        let client = Client::new();
+        let address = {
+            let server = Server::new(|request| match request.target() {
+                "/last" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()),
+                _ => Reply::ok("ok"),
+            });
+            for path in ["/1", "/2", "/last"] {
+                assert_eq!(get(&client, &server.url(path)).await.unwrap(), "ok");
+            }
+            assert_eq!(server.accepted(), 1);
+            until("the FIN is seen", || client.idle_connections() == 0).await;
+            server.address
+        };
+        let refused = get(&client, &format!("http://{address}/"))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Connect);
+    });
+}
+
+#[test]
+fn p03_a_fin_that_crosses_the_request_costs_one_more_try_for_get_and_put_and_none_for_post() {
+    for (method, tries) in [("GET", 2), ("PUT", 2), ("POST", 1)] {
+        // The first request of a connection is answered, the second finds it closed.
+        let server = Server::new({
+            let seen = AtomicUsize::new(0);
+            move |_| match seen.fetch_add(1, Ordering::SeqCst) {
+                0 => Reply::ok("first"),
+                1 => Reply::Close(Vec::new()),
+                _ => Reply::ok("again"),
+            }
+        });
+        run(async {
+            let client = Client::new();
+            assert_eq!(get(&client, &server.url("/")).await.unwrap(), "first");
+            let request = client.request(method.parse().unwrap(), server.url("/"));
+            let request = match method {
+                "GET" => request,
+                _ => request.body("body"),
+            };
+            let result = request.send().await;
+            match tries {
+                1 => {
+                    let error = result.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::EmptyReply);
+                    assert!(!error.is_retryable(), "the server may have acted on it");
+                    assert!(error.bytes_sent() > 0);
+                }
+                _ => {
+                    let response = result.unwrap();
+                    assert!(
+                        !response.is_reused(),
+                        "the second try is on a new connection"
+                    );
+                }
+            }
+        });
+        assert_eq!(server.requests().len(), 1 + tries, "{method}");
+        assert_eq!(server.accepted(), tries, "{method}");
+    }
+}
+
+#[test]
+fn p03_a_post_that_says_it_is_idempotent_is_tried_again() {
+    for key in [false, true] {
+        let server = Server::new(|request| match request.connection {
+            0 if request.method() == "POST" => Reply::Close(Vec::new()),
+            _ => Reply::ok("done"),
+        });
+        run(async {
+            let client = Client::new();
+            get(&client, &server.url("/")).await.unwrap();
+            let request = client.post(server.url("/")).body("x");
+            let request = match key {
+                true => request.header("Idempotency-Key", "1"),
+                false => request.idempotent(true),
+            };
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "done");
+        });
+        assert_eq!(server.accepted(), 2);
+    }
+}
+
+#[test]
+fn p03_a_new_connection_that_dies_is_not_tried_again_and_neither_is_the_second_try() {
+    let server = Server::new({
+        let seen = AtomicUsize::new(0);
+        move |_| match seen.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::ok("first"),
+            _ => Reply::Close(Vec::new()),
+        }
+    });
+    run(async {
+        let client = Client::new();
+        get(&client, &server.url("/")).await.unwrap();
+        let error = get(&client, &server.url("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::EmptyReply);
+        assert_eq!(
+            server.requests().len(),
+            3,
+            "once more, and on a new connection"
+        );
+        get(&client, &server.url("/")).await.unwrap_err();
+        assert_eq!(server.requests().len(), 4);
+    });
+}
+
+#[test]
+fn p04_after_a_byte_of_response_nothing_is_tried_again() {
+    for part in [
+        "HTTP/1.1 2",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart",
+    ] {
+        let server = Server::new({
+            let seen = AtomicUsize::new(0);
+            move |_| match seen.fetch_add(1, Ordering::SeqCst) {
+                0 => Reply::ok("first"),
+                _ => Reply::Reset(part.into()),
+            }
+        });
+        run(async {
+            let client = Client::new();
+            get(&client, &server.url("/")).await.unwrap();
+            get(&client, &server.url("/")).await.unwrap_err();
+        });
+        assert_eq!(server.requests().len(), 2, "{part:?}");
+    }
+}
+
+#[test]
+fn p06_the_caps_on_idle_connections_close_the_oldest() {
+    run(async {
+        let server = Server::new(|_| Reply::ok("ok"));
+        let other = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("ok"));
+        let client = Client::builder()
+            .pool_max_idle_per_host(2)
+            .pool_max_idle(3)
+            .build();
+        let mut responses = Vec::new();
+        for at in 0..4 {
+            let from = if at < 3 { &server } else { &other };
+            responses.push(client.get(from.url("/")).send().await.unwrap());
+        }
+        assert_eq!((client.active_fetches(), server.open()), (4, 3));
+        for mut response in responses.drain(..3) {
+            response.text().await.unwrap();
+        }
+        assert_eq!(client.idle_connections(), 2, "two for one host");
+        until("the first is closed", || server.open() == 2).await;
+        responses[0].text().await.unwrap();
+        let third = Server::on(Ipv4Addr::new(127, 0, 0, 3), |_| Reply::ok("ok"));
+        get(&client, &third.url("/")).await.unwrap();
+        assert_eq!(client.idle_connections(), 3, "three in all");
+        until("the oldest is closed", || server.open() == 1).await;
+        assert_eq!((other.open(), third.open()), (1, 1));
+        drop(client);
+        until("all are closed", || server.open() + other.open() == 0).await;
+    });
+}
+
+#[test]
+fn p06_idle_connections_end_by_themselves() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder()
+            .pool_idle_timeout(Duration::from_millis(60))
+            .build();
+        get(&client, &server.url("/")).await.unwrap();
+        assert_eq!((client.idle_connections(), server.open()), (1, 1));
+        until("it is closed", || server.open() == 0).await;
+        assert_eq!(client.idle_connections(), 0);
+    });
+}
+
+#[test]
+fn p08_close_in_any_connection_line_of_either_side_ends_it() {
+    let server = Server::new(|request| match request.target() {
+        "/close" => Reply::text(
+            "HTTP/1.1 200 OK\r\nConnection: foo\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n",
+        ),
+        "/old" => Reply::text("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::new();
+        for path in ["/close", "/old"] {
+            get(&client, &server.url(path)).await.unwrap();
+            assert_eq!(client.idle_connections(), 0, "{path}");
+        }
+        let request = client.get(server.url("/")).header("connection", "close");
+        request.send().await.unwrap().text().await.unwrap();
+        assert_eq!(client.idle_connections(), 0);
+    });
+}
+
+#[test]
+fn p09_one_client_slot_and_a_redirect() {
+    let server = Server::new(|request| match request.target() {
+        "/end" => Reply::ok("end"),
+        // A body that is not there yet must not hold the place either.
+        "/slow" => Reply::Stall(
+            b"HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 5\r\n\r\n".into(),
+        ),
+        _ => Reply::redirect(302, "/slow"),
+    });
+    run(async {
+        let client = Client::builder().max_clients(1).max_per_host(1).build();
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "end");
+        assert_eq!(response.timings().redirects, 2);
+        assert_eq!(client.active_fetches(), 0);
+    });
+    assert_eq!(server.targets(), ["/", "/slow", "/end"]);
+    assert_eq!(
+        server.accepted(),
+        2,
+        "the first connection is used again, the second is not"
+    );
+}
+
+#[test]
+fn p10_fetches_beyond_the_cap_wait_their_turn_first_in_first_out() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::builder().max_clients(2).build();
+        let done: Rc<RefCell<Vec<String>>> = Rc::default();
+        let mut tasks = Vec::new();
+        for number in 0..6 {
+            let (client, done) = (client.clone(), Rc::clone(&done));
+            let url = server.url(&format!("/{number}"));
+            tasks.push(eyewall::spawn(async move {
+                let text = get(&client, &url).await.unwrap();
+                done.borrow_mut().push(text);
+            }));
+            eyewall::yield_now().await;
+        }
+        until("two are active", || server.requests().len() == 2).await;
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (2, 4));
+        for _ in 0..6 {
+            go.send(()).unwrap();
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
+    });
+    let order = server.targets();
+    assert!(order[..2].contains(&"/0".into()) && order[..2].contains(&"/1".into()));
+    let mut sorted = order.clone();
+    sorted.sort();
+    assert!(
+        order
+            .iter()
+            .zip(&sorted)
+            .all(|(at, want)| at.as_bytes()[1].abs_diff(want.as_bytes()[1]) <= 1),
+        "{order:?}"
+    );
+    assert_eq!(server.accepted(), 2);
+}
+
+#[test]
+fn p10_a_host_at_its_cap_does_not_hold_up_another() {
+    let (slow, go) = gated();
+    let fast = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("fast"));
+    run(async {
+        let client = Client::builder().max_per_host(1).max_clients(3).build();
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, url) = (client.clone(), slow.url("/"));
+                eyewall::spawn(async move { get(&client, &url).await.unwrap() })
+            })
+            .collect();
+        until("one is active", || slow.requests().len() == 1).await;
+        assert_eq!(get(&client, &fast.url("/")).await.unwrap(), "fast");
+        assert_eq!(client.queued_fetches(), 3);
+        for task in tasks {
+            go.send(()).unwrap();
+            task.await.unwrap();
+        }
+    });
+    assert_eq!(slow.accepted(), 1);
+}
+
+#[test]
+fn p10_who_is_cancelled_or_out_of_time_in_the_queue_leaves_it() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let first = {
+            let (client, url) = (client.clone(), server.url("/first"));
+            eyewall::spawn(async move { get(&client, &url).await })
+        };
+        until("it is active", || server.requests().len() == 1).await;
+        let cancelled = {
+            let (client, url) = (client.clone(), server.url("/cancelled"));
+            eyewall::spawn(async move { get(&client, &url).await })
+        };
+        let last = {
+            let (client, url) = (client.clone(), server.url("/last"));
+            eyewall::spawn(async move { get(&client, &url).await })
+        };
+        until("two wait", || client.queued_fetches() == 2).await;
+        let limit = Duration::from_millis(20);
+        let request = client.get(server.url("/late")).queue_timeout(limit);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Timeout {
+                phase: Phase::Queue,
+                limit
+            }
+        );
+        assert_eq!(error.stage(), Some(Stage::Queue));
+        assert!(error.is_retryable());
+        assert_eq!(error.timings().unwrap().queued, None);
+        assert_eq!(client.queued_fetches(), 2);
+        cancelled.abort();
+        assert_eq!(client.queued_fetches(), 1);
+        go.send(()).unwrap();
+        go.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        last.await.unwrap().unwrap();
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
+    });
+    assert_eq!(server.targets(), ["/first", "/last"]);
+}
+
+#[test]
+fn p10_an_unread_response_holds_its_place_until_it_is_dropped() {
+    let server = Server::new(|request| match request.target() {
+        "/stall" => Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".into()),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let response = client.get(server.url("/stall")).send().await.unwrap();
+        assert_eq!(client.active_fetches(), 1);
+        let request = client
+            .get(server.url("/"))
+            .queue_timeout(Duration::from_millis(10));
+        assert!(request.send().await.unwrap_err().is_timeout());
+        drop(response);
+        assert_eq!(client.active_fetches(), 0);
+        assert_eq!(get(&client, &server.url("/")).await.unwrap(), "ok");
+    });
+}
+
+#[test]
+fn p13_the_time_of_a_keep_alive_field_is_honoured() {
+    let answer = |timeout: u32| {
+        format!(
+            "HTTP/1.1 200 OK\r\nKeep-Alive: max=5, timeout={timeout}\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let server =
+        Server::new(move |request| Reply::text(answer(request.target()[1..].parse().unwrap())));
+    run(async {
+        let client = Client::new();
+        get(&client, &server.url("/0")).await.unwrap();
+        get(&client, &server.url("/1")).await.unwrap();
+        assert_eq!(server.accepted(), 2, "not kept for no time");
+        let start = Instant::now();
+        until("it is closed", || server.open() == 0).await;
+        assert!((900..10_000).contains(&start.elapsed().as_millis()));
+        assert_eq!(client.idle_connections(), 0);
+    });
+}
+
+#[test]
+fn closing_a_client_ends_all_of_its_fetches_and_frees_all_descriptors() {
+    let server = Server::new(|request| match request.target() {
+        "/head" => Reply::Stall(Vec::new()),
+        "/body" => Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab".into()),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::builder().max_clients(2).build();
+        get(&client, &server.url("/")).await.unwrap();
+        let mut body = client.get(server.url("/body")).send().await.unwrap();
+        let results: Vec<_> = ["/head", "/queued"]
+            .into_iter()
+            .map(|path| {
+                let (client, url) = (client.clone(), server.url(path));
+                eyewall::spawn(async move { get(&client, &url).await })
+            })
+            .collect();
+        until("one waits", || {
+            client.queued_fetches() == 1 && server.requests().len() == 3
+        })
+        .await;
+        client.clone().close();
+        client.close();
+        assert!(client.is_closed());
+        for result in results {
+            let error = result.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert!(error.is_cancelled() && !error.is_retryable());
+        }
+        assert_eq!(body.bytes().await.unwrap_err().kind(), ErrorKind::Closed);
+        let later = get(&client, &server.url("/")).await.unwrap_err();
+        assert_eq!(later.kind(), ErrorKind::Closed);
+        until("all is closed", || server.open() == 0).await;
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
+    });
+}
+
+#[test]
+fn a_client_that_is_dropped_lets_its_fetches_end() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::new();
+        let sending = client.get(server.url("/")).send();
+        drop(client);
+        let task = eyewall::spawn(async move { sending.await.unwrap().text().await.unwrap() });
+        sleep(Duration::from_millis(5)).await;
+        go.send(()).unwrap();
+        assert_eq!(task.await.unwrap(), "/");
+        until("it is closed", || server.open() == 0).await;
+    });
+}
+
+#[test]
+fn many_hosts_leave_no_trace() {
+    let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
+    let servers: Vec<Server> = (1..20)
+        .map(|last| {
+            let seen = Arc::clone(&seen);
+            Server::on(Ipv4Addr::new(127, 0, 1, last), move |request| {
+                seen.lock().unwrap().push(request.clone());
+                Reply::ok("ok")
+            })
+        })
+        .collect();
+    run(async {
+        let client = Client::builder().pool_max_idle(3).build();
+        for _ in 0..2 {
+            for server in &servers {
+                get(&client, &server.url("/")).await.unwrap();
+            }
+        }
+        assert_eq!(client.idle_connections(), 3);
+        let open = || servers.iter().map(Server::open).sum::<usize>();
+        until("only three are open", || open() == 3).await;
+    });
+}

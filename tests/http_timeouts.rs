@@ -1,0 +1,353 @@
+//! Timeouts: which one fires, what its error says, and what else an error knows.
+#![cfg(feature = "http")]
+
+mod http_support;
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use eyewall::http::{Client, ErrorKind, Phase, Stage};
+use eyewall::time::sleep;
+use http_support::{Reply, Server, run, until};
+
+const SHORT: Duration = Duration::from_millis(60);
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+
+fn timeout(phase: Phase) -> ErrorKind {
+    ErrorKind::Timeout {
+        phase,
+        limit: SHORT,
+    }
+}
+
+/// One that takes connections into its backlog until that is full, and never accepts: a further connect hangs.
+fn black_hole() -> (socket2::Socket, String, Vec<socket2::Socket>) {
+    let new = || {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let listener = new();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    listener.bind(&any.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let filling = (0..4)
+        .map(|_| {
+            let socket = new();
+            let _ = socket.connect(&address);
+            socket
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(20));
+    let url = format!("http://{}/", address.as_socket().unwrap());
+    (listener, url, filling)
+}
+
+#[test]
+fn t02_a_connect_that_nobody_answers() {
+    let (_listener, url, _filling) = black_hole();
+    run(async {
+        let client = Client::new();
+        let request = client.get(&url).connect_timeout(SHORT);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Connect));
+        assert_eq!(error.stage(), Some(Stage::Connect));
+        assert_eq!((error.bytes_sent(), error.bytes_received()), (0, 0));
+        assert!(error.is_retryable() && error.is_timeout());
+        let timings = error.timings().unwrap();
+        assert!(timings.resolved.is_some() && timings.connected.is_none());
+
+        let error = client.get(&url).timeout(SHORT).send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+        assert_eq!(error.stage(), Some(Stage::Connect));
+        assert_eq!(client.active_fetches(), 0);
+    });
+}
+
+#[test]
+fn t04_no_head_and_the_first_byte_of_one() {
+    for (answer, phase, stage) in [
+        ("", Phase::FirstByte, Stage::Wait),
+        ("HTTP/1.1 200", Phase::IdleRead, Stage::Head),
+    ] {
+        let server = Server::new(|_| Reply::Stall(answer.into()));
+        run(async {
+            let client = Client::builder().first_byte_timeout(SHORT).build();
+            let request = client.get(server.url("/"));
+            let request = match phase {
+                Phase::IdleRead => request.idle_read_timeout(SHORT),
+                _ => request,
+            };
+            let error = request.send().await.unwrap_err();
+            assert_eq!(error.kind(), timeout(phase));
+            assert_eq!(error.stage(), Some(stage));
+            assert_eq!(error.bytes_received(), answer.len() as u64);
+            assert_eq!(error.bytes_sent(), server.requests()[0].head.len() as u64);
+            assert_eq!(error.remote_addr(), Some(server.address));
+            assert!(error.local_addr().is_some());
+            assert_eq!(
+                error.timings().unwrap().first_byte.is_some(),
+                !answer.is_empty()
+            );
+            let text = error.to_string();
+            assert!(text.contains("longer than 60ms"), "{text}");
+            assert!(text.contains("bytes sent"), "{text}");
+            until("it is closed", || server.open() == 0).await;
+        });
+    }
+}
+
+#[test]
+fn t05_a_head_and_a_body_that_drip_pass_the_idle_time_and_fail_the_total_time() {
+    let drip = || {
+        let bytes = format!("{HEAD}hello").into_bytes();
+        let pieces = bytes.chunks(6).map(<[u8]>::to_vec).collect();
+        Reply::Drip(Duration::from_millis(15), pieces)
+    };
+    let server = Server::new(move |_| drip());
+    run(async {
+        let client = Client::builder()
+            .idle_read_timeout(Duration::from_secs(5))
+            .first_byte_timeout(Duration::from_secs(5))
+            .build();
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "hello");
+        let request = client.get(server.url("/")).timeout(SHORT);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+        assert_eq!(error.stage(), Some(Stage::Head));
+    });
+}
+
+#[test]
+fn t05_a_body_that_stops_fails_the_idle_time() {
+    let server = Server::new(|_| Reply::Stall(format!("{HEAD}hel").into_bytes()));
+    run(async {
+        let client = Client::builder().idle_read_timeout(SHORT).build();
+        for whole in [false, true] {
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            // A pause of the reader's is not one of the server's.
+            sleep(2 * SHORT).await;
+            let error = match whole {
+                true => response.bytes().await.unwrap_err(),
+                false => {
+                    assert_eq!(&response.chunk().await.unwrap().unwrap()[..], b"hel");
+                    sleep(2 * SHORT).await;
+                    response.chunk().await.unwrap_err()
+                }
+            };
+            assert_eq!(error.kind(), timeout(Phase::IdleRead));
+            assert_eq!(error.stage(), Some(Stage::Body));
+            assert_eq!(error.bytes_received(), HEAD.len() as u64 + 3);
+            assert!(error.timings().unwrap().first_byte.is_some());
+            assert_eq!(client.active_fetches(), 0);
+        }
+    });
+}
+
+#[test]
+fn t05_the_total_time_runs_through_redirects_and_the_body() {
+    let server = Server::new(|request| match request.target() {
+        "/body" => Reply::Stall(HEAD.into()),
+        _ => {
+            std::thread::sleep(Duration::from_millis(25));
+            Reply::redirect(302, "/again")
+        }
+    });
+    run(async {
+        let client = Client::builder().max_redirects(1000).timeout(SHORT).build();
+        let start = Instant::now();
+        let error = client.get(server.url("/")).send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+        assert!(start.elapsed() >= SHORT);
+        assert!(error.timings().unwrap().redirects >= 1);
+        let mut response = client.get(server.url("/body")).send().await.unwrap();
+        let error = response.bytes().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+    });
+}
+
+#[test]
+fn t06_zero_is_no_limit_for_every_phase() {
+    let server = Server::new(|_| {
+        let answer = format!("{HEAD}hello");
+        Reply::Drip(Duration::from_millis(30), vec![answer.into_bytes()])
+    });
+    run(async {
+        let never = Duration::ZERO;
+        let moment = Duration::from_nanos(1);
+        let client = Client::builder()
+            .timeout(moment)
+            .queue_timeout(moment)
+            .connect_timeout(moment)
+            .tls_timeout(moment)
+            .first_byte_timeout(moment)
+            .idle_read_timeout(moment)
+            .idle_write_timeout(moment)
+            .build();
+        let request = client.get(server.url("/"));
+        assert!(request.send().await.unwrap_err().is_timeout());
+        let request = client
+            .get(server.url("/"))
+            .timeout(never)
+            .queue_timeout(never)
+            .connect_timeout(never)
+            .tls_timeout(never)
+            .first_byte_timeout(never)
+            .idle_read_timeout(never)
+            .idle_write_timeout(never);
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "hello");
+    });
+}
+
+#[test]
+fn t07_the_longest_times_do_not_overflow() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder()
+            .timeout(Duration::MAX)
+            .queue_timeout(Duration::MAX)
+            .connect_timeout(Duration::MAX)
+            .first_byte_timeout(Duration::MAX)
+            .idle_read_timeout(Duration::MAX)
+            .idle_write_timeout(Duration::MAX)
+            .pool_idle_timeout(Duration::MAX)
+            .build();
+        for _ in 0..2 {
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+    });
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+fn t08_a_fetch_is_dropped_in_every_state() {
+    let (_listener, hole, _filling) = black_hole();
+    let server = Server::new(|request| match request.target() {
+        "/wait" => Reply::Stall(Vec::new()),
+        "/head" => Reply::Stall(b"HTTP/1.1 2".into()),
+        _ => Reply::Stall(HEAD.into()),
+    });
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let stages = [
+            hole.clone(),
+            "http://name.invalid/".into(),
+            server.url("/wait"),
+            server.url("/head"),
+            server.url("/body"),
+        ];
+        for url in stages {
+            let active = {
+                let (client, url) = (client.clone(), url.clone());
+                eyewall::spawn(async move { client.get(url).send().await?.text().await })
+            };
+            let queued = {
+                let (client, url) = (client.clone(), url.clone());
+                eyewall::spawn(async move { client.get(url).send().await?.text().await })
+            };
+            // Two polls, and a moment for what the server does.
+            sleep(Duration::from_millis(3)).await;
+            queued.abort();
+            active.abort();
+            assert_eq!(
+                (client.active_fetches(), client.queued_fetches()),
+                (0, 0),
+                "{url}"
+            );
+        }
+        until("all is closed", || server.open() == 0).await;
+    });
+}
+
+#[test]
+fn t09_time_and_answer_in_one_moment_give_one_result() {
+    let server = Server::new(|_| {
+        Reply::Drip(
+            Duration::from_millis(5),
+            vec![format!("{HEAD}hello").into_bytes()],
+        )
+    });
+    run(async {
+        let client = Client::new();
+        let mut won = 0;
+        for at in 0..60 {
+            let limit = Duration::from_micros(4000 + 50 * at);
+            let request = client.get(server.url("/")).timeout(limit);
+            match request.send().await {
+                Ok(mut response) => match response.text().await {
+                    Ok(text) => {
+                        won += 1;
+                        assert_eq!(text, "hello");
+                    }
+                    Err(error) => assert!(error.is_timeout(), "{error}"),
+                },
+                Err(error) => assert!(error.is_timeout(), "{error}"),
+            }
+            assert_eq!(client.active_fetches(), 0);
+        }
+        println!("{won} of 60 were in time");
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "hello");
+    });
+}
+
+#[test]
+fn a_server_that_takes_nothing_fails_the_idle_write_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut part = [0; 4096];
+        let taken = stream.read(&mut part).unwrap();
+        assert!(taken > 0);
+        // Holds the connection until the client has given up.
+        std::thread::sleep(Duration::from_millis(400));
+    });
+    run(async {
+        let client = Client::new();
+        let body = vec![7; 64 << 20];
+        let request = client.post(&url).body(body).idle_write_timeout(SHORT);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::IdleWrite));
+        assert_eq!(error.stage(), Some(Stage::Send));
+    });
+    peer.join().unwrap();
+}
+
+#[test]
+fn timings_are_in_order_and_say_what_was_used_again() {
+    let server = Server::new(|request| match request.target() {
+        "/" => Reply::redirect(307, "/end"),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::new();
+        for reused in [false, true] {
+            let path = if reused { "/" } else { "/end" };
+            let mut response = client.get(server.url(path)).send().await.unwrap();
+            assert_eq!(response.timings().total, None);
+            response.text().await.unwrap();
+            let timings = response.timings();
+            assert_eq!((timings.reused, response.is_reused()), (reused, reused));
+            assert_eq!(timings.redirects, u32::from(reused));
+            assert_eq!(timings.redirect.is_some(), reused);
+            assert_eq!(timings.tls, None);
+            let marks = [
+                timings.redirect.or(Some(Duration::ZERO)),
+                timings.queued,
+                timings.resolved,
+                timings.connected,
+                timings.sending,
+                timings.first_byte,
+                timings.total,
+            ];
+            assert!(marks.iter().all(Option::is_some), "{timings:?}");
+            assert!(marks.is_sorted(), "{timings:?}");
+        }
+    });
+}
