@@ -46,6 +46,7 @@ pub use client::{Client, ClientBuilder, fetch};
 pub use codec::ProtocolError;
 pub use error::{Error, ErrorKind, Phase, Stage};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+pub use proxy::{NoProxy, Proxy};
 pub use redirect::{Action, Attempt, Redirect};
 pub use request::RequestBuilder;
 pub use response::Response;

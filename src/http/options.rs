@@ -1,5 +1,8 @@
 //! What a request may say instead of its client, and a client instead of the crate.
 
+use std::rc::Rc;
+
+use super::proxy::{Proxies, Proxy};
 use super::redirect::Policy;
 use super::times::Times;
 
@@ -7,6 +10,7 @@ use super::times::Times;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
     pub(super) times: Times,
+    pub(super) proxies: Option<Rc<Proxies>>,
     pub(super) max_body_size: Option<u64>,
     pub(super) follow_redirects: Option<bool>,
     pub(super) max_redirects: Option<u32>,
@@ -18,6 +22,10 @@ pub(super) struct Options {
 }
 
 impl Options {
+    pub(super) fn add_proxy(&mut self, proxy: Proxy) {
+        Rc::make_mut(self.proxies.get_or_insert_default()).add(proxy);
+    }
+
     /// What holds for a request with these options: `client` says what they do not.
     pub(super) fn get<T>(
         &self,

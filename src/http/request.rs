@@ -11,6 +11,7 @@ use super::body::Body;
 use super::client::Client;
 use super::error::{Error, ErrorKind};
 use super::options::Options;
+use super::proxy::Proxy;
 use super::redirect::{Action, Attempt, Policy};
 use super::response::Response;
 
@@ -236,6 +237,17 @@ impl RequestBuilder {
     /// [`max_body_size`](super::ClientBuilder::max_body_size).
     pub fn max_body_size(self, bytes: u64) -> RequestBuilder {
         self.set(|options| options.max_body_size = Some(bytes))
+    }
+
+    /// Sends this request through a proxy, instead of what the client says; see
+    /// [`ClientBuilder::proxy`](super::ClientBuilder::proxy).
+    pub fn proxy(self, proxy: Proxy) -> RequestBuilder {
+        self.set(|options| options.add_proxy(proxy))
+    }
+
+    /// Sends this request without a proxy.
+    pub fn no_proxy(self) -> RequestBuilder {
+        self.set(|options| options.proxies = Some(Rc::default()))
     }
 
     /// Whether redirects are followed, instead of the client's

@@ -9,7 +9,7 @@ use super::head::Defaults;
 use super::{Client, Inner};
 use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
-use crate::http::proxy::Proxies;
+use crate::http::proxy::{Proxies, Proxy};
 use crate::http::redirect::{Action, Attempt, Policy};
 
 /// What does not change in the life of a client.
@@ -17,7 +17,6 @@ use crate::http::redirect::{Action, Attempt, Policy};
 pub(in crate::http) struct Settings {
     pub(in crate::http) options: Options,
     pub(in crate::http) https_only: bool,
-    pub(in crate::http) proxies: Proxies,
 }
 
 /// The settings of a [`Client`]; made by [`Client::builder`].
@@ -61,7 +60,6 @@ impl Default for ClientBuilder {
             settings: Settings {
                 options,
                 https_only: false,
-                proxies: Proxies::default(),
             },
             pool: PoolLimits {
                 idle_per_host: 64,
@@ -237,8 +235,29 @@ impl ClientBuilder {
         self
     }
 
+    /// Sends requests through a proxy: the first of those added here that is for the URL. What the environment says
+    /// about proxies does not count then.
+    ///
+    /// Without this call, and without [`no_proxy`](ClientBuilder::no_proxy), the environment counts, as it is when
+    /// the client is made: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` (see [`NoProxy`](crate::http::NoProxy)), or the same in
+    /// capitals. `HTTP_PROXY` is ignored where `REQUEST_METHOD` is set, as in a CGI program, where anyone could set
+    /// it by a header. This machine itself is never reached through a proxy of the environment. What is set there
+    /// and cannot be understood makes fetches fail with [`ErrorKind::Proxy`](crate::http::ErrorKind::Proxy).
+    pub fn proxy(self, proxy: Proxy) -> ClientBuilder {
+        self.set(|options| options.add_proxy(proxy))
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    pub fn no_proxy(self) -> ClientBuilder {
+        self.set(|options| options.proxies = Some(Rc::default()))
+    }
+
     /// Makes the client.
-    pub fn build(self) -> Client {
+    pub fn build(mut self) -> Client {
+        let options = &mut self.settings.options;
+        options
+            .proxies
+            .get_or_insert_with(|| Rc::new(Proxies::of_environment()));
         Client {
             inner: Rc::new(Inner {
                 pool: Pool::new(self.pool),

@@ -148,7 +148,11 @@ impl Client {
             return Err(Error::new(ErrorKind::HttpsOnly));
         }
         let origin = Origin::of(&request.url)?;
-        let proxy = settings.proxies.of(&request.url);
+        let proxies = request.options.proxies.as_deref();
+        let proxy = match proxies.or(settings.options.proxies.as_deref()) {
+            Some(proxies) => proxies.of(&request.url)?,
+            None => None,
+        };
         let route = Route::to(&request.url, proxy);
         let forwarder = proxy.filter(|_| !route.secure);
         let wire = Wire {

@@ -34,6 +34,10 @@ impl Defaults {
     pub(super) fn new(headers: &HeaderMap) -> Defaults {
         let mut defaults = Defaults::default();
         for (name, value) in headers {
+            // For a proxy, which has its credentials from its own settings.
+            if *name == header::PROXY_AUTHORIZATION {
+                continue;
+            }
             if is_special(name) {
                 defaults.special.append(name, value.clone());
                 continue;
@@ -101,10 +105,13 @@ impl Client {
     ) -> Result<Bytes, Error> {
         let defaults = &self.inner.defaults;
         let merged;
-        let headers = match defaults.special.is_empty() {
+        // Such a field is for a proxy, and for nobody else.
+        let misplaced =
+            forwarder.is_none() && request.headers.contains_key(header::PROXY_AUTHORIZATION);
+        let headers = match defaults.special.is_empty() && !misplaced {
             true => &request.headers,
             false => {
-                merged = merge(request, &defaults.special);
+                merged = merge(request, &defaults.special, misplaced);
                 &merged
             }
         };
@@ -134,7 +141,9 @@ impl Client {
         {
             write_field(&mut head, &header::AUTHORIZATION, credentials.as_bytes());
         }
-        if let Some(credentials) = forwarder.and_then(|proxy| proxy.credentials.as_ref()) {
+        if let Some(credentials) = forwarder.and_then(|proxy| proxy.credentials.as_ref())
+            && !request.headers.contains_key(header::PROXY_AUTHORIZATION)
+        {
             write_field(
                 &mut head,
                 &header::PROXY_AUTHORIZATION,
@@ -147,8 +156,11 @@ impl Client {
 }
 
 /// The fields of `request`, and those of `defaults` that it does not have.
-fn merge(request: &Request, defaults: &HeaderMap) -> HeaderMap {
+fn merge(request: &Request, defaults: &HeaderMap, misplaced: bool) -> HeaderMap {
     let mut headers = request.headers.clone();
+    if misplaced {
+        headers.remove(header::PROXY_AUTHORIZATION);
+    }
     for (name, value) in defaults {
         let private = request.stripped && *name == header::HOST;
         let said = request.headers.contains_key(name) || request.without.contains(name);

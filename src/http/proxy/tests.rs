@@ -1,0 +1,151 @@
+use super::*;
+
+fn proxies(variables: &[(&str, &str)]) -> Proxies {
+    environment::read(|name| {
+        let known = variables.iter().find(|(known, _)| *known == name);
+        known.map(|(_, value)| (*value).to_owned())
+    })
+}
+
+/// The proxy's authority for a URL.
+fn authority(proxies: &Proxies, url: &str) -> Option<String> {
+    let proxy = proxies.of(&url.parse().unwrap()).unwrap();
+    proxy.map(|proxy| proxy.authority().to_owned())
+}
+
+#[test]
+fn c09_the_environment_by_scheme() {
+    let none = proxies(&[("http_proxy", " "), ("unrelated", "x")]);
+    assert_eq!(authority(&none, "http://example.org/"), None);
+    let set = proxies(&[
+        ("http_proxy", "http://small:8080"),
+        ("HTTP_PROXY", "http://capital:8080"),
+        ("HTTPS_PROXY", "secure:3128"),
+    ]);
+    assert_eq!(
+        authority(&set, "http://example.org/").unwrap(),
+        "small:8080"
+    );
+    assert_eq!(
+        authority(&set, "https://example.org/").unwrap(),
+        "secure:3128"
+    );
+    let all = proxies(&[
+        ("ALL_PROXY", "http://all"),
+        ("https_proxy", "http://[::1]:1"),
+    ]);
+    assert_eq!(authority(&all, "http://example.org/").unwrap(), "all");
+    assert_eq!(authority(&all, "https://example.org/").unwrap(), "[::1]:1");
+}
+
+#[test]
+fn c09_httpoxy() {
+    let cgi = [("HTTP_PROXY", "http://evil"), ("REQUEST_METHOD", "GET")];
+    assert_eq!(authority(&proxies(&cgi), "http://example.org/"), None);
+    assert!(authority(&proxies(&cgi[..1]), "http://example.org/").is_some());
+    let both = [("http_proxy", "http://good"), cgi[0], cgi[1]];
+    assert_eq!(
+        authority(&proxies(&both), "http://example.org/").unwrap(),
+        "good"
+    );
+}
+
+#[test]
+fn c09_this_machine_needs_no_proxy_of_the_environment() {
+    let set = proxies(&[("all_proxy", "http://proxy")]);
+    for url in [
+        "http://localhost/",
+        "http://a.localhost./",
+        "http://127.3.2.1/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+    ] {
+        assert_eq!(authority(&set, url), None, "{url}");
+    }
+    let mut own = Proxies::default();
+    own.add(Proxy::all("http://proxy").unwrap());
+    assert!(authority(&own, "http://localhost/").is_some());
+}
+
+#[test]
+fn c09_no_proxy() {
+    let covered = [
+        ("*", "http://example.org/"),
+        ("example.org", "http://example.org/"),
+        ("EXAMPLE.org", "http://www.Example.Org./"),
+        (".example.org", "http://example.org/"),
+        ("*.example.org", "http://a.b.example.org/"),
+        ("x, example.org", "http://example.org/"),
+        ("x  example.org", "http://example.org/"),
+        ("example.org:8080", "http://example.org:8080/"),
+        ("example.org:80", "http://example.org/"),
+        ("192.0.2.1", "http://192.0.2.1/"),
+        ("192.0.2.0/24", "http://192.0.2.255/"),
+        ("0.0.0.0/0", "http://192.0.2.255/"),
+        ("192.0.2.0/24:81", "http://192.0.2.9:81/"),
+        ("2001:db8::1", "http://[2001:db8::1]/"),
+        ("[2001:db8::1]:81", "http://[2001:db8::1]:81/"),
+        ("2001:db8::/32", "http://[2001:db8:ffff::1]/"),
+        ("::ffff:192.0.2.1", "http://192.0.2.1/"),
+    ];
+    for (list, url) in covered {
+        assert!(
+            NoProxy::new(list).covers(&url.parse().unwrap()),
+            "{list} {url}"
+        );
+    }
+    let others = [
+        ("", "http://example.org/"),
+        ("example.org", "http://notexample.org/"),
+        ("www.example.org", "http://example.org/"),
+        ("org.", "http://organisation/"),
+        ("example.org:8080", "http://example.org/"),
+        ("example.org:x", "http://example.org/"),
+        ("192.0.2.0/24", "http://192.0.3.1/"),
+        ("192.0.2.0/33", "http://192.0.2.1/"),
+        ("192.0.2.1", "http://[2001:db8::1]/"),
+        ("0.2.1", "http://192.0.2.1/"),
+        ("2001:db8::/32", "http://[2001:db9::1]/"),
+        ("a*b", "http://axb/"),
+        (".", "http://example.org/"),
+        ("localhost", "http://127.0.0.1/"),
+    ];
+    for (list, url) in others {
+        assert!(
+            !NoProxy::new(list).covers(&url.parse().unwrap()),
+            "{list} {url}"
+        );
+    }
+}
+
+#[test]
+fn c09_what_is_set_and_not_understood_is_an_error_and_not_a_way_around() {
+    for bad in ["socks5://proxy", "https://proxy", "http://", "http://[::1"] {
+        let set = proxies(&[("all_proxy", bad), ("no_proxy", "direct.test")]);
+        let error = set.of(&"http://example.org/".parse().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Proxy, "{bad}");
+        assert!(format!("{error:?}").contains("all_proxy"), "{error:?}");
+        assert_eq!(authority(&set, "http://direct.test/"), None);
+    }
+}
+
+#[test]
+fn r12_credentials_of_a_proxy_are_not_shown() {
+    let proxy = Proxy::all("http://user:hidden@proxy").unwrap();
+    assert_eq!(
+        proxy.server.credentials.as_ref().unwrap(),
+        "Basic dXNlcjpoaWRkZW4="
+    );
+    assert_eq!(proxy.server.authority(), "proxy");
+    for text in [
+        format!("{proxy:?}"),
+        format!("{:?}", Proxy::all("http://user:hidden@[").unwrap_err()),
+    ] {
+        assert!(!text.contains("hidden"), "{text}");
+    }
+    let other = proxy.clone().basic_auth("user", "other");
+    assert!(
+        proxy.server != other.server,
+        "p07: other credentials, other connections"
+    );
+}

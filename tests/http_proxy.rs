@@ -1,0 +1,149 @@
+//! Requests through a proxy.
+#![cfg(feature = "http")]
+
+mod http_support;
+
+use std::net::Ipv4Addr;
+
+use eyewall::http::{Client, ErrorKind, Proxy};
+use http_support::{Reply, Server, run};
+
+async fn get(client: &Client, url: &str) -> u16 {
+    let mut response = client.get(url).send().await.unwrap();
+    response.text().await.unwrap();
+    response.status().as_u16()
+}
+
+#[test]
+fn c09_an_http_proxy_is_asked_for_the_whole_url() {
+    let proxy = Server::new(|_| Reply::ok("from the proxy"));
+    run(async {
+        let setting = Proxy::http(proxy.url("").replace("//", "//user:pass@")).unwrap();
+        let client = Client::builder().proxy(setting).build();
+        get(&client, "http://a.test/x?y#z").await;
+        get(&client, "http://b.test:81/").await;
+        get(&client, "http://c.test/").await;
+        let requests = proxy.requests();
+        assert_eq!(
+            proxy.targets(),
+            ["http://a.test/x?y", "http://b.test:81/", "http://c.test/"]
+        );
+        assert_eq!(requests[0].field("host"), Some("a.test"));
+        assert_eq!(requests[1].field("host"), Some("b.test:81"));
+        for request in &requests {
+            assert_eq!(
+                request.field("proxy-authorization"),
+                Some("Basic dXNlcjpwYXNz")
+            );
+            assert_eq!(request.field("authorization"), None);
+        }
+        assert_eq!(
+            proxy.accepted(),
+            1,
+            "one connection to the proxy serves all hosts"
+        );
+    });
+}
+
+#[test]
+fn c09_a_refusal_of_the_proxy_is_a_response_and_a_dead_proxy_an_error() {
+    let proxy = Server::new(|_| {
+        Reply::text(
+            "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+        )
+    });
+    run(async {
+        let client = Client::builder()
+            .proxy(Proxy::all(proxy.url("")).unwrap())
+            .build();
+        assert_eq!(get(&client, "http://a.test/").await, 407);
+        let dead = Proxy::all("http://127.0.0.1:1").unwrap();
+        let error = client
+            .get("http://a.test/")
+            .proxy(dead)
+            .send()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+    });
+}
+
+#[test]
+fn c09_hosts_of_no_proxy_are_reached_directly() {
+    let proxy = Server::new(|_| Reply::ok("proxy"));
+    let direct = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("direct"));
+    run(async {
+        let setting = Proxy::all(proxy.url("")).unwrap().no_proxy("127.0.0.2");
+        let client = Client::builder().proxy(setting).build();
+        get(&client, &direct.url("/")).await;
+        assert_eq!(
+            (direct.targets(), proxy.requests().len()),
+            (vec!["/".into()], 0)
+        );
+        let all = Proxy::all(proxy.url("")).unwrap();
+        client.get(direct.url("/")).proxy(all).send().await.unwrap();
+        assert_eq!(proxy.targets(), [direct.url("/")]);
+        client.get(direct.url("/")).no_proxy().send().await.unwrap();
+        assert_eq!(direct.requests().len(), 2);
+    });
+}
+
+#[test]
+fn p07_other_credentials_for_a_proxy_and_no_proxy_are_other_connections() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let with = |password: &str| {
+            let proxy = Proxy::all(server.url("")).unwrap();
+            Some(proxy.basic_auth("user", password))
+        };
+        let mut connections = Vec::new();
+        for proxy in [
+            None,
+            with("one"),
+            with("two"),
+            with("one"),
+            None,
+            with("two"),
+        ] {
+            let request = client.get(server.url("/"));
+            let request = match proxy {
+                Some(proxy) => request.proxy(proxy),
+                None => request,
+            };
+            request.send().await.unwrap().text().await.unwrap();
+            connections.push(server.requests().last().unwrap().connection);
+        }
+        assert_eq!(connections, [0, 1, 2, 1, 0, 2]);
+    });
+}
+
+#[test]
+fn c09_credentials_for_the_proxy_go_to_no_one_else() {
+    let direct = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("direct"));
+    let away = direct.url("/");
+    let proxy = Server::new(move |_| Reply::redirect(302, &away));
+    run(async {
+        let setting = Proxy::all(proxy.url("").replace("//", "//user:pass@")).unwrap();
+        let client = Client::builder()
+            .proxy(setting.no_proxy("127.0.0.2"))
+            .build();
+        get(&client, "http://a.test/").await;
+        assert!(proxy.requests()[0].field("proxy-authorization").is_some());
+        assert_eq!(direct.requests()[0].field("proxy-authorization"), None);
+        let own = client
+            .get(direct.url("/"))
+            .header("proxy-authorization", "Basic eA==");
+        own.send().await.unwrap();
+        assert_eq!(direct.requests()[1].field("proxy-authorization"), None);
+        let own = client
+            .get("http://a.test/")
+            .header("proxy-authorization", "Basic eA==");
+        own.follow_redirects(false).send().await.unwrap();
+        assert_eq!(
+            proxy.requests()[1].field("proxy-authorization"),
+            Some("Basic eA==")
+        );
+        assert_eq!(proxy.requests()[1].head.matches("roxy-").count(), 1);
+    });
+}
