@@ -90,7 +90,10 @@ struct Slot {
     /// The result; of a multishot the first that has not been fetched.
     first: Option<Cqe>,
     /// The further results of a multishot; made when it is first needed.
-    #[expect(clippy::box_collection, reason = "a pointer in each slot, instead of four words")]
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer in each slot, instead of four words"
+    )]
     rest: Option<Box<VecDeque<Cqe>>>,
     waker: Option<Waker>,
 }
