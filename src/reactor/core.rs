@@ -7,7 +7,6 @@ use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell, RefMut};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -239,21 +238,9 @@ impl Core {
         Submission::new(self, Box::new(op))
     }
 
-    /// Hands over an operation that nobody waits for, and that only a failure completes. Dropped while it waits for
-    /// a slot, it has not begun.
-    pub(crate) async fn post<O: Operation>(self: &Rc<Core>, op: O) -> io::Result<OpId> {
-        match self.stage_now(Box::new(op)) {
-            Ok(id) => Ok(id),
-            Err(op) => {
-                let mut submission = Submission::new(self, op);
-                poll_fn(|cx| submission.poll_detach(cx)).await
-            }
-        }
-    }
-
-    /// Stages an operation without the way through the queue; only where nothing waits there, so that nothing is
-    /// held up.
-    fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
+    /// Stages an operation that nobody waits for, and that only a failure completes, without the way through the
+    /// queue. Gives it back where something waits there, which it must not hold up, or there is no room.
+    pub(crate) fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
         let mut table = self.table();
         let mut queue = self.queue.borrow_mut();
         if table.is_shut() || !table.has_room(None) || !queue.is_empty() || self.closes.len() > 0 {

@@ -72,7 +72,7 @@ impl<O: Operation> Submission<O> {
     }
 
     /// Leaves the operation to itself once it has a slot; refused when the reactor has been shut down.
-    pub(super) fn poll_detach(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<OpId>> {
+    pub(crate) fn poll_detach(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<OpId>> {
         Poll::Ready(match ready!(self.placed(cx)) {
             Placed::Live(id) => {
                 self.core.table().detach(id);

@@ -1,5 +1,6 @@
 //! Connected byte streams, whatever their address family: two halves over one descriptor.
 
+mod post;
 mod recv;
 mod send;
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+use super::post::Posting;
 use crate::buf::{BufResult, IoBuf};
-use crate::op::{Late, Operation, Post, Send, SendMsg, SendZc, SharedFd, Shutdown};
+use crate::op::{Late, Operation, Send, SendMsg, SendZc, SharedFd, Shutdown};
 use crate::reactor::{Core, OpId, Submission};
 
 /// The sending half of a connection; from `split` or `into_split`.
@@ -29,14 +30,30 @@ pub struct SendHalf {
     state: Box<State>,
 }
 
-struct State {
-    core: Rc<Core>,
-    fd: SharedFd,
-    late: Rc<Late<()>>,
+pub(super) struct State {
+    pub(super) core: Rc<Core>,
+    pub(super) fd: SharedFd,
+    pub(super) late: Rc<Late<()>>,
     /// The send whose future has not returned.
     current: Option<OpId>,
     /// The last post; it may have ended.
-    posted: Option<OpId>,
+    pub(super) posted: Option<OpId>,
+}
+
+impl State {
+    /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
+    pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.core.check_open()?;
+        if let Some(id) = self.current {
+            self.core.abandon(id, false);
+        }
+        if self.late.poll_idle(cx).is_pending() {
+            self.core.hurry();
+            return Poll::Pending;
+        }
+        self.current = None;
+        Poll::Ready(self.late.take().unwrap_or(Ok(())))
+    }
 }
 
 impl SendHalf {
@@ -163,11 +180,8 @@ impl SendHalf {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "IOSQE_CQE_SKIP_SUCCESS")]
-    pub async fn post<B: IoBuf>(&mut self, buffer: B) -> io::Result<()> {
-        poll_fn(|cx| self.poll_settled(cx)).await?;
-        let post = Post::new(self.state.fd.clone(), buffer, &self.state.late);
-        self.state.posted = Some(self.state.core.post(post).await?);
-        Ok(())
+    pub fn post<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = io::Result<()>> {
+        Posting::new(&mut self.state, buffer)
     }
 
     /// Waits until the kernel has taken everything that was [posted](SendHalf::post).
@@ -204,22 +218,8 @@ impl SendHalf {
         !self.state.late.is_busy() && self.state.late.is_empty()
     }
 
-    /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.state.core.check_open()?;
-        if let Some(id) = self.state.current {
-            self.state.core.abandon(id, false);
-        }
-        if self.state.late.poll_idle(cx).is_pending() {
-            self.state.core.hurry();
-            return Poll::Pending;
-        }
-        self.state.current = None;
-        Poll::Ready(self.state.late.take().unwrap_or(Ok(())))
-    }
-
     async fn settle(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_settled(cx)).await
+        poll_fn(|cx| self.state.poll_settled(cx)).await
     }
 
     fn run<O: Operation>(&mut self, op: O) -> Running<'_, O> {
