@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, Method};
 
 use super::{Client, Settings};
-use crate::http::codec::{Head, Limits, RequestKind, ResponseDecoder};
+use crate::http::codec::{Head, Headers, Limits, RequestKind, ResponseDecoder};
 use crate::http::connection::{Connection, Wire};
 use crate::http::error::{Error, ErrorKind, Seen, Stage};
 use crate::http::key::Route;
@@ -95,7 +95,7 @@ impl Client {
                 if raise && !hop.head.status.is_success() {
                     let error = Error::new(ErrorKind::Status(hop.head.status));
                     hop.body.dismiss();
-                    return Err(error.with_headers(hop.head.headers));
+                    return Err(error.with_headers(hop.head.headers.into_map()));
                 }
                 return Ok(hop);
             };
@@ -287,8 +287,8 @@ const SWITCH: &str = " (allow_nonstandard_methods lifts this check)";
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// How long the peer keeps the connection: the `timeout` of a Keep-Alive field.
-fn kept_by_peer(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+fn kept_by_peer(headers: &Headers) -> Option<Duration> {
+    let text = str::from_utf8(headers.first(&KEEP_ALIVE)?).ok()?;
     let seconds = text.split(',').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         match name.trim().eq_ignore_ascii_case("timeout") {

@@ -16,7 +16,7 @@ use http::HeaderMap;
 use memchr::memchr2;
 
 use super::scan::EmptyLine;
-use super::{Limits, ProtocolError, trailers};
+use super::{Event, Limits, ProtocolError, Step, trailers};
 
 /// How many digits a chunk size may have: as many as fit 64 bits.
 const MAX_DIGITS: u8 = 16;
@@ -37,12 +37,12 @@ enum At {
 
 /// What a piece of input holds.
 #[derive(Debug)]
-pub(super) enum Found {
+enum Found {
     /// Nothing more: it is used up.
     NeedMore,
     /// Data of a chunk, in this range.
     Data(Range<usize>),
-    /// Trailer fields, to be had from [`Chunked::take_trailers`].
+    /// The end of the body, with trailer fields.
     Trailers,
     /// The end of the body.
     End,
@@ -96,17 +96,24 @@ impl Chunked {
         }
     }
 
-    /// The trailer fields that an [`Found::Trailers`] has announced.
-    pub(super) fn take_trailers(&mut self) -> HeaderMap {
-        mem::take(&mut self.trailers)
+    /// The next step of decoding `input`.
+    ///
+    /// Apart from the decoder's other steps, which need less.
+    #[inline(never)]
+    pub(super) fn step(&mut self, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
+        let (consumed, found) = self.find(input, limits)?;
+        let event = match found {
+            Found::NeedMore => Event::NeedMore,
+            Found::Data(range) => Event::Body(range),
+            Found::Trailers => Event::Trailers(mem::take(&mut self.trailers)),
+            Found::End => Event::End,
+        };
+        Ok(Step { consumed, event })
     }
 
     /// The next find in `input`, and how much of `input` it uses up.
-    pub(super) fn decode(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-    ) -> Result<(usize, Found), ProtocolError> {
+    #[inline]
+    fn find(&mut self, input: &[u8], limits: &Limits) -> Result<(usize, Found), ProtocolError> {
         let mut pos = 0;
         loop {
             if self.at == At::End {

@@ -2,8 +2,9 @@
 
 use std::mem;
 
-use super::chunked::{Chunked, Found};
+use super::chunked::Chunked;
 use super::head::{self, Rules};
+use super::headers::MAX_FIELDS;
 use super::scan::EmptyLine;
 use super::{Event, Framing, Head, Limits, ProtocolError, RequestKind, Step};
 
@@ -50,7 +51,9 @@ pub struct ResponseDecoder {
 
 impl ResponseDecoder {
     /// A decoder for the response to one request.
-    pub fn new(limits: Limits, request: RequestKind) -> Self {
+    pub fn new(mut limits: Limits, request: RequestKind) -> Self {
+        limits.head_bytes = limits.head_bytes.min(u32::MAX as usize);
+        limits.fields = limits.fields.min(MAX_FIELDS);
         ResponseDecoder {
             state: State::Head,
             rules: Rules {
@@ -80,38 +83,21 @@ impl ResponseDecoder {
     ///
     /// What the peer did wrong. The connection has to be closed.
     pub fn decode(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
-        let (consumed, event) = match &mut self.state {
-            State::Head => {
-                let result = self.decode_head(input);
-                match &result {
-                    Ok(step) => self.received += step.consumed as u64,
-                    Err(error) => self.state = State::Failed(*error),
-                }
-                return result;
-            }
-            State::Length { left: 0, .. } | State::Complete => (0, Event::End),
+        match &mut self.state {
+            State::Head => self.decode_head(input),
+            State::Length { left: 0, .. } | State::Complete => Ok(step(0, Event::End)),
             State::Length { left, .. } => {
                 let len = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
                 *left -= len as u64;
-                (len, body(len))
+                Ok(self.body(len))
             }
-            State::Chunked(chunked) => match chunked.decode(input, &self.rules.limits) {
-                Ok((consumed, Found::NeedMore)) => (consumed, Event::NeedMore),
-                Ok((consumed, Found::Data(range))) => (consumed, Event::Body(range)),
-                Ok((consumed, Found::Trailers)) => {
-                    (consumed, Event::Trailers(chunked.take_trailers()))
-                }
-                Ok((consumed, Found::End)) => (consumed, Event::End),
-                Err(error) => {
-                    self.state = State::Failed(error);
-                    return Err(error);
-                }
-            },
-            State::UntilClose => (input.len(), body(input.len())),
-            State::Failed(error) => return Err(*error),
-        };
-        self.received += consumed as u64;
-        Ok(step(consumed, event))
+            State::Chunked(chunked) => {
+                let result = chunked.step(input, &self.rules.limits);
+                self.note(result)
+            }
+            State::UntilClose => Ok(self.body(input.len())),
+            State::Failed(error) => Err(*error),
+        }
     }
 
     /// Tells that the peer has closed and every received byte has been decoded. Gives [`Event::End`] if the
@@ -185,7 +171,35 @@ impl ResponseDecoder {
         self.received += bytes;
     }
 
+    /// The step for `len` bytes of content at the front of the input.
+    #[inline]
+    fn body(&mut self, len: usize) -> Step {
+        self.received += len as u64;
+        match len {
+            0 => step(0, Event::NeedMore),
+            _ => step(len, Event::Body(0..len)),
+        }
+    }
+
+    /// Counts what a step has consumed, and stays with its error.
+    #[inline]
+    fn note(&mut self, result: Result<Step, ProtocolError>) -> Result<Step, ProtocolError> {
+        match &result {
+            Ok(step) => self.received += step.consumed as u64,
+            Err(error) => self.state = State::Failed(*error),
+        }
+        result
+    }
+
+    /// Apart from [`decode`](Self::decode), whose other steps do not need so much of the stack.
+    #[inline(never)]
     fn decode_head(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
+        let result = self.try_head(input);
+        self.note(result)
+    }
+
+    #[inline]
+    fn try_head(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
         let mut start = 0;
         if self.gathered.is_empty() {
             if self.blank_cr || input.first() != Some(&b'H') {
@@ -195,8 +209,8 @@ impl ResponseDecoder {
             let room = self.head_room();
             if let Some(parsed) = head::parse_in_place(rest, room, &self.rules) {
                 let (head, len) = parsed?;
-                let event = self.head_event(head, len)?;
-                return Ok(step(start + len, event));
+                let informational = self.enter(&head, len)?;
+                return Ok(head_step(start + len, head, informational));
             }
         }
         self.gather_head(input, start)
@@ -227,8 +241,8 @@ impl ResponseDecoder {
             self.gathered.extend_from_slice(&rest[..len]);
             head::parse(&mem::take(&mut self.gathered), &self.rules)?
         };
-        let event = self.head_event(head, head_len)?;
-        Ok(step(start + len, event))
+        let informational = self.enter(&head, head_len)?;
+        Ok(head_step(start + len, head, informational))
     }
 
     /// Skips empty lines before a status line. Some servers send one after the content of the response
@@ -264,9 +278,9 @@ impl ResponseDecoder {
         self.rules.limits.head_bytes.saturating_sub(used)
     }
 
-    /// Goes on to what follows a head of `len` bytes.
+    /// Goes on to what follows a head of `len` bytes. Whether it is the head of an interim response.
     #[inline]
-    fn head_event(&mut self, head: Head, len: usize) -> Result<Event, ProtocolError> {
+    fn enter(&mut self, head: &Head, len: usize) -> Result<bool, ProtocolError> {
         self.head_bytes += len;
         self.head_end = EmptyLine::after_first_byte();
         if head.status.is_informational() && head.framing != Framing::Tunnel {
@@ -276,7 +290,7 @@ impl ResponseDecoder {
                     limit: self.rules.limits.informational,
                 });
             }
-            return Ok(Event::Informational(head));
+            return Ok(true);
         }
         self.state = match head.framing {
             Framing::None | Framing::Tunnel => State::Complete,
@@ -287,18 +301,18 @@ impl ResponseDecoder {
             Framing::Chunked => State::Chunked(Chunked::new()),
             Framing::UntilClose => State::UntilClose,
         };
-        Ok(Event::Head(head))
+        Ok(false)
     }
+}
+
+fn head_step(consumed: usize, head: Head, informational: bool) -> Step {
+    let event = match informational {
+        true => Event::Informational(head),
+        false => Event::Head(head),
+    };
+    Step { consumed, event }
 }
 
 fn step(consumed: usize, event: Event) -> Step {
     Step { consumed, event }
-}
-
-/// The event for `len` bytes of content at the front of the input.
-fn body(len: usize) -> Event {
-    match len {
-        0 => Event::NeedMore,
-        _ => Event::Body(0..len),
-    }
 }

@@ -20,6 +20,12 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n";
 /// The last chunk and the end of a body without trailer fields.
 pub const CHUNKED_END: &[u8] = b"0\r\n\r\n";
 
+/// A guess at what the encoder writes beside target, host and the caller's fields, on the large side.
+const FRAME_SIZE: usize = 160;
+
+/// A guess at the size of a field.
+const FIELD_GUESS: usize = 48;
+
 /// How the body of a request is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFraming {
@@ -52,12 +58,14 @@ pub struct RequestHead<'a> {
     pub expect_continue: bool,
 }
 
-/// What the caller's fields say about the connection.
+/// What the caller's fields say about the message.
 #[derive(Clone, Copy, Debug, Default)]
 struct Options {
     close: bool,
     upgrade: bool,
     te: bool,
+    /// There is a Content-Length of the caller's, so there has to be one.
+    length: bool,
 }
 
 impl RequestHead<'_> {
@@ -74,58 +82,75 @@ impl RequestHead<'_> {
     /// What about the request cannot be sent. `out` is as it was then.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
         check_target(self.target)?;
-        let host = self.host()?;
-        self.check_body_fields()?;
-        self.check_expect()?;
-        let options = self.options()?;
-
+        self.check_leave()?;
         let start = out.len();
-        out.reserve(self.size_hint());
-        out.extend_from_slice(self.method.as_str().as_bytes());
-        out.push(b' ');
-        out.extend_from_slice(self.target.as_bytes());
-        out.extend_from_slice(b" HTTP/1.1\r\n");
-        field(out, &header::HOST, host);
-        let mut fields = 1;
-        for (name, value) in self.headers {
-            if !is_owned(name) {
-                field(out, name, value.as_bytes());
-                fields += 1;
-            }
+        let guess = FIELD_GUESS * self.headers.len();
+        out.reserve(guess + self.target.len() + self.host.len() + FRAME_SIZE);
+        let plain = Options {
+            close: self.close,
+            ..Options::default()
+        };
+        // Nearly always no field says anything about the message itself. If one does, begin again.
+        let host = check_host(self.host.as_bytes());
+        let written = host.is_some_and(|host| self.write(host, plain, false, out));
+        if !written {
+            out.truncate(start);
+            let (host, options) = self.examine()?;
+            self.write(host, options, true, out);
         }
-        fields += self.write_framing(out);
-        fields += options.write(out);
-        if self.expect_continue {
-            out.extend_from_slice(b"expect: 100-continue\r\n");
-            fields += 1;
-        }
-        out.extend_from_slice(b"\r\n");
         debug_assert!(
-            has_lines(&out[start..], fields + 2),
+            is_one_head(&out[start..]),
             "the head of a request holds a stray line end or a NUL: {:?}",
             out[start..].escape_ascii().to_string()
         );
         Ok(())
     }
 
-    /// A guess at the length of the head, on the large side.
-    fn size_hint(&self) -> usize {
-        let fields: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
-        fields + self.target.len() + self.host.len() + 128
+    /// Writes the head. Gives up, with `false`, where a field says something about the message itself that
+    /// has not been examined.
+    #[inline]
+    fn write(&self, host: &[u8], options: Options, examined: bool, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(self.method.as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.target.as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+        out.extend_from_slice(host);
+        out.extend_from_slice(b"\r\n");
+        for (name, value) in self.headers {
+            let special = concerns_message(name);
+            if special && !examined {
+                return false;
+            }
+            if !(special && is_owned(name)) {
+                field(out, name, value.as_bytes());
+            }
+        }
+        self.write_framing(options.length, out);
+        options.write(out);
+        if self.expect_continue {
+            out.extend_from_slice(b"expect: 100-continue\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        true
+    }
+
+    /// Host and options of a request whose fields have a say in them, or in how the body is framed.
+    #[cold]
+    fn examine(&self) -> Result<(&[u8], Options), ProtocolError> {
+        let host = self.host()?;
+        self.check_body_fields()?;
+        self.check_expect()?;
+        Ok((host, self.options()?))
     }
 
     /// The value of the Host field.
     fn host(&self) -> Result<&[u8], ProtocolError> {
         let mut own = self.headers.get_all(header::HOST).iter();
         match (own.next(), own.next()) {
-            (None, _) if self.host.is_empty() => Err(ProtocolError::RequestHost),
-            (None, _) => check_host(self.host.as_bytes()),
+            (None, _) => check_host(self.host.as_bytes()).ok_or(ProtocolError::RequestHost),
             // Whoever sets an empty Host field means it.
-            (Some(host), None) => check_host(host.as_bytes()),
+            (Some(host), None) if host.is_empty() => Ok(b""),
+            (Some(host), None) => check_host(host.as_bytes()).ok_or(ProtocolError::RequestHost),
             (Some(_), Some(_)) => Err(ProtocolError::RequestHostRepeated),
         }
     }
@@ -148,13 +173,18 @@ impl RequestHead<'_> {
         Ok(())
     }
 
-    /// Refuses an Expect field that was not asked for, and the wait for a leave to send nothing.
+    /// Refuses an Expect field that was not asked for.
     fn check_expect(&self) -> Result<(), ProtocolError> {
         for value in self.headers.get_all(header::EXPECT) {
             if !self.expect_continue || !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
                 return Err(ProtocolError::RequestExpect);
             }
         }
+        Ok(())
+    }
+
+    /// Refuses to wait for a leave to send nothing.
+    fn check_leave(&self) -> Result<(), ProtocolError> {
         let no_content = matches!(self.body, BodyFraming::None | BodyFraming::Length(0));
         if self.expect_continue && no_content {
             return Err(ProtocolError::RequestExpectWithoutBody);
@@ -175,6 +205,7 @@ impl RequestHead<'_> {
             close: self.closes(),
             upgrade: self.headers.contains_key(header::UPGRADE),
             te,
+            length: self.headers.contains_key(header::CONTENT_LENGTH),
         };
         for option in self.caller_options() {
             let fits = (option.eq_ignore_ascii_case(b"close"))
@@ -199,39 +230,37 @@ impl RequestHead<'_> {
             .any(|option| option.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    /// Writes the field that frames the body, if it needs one. Gives how many were written.
-    fn write_framing(&self, out: &mut Vec<u8>) -> usize {
-        let expects_content = [Method::POST, Method::PUT, Method::PATCH].contains(self.method);
-        let caller_set = self.headers.contains_key(header::CONTENT_LENGTH);
+    /// Writes the field that frames the body, if it needs one.
+    fn write_framing(&self, length_set: bool, out: &mut Vec<u8>) {
+        let expects_content = matches!(*self.method, Method::POST | Method::PUT | Method::PATCH);
         match self.body {
-            BodyFraming::None if !expects_content && !caller_set => return 0,
+            BodyFraming::None if !expects_content && !length_set => {}
             BodyFraming::None => write_length(out, 0),
             BodyFraming::Length(length) => write_length(out, length),
             BodyFraming::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
-        1
     }
 }
 
 impl Options {
-    /// Writes the Connection field, if there is something to say. Gives how many fields were written.
-    fn write(self, out: &mut Vec<u8>) -> usize {
-        let options = [
+    /// Writes the Connection field, if there is something to say.
+    fn write(self, out: &mut Vec<u8>) {
+        if !(self.close || self.upgrade || self.te) {
+            return;
+        }
+        let mut separator = "connection: ";
+        for (set, name) in [
             (self.close, "close"),
             (self.upgrade, "upgrade"),
             (self.te, "te"),
-        ];
-        let mut separator = "connection: ";
-        for (_, name) in options.into_iter().filter(|(set, _)| *set) {
-            out.extend_from_slice(separator.as_bytes());
-            out.extend_from_slice(name.as_bytes());
-            separator = ", ";
-        }
-        if separator != ", " {
-            return 0;
+        ] {
+            if set {
+                out.extend_from_slice(separator.as_bytes());
+                out.extend_from_slice(name.as_bytes());
+                separator = ", ";
+            }
         }
         out.extend_from_slice(b"\r\n");
-        1
     }
 }
 
@@ -249,6 +278,7 @@ pub fn encode_chunk_header(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+#[inline]
 fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     out.extend_from_slice(name.as_str().as_bytes());
     out.extend_from_slice(b": ");
@@ -262,6 +292,11 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
         &header::CONTENT_LENGTH,
         HeaderValue::from(length).as_bytes(),
     );
+}
+
+/// Whether this field says something about the message, so that the encoder has to know it.
+fn concerns_message(name: &HeaderName) -> bool {
+    is_owned(name) || matches!(*name, header::TE | header::UPGRADE)
 }
 
 /// Whether the encoder writes this field itself, from what it knows.
@@ -278,25 +313,64 @@ fn is_owned(name: &HeaderName) -> bool {
 
 /// Refuses a target that would end early in the request line, or that holds a fragment.
 fn check_target(target: &str) -> Result<(), ProtocolError> {
-    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
-    match !target.is_empty() && target.bytes().all(fits) {
+    match !target.is_empty() && all_in(target.as_bytes(), &TARGET_BYTES) {
         true => Ok(()),
         false => Err(ProtocolError::RequestTarget),
     }
 }
 
-/// Refuses a host that is more than a host and a port.
-fn check_host(host: &[u8]) -> Result<&[u8], ProtocolError> {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    match host.iter().all(fits) {
-        true => Ok(host),
-        false => Err(ProtocolError::RequestHost),
-    }
+/// `host`, unless it is empty or more than a host and a port.
+fn check_host(host: &[u8]) -> Option<&[u8]> {
+    (!host.is_empty() && all_in(host, &HOST_BYTES)).then_some(host)
 }
 
-/// Whether `head` has exactly so many lines, all ended by CRLF, and neither CR, LF nor NUL beside them.
-fn has_lines(head: &[u8], lines: usize) -> bool {
-    let count = |wanted: u8| head.iter().filter(|byte| **byte == wanted).count();
-    let ends = head.windows(2).filter(|pair| pair == b"\r\n").count();
-    ends == lines && count(b'\r') == lines && count(b'\n') == lines && count(0) == 0
+/// The bytes that a target may hold.
+const TARGET_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        table[byte as usize] = byte != b'#';
+        byte += 1;
+    }
+    table
+};
+
+/// The bytes that a host with its port may hold.
+const HOST_BYTES: [bool; 256] = {
+    let marks = b"-._~%!$&'()*+,;=:[]";
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+fn all_in(bytes: &[u8], table: &[bool; 256]) -> bool {
+    bytes.iter().all(|byte| table[usize::from(*byte)])
+}
+
+/// Whether `head` is lines that end in CRLF, only the last of them empty, and holds neither CR, LF nor NUL
+/// beside those ends.
+fn is_one_head(head: &[u8]) -> bool {
+    let Some(lines) = head.strip_suffix(b"\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = lines.split(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let line = match lines.peek() {
+            Some(_) => line.strip_suffix(b"\r").unwrap_or(b""),
+            None => line,
+        };
+        if line.is_empty() || line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
+            return false;
+        }
+    }
+    true
 }

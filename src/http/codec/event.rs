@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use http::{HeaderMap, Method, StatusCode, Version};
 
+use super::Headers;
+
 /// The facts of a request that decide how the response to it is framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestKind {
@@ -68,8 +70,8 @@ pub struct Head {
     /// The reason phrase, if there is one and it is not the usual one of this status. Bytes beyond ASCII
     /// are read as Latin-1.
     pub reason: Option<Box<str>>,
-    /// The fields in their order. All values of one name stand under that name.
-    pub headers: HeaderMap,
+    /// The fields.
+    pub headers: Headers,
     /// How the content that follows ends.
     pub framing: Framing,
     /// Whether the connection may carry another exchange after this one, as far as the response tells.

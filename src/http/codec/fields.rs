@@ -1,7 +1,7 @@
 //! The rules for fields that the head parser leaves to us: what Content-Length, Transfer-Encoding and
 //! Connection mean, how folded lines are joined, and which rule a refused line has broken.
 
-use http::header::{self, HeaderName};
+use http::header::HeaderName;
 use memchr::memchr;
 
 use super::ProtocolError;
@@ -43,18 +43,33 @@ pub(super) struct FramingFields {
 }
 
 impl FramingFields {
-    /// Looks at one field line.
+    /// Looks at one field line. Most of them are told apart by the length of their names alone.
     #[inline]
-    pub(super) fn note(&mut self, name: &HeaderName, value: &[u8]) {
-        match *name {
-            header::CONNECTION => self.note_connection(value),
-            header::CONTENT_LENGTH => self.note_length(value),
-            header::TRANSFER_ENCODING => self.note_transfer(value),
+    pub(super) fn note(&mut self, name: &[u8], value: &[u8]) {
+        if matches!(name.len(), 10 | 14 | 17) {
+            self.note_framing(name, value);
+        }
+    }
+
+    #[inline(never)]
+    fn note_framing(&mut self, name: &[u8], value: &[u8]) {
+        match name.len() {
+            10 if is(name, b"Connection") => self.note_connection(value),
+            14 if is(name, b"Content-Length") => self.note_length(value),
+            17 if is(name, b"Transfer-Encoding") => self.note_transfer(value),
             _ => {}
         }
     }
 
     fn note_connection(&mut self, value: &[u8]) {
+        match is(value, b"keep-alive") {
+            true => self.keep_alive = true,
+            false => self.note_options(value),
+        }
+    }
+
+    #[cold]
+    fn note_options(&mut self, value: &[u8]) {
         for option in elements(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
@@ -62,6 +77,14 @@ impl FramingFields {
     }
 
     fn note_length(&mut self, value: &[u8]) {
+        match decimal(value) {
+            Ok(length) if self.length.is_none() => self.length = Some(Ok(length)),
+            _ => self.note_lengths(value),
+        }
+    }
+
+    #[cold]
+    fn note_lengths(&mut self, value: &[u8]) {
         for element in elements(value) {
             let this = decimal(element);
             self.length = Some(match (self.length, this) {
@@ -74,6 +97,7 @@ impl FramingFields {
         }
     }
 
+    #[inline(never)]
     fn note_transfer(&mut self, value: &[u8]) {
         self.transfer = Some(match self.transfer {
             Some(_) => Err(ProtocolError::TransferEncodingRepeated),
@@ -82,17 +106,27 @@ impl FramingFields {
     }
 }
 
+/// Whether `text` is `usual` in any case. Most servers spell it just so.
+#[inline]
+fn is(text: &[u8], usual: &[u8]) -> bool {
+    text == usual || text.eq_ignore_ascii_case(usual)
+}
+
 /// The value of a Content-Length element: digits and nothing else.
 pub(super) fn decimal(digits: &[u8]) -> Result<u64, ProtocolError> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(ProtocolError::ContentLengthInvalid);
+    let mut value = Some(0u64);
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(ProtocolError::ContentLengthInvalid);
+        }
+        value = value
+            .and_then(|value| value.checked_mul(10))
+            .and_then(|value| value.checked_add(u64::from(digit - b'0')));
     }
-    digits
-        .iter()
-        .try_fold(0u64, |value, digit| {
-            value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
-        .ok_or(ProtocolError::ContentLengthTooLarge)
+    match digits {
+        [] => Err(ProtocolError::ContentLengthInvalid),
+        _ => value.ok_or(ProtocolError::ContentLengthTooLarge),
+    }
 }
 
 /// Whether a Transfer-Encoding value is `chunked` alone. No other coding is ever asked for, and one that

@@ -1,14 +1,17 @@
 //! Parses one complete head: httparse for the lines, `http` for the types, and our own rules around both.
 
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
-use httparse::{EMPTY_HEADER, Header, Response, Status};
+use std::mem::MaybeUninit;
+
+use http::{StatusCode, Version};
+use httparse::{Header, ParserConfig, Response, Status};
 
 use super::fields::{self, FramingFields};
-use super::{Head, Limits, ProtocolError, RequestKind, framing, names, scan};
+use super::headers::{Headers, MAX_NAME};
+use super::{Head, Limits, ProtocolError, RequestKind, framing, scan};
 
-/// How many fields a common head has at most. They are parsed into an array of this size on the stack; a
-/// head with more of them is parsed a second time, into one on the heap.
-const FEW: usize = 32;
+/// How many fields are parsed into an array on the stack; a head with more of them is parsed a second time,
+/// into one on the heap. The array is not initialised, so that its size costs nothing.
+const FEW: usize = 128;
 
 /// How long the version at the front of a head is.
 const VERSION_LEN: usize = 8;
@@ -39,17 +42,18 @@ pub(super) fn check_version(at: usize, bytes: &[u8]) -> Result<(), ProtocolError
     Ok(())
 }
 
-/// Parses a head that lies whole at the front of `input`, with its length, if that is within `room`. `None` is no error: the head is
-/// not complete, or it needs the closer look of [`parse`].
+/// Parses a head that lies whole at the front of `input`, with its length, if that is within `room`. `None`
+/// is no error: the head is not complete, or it needs the closer look of [`parse`].
 #[inline]
 pub(super) fn parse_in_place(
     input: &[u8],
     room: usize,
     rules: &Rules,
 ) -> Option<Result<(Head, usize), ProtocolError>> {
-    let mut slots = [EMPTY_HEADER; FEW];
-    let mut response = Response::new(&mut slots[..FEW.min(rules.limits.fields)]);
-    let Ok(Status::Complete(len)) = response.parse(input) else {
+    let mut slots = [const { MaybeUninit::uninit() }; FEW];
+    let slots = &mut slots[..FEW.min(rules.limits.fields)];
+    let mut response = Response::new(&mut []);
+    let Ok(Status::Complete(len)) = httparse(&mut response, input, slots) else {
         return None;
     };
     let head = &input[..len];
@@ -57,6 +61,15 @@ pub(super) fn parse_in_place(
         return None;
     }
     Some(build(&response, head, rules).map(|head| (head, len)))
+}
+
+#[inline]
+fn httparse<'h, 'b>(
+    response: &mut Response<'h, 'b>,
+    input: &'b [u8],
+    slots: &'h mut [MaybeUninit<Header<'b>>],
+) -> httparse::Result<usize> {
+    ParserConfig::default().parse_response_with_uninit_headers(response, input, slots)
 }
 
 /// Parses a complete head, from its version to its empty line, and says exactly what is wrong with it.
@@ -77,11 +90,11 @@ pub(super) fn parse(head: &[u8], rules: &Rules) -> Result<Head, ProtocolError> {
 /// Parses a head with as much room for fields as it needs. `None`: a line is malformed.
 fn attempt(head: &[u8], rules: &Rules) -> Option<Result<Head, ProtocolError>> {
     let limits = &rules.limits;
-    let mut few = [EMPTY_HEADER; FEW];
+    let mut few = [const { MaybeUninit::uninit() }; FEW];
     let mut result = lines(head, &mut few[..FEW.min(limits.fields)], rules);
     if matches!(result, Err(httparse::Error::TooManyHeaders)) && limits.fields > FEW {
         // The shortest field line has three bytes.
-        let mut many = vec![EMPTY_HEADER; limits.fields.min(head.len() / 3)];
+        let mut many = vec![MaybeUninit::uninit(); limits.fields.min(head.len() / 3)];
         result = lines(head, &mut many, rules);
     }
     match result {
@@ -95,11 +108,11 @@ fn attempt(head: &[u8], rules: &Rules) -> Option<Result<Head, ProtocolError>> {
 
 fn lines<'b>(
     head: &'b [u8],
-    slots: &mut [Header<'b>],
+    slots: &mut [MaybeUninit<Header<'b>>],
     rules: &Rules,
 ) -> Result<Result<Head, ProtocolError>, httparse::Error> {
-    let mut response = Response::new(slots);
-    match response.parse(head)? {
+    let mut response = Response::new(&mut []);
+    match httparse(&mut response, head, slots)? {
         Status::Complete(len) => {
             debug_assert_eq!(len, head.len(), "the scan and httparse see the same end");
             Ok(build(&response, head, rules))
@@ -108,7 +121,8 @@ fn lines<'b>(
     }
 }
 
-/// Turns the parsed lines of `head` into owned types, and decides what they mean.
+/// Keeps the parsed lines of `head`, and decides what they mean.
+#[inline]
 fn build(response: &Response<'_, '_>, head: &[u8], rules: &Rules) -> Result<Head, ProtocolError> {
     let status =
         StatusCode::from_u16(response.code.unwrap_or(0)).map_err(|_| ProtocolError::StatusCode)?;
@@ -116,20 +130,12 @@ fn build(response: &Response<'_, '_>, head: &[u8], rules: &Rules) -> Result<Head
         Some(0) => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
-    let mut framers = FramingFields::default();
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
-    // Line 1 is the status line.
-    for (line, field) in (2..).zip(response.headers.iter()) {
-        let name =
-            names::parse(field.name.as_bytes()).map_err(|_| ProtocolError::FieldName { line })?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| explain(head))?;
-        framers.note(&name, field.value);
-        // The map has a bound of its own, which only a limit far beyond ours would meet.
-        if headers.try_append(name, value).is_err() {
-            let limit = headers.len();
-            return Err(ProtocolError::TooManyFields { limit });
-        }
+    if head.len() > MAX_NAME {
+        check_names(response.headers)?;
     }
+    let mut framers = FramingFields::default();
+    let note = |field: &Header<'_>| framers.note(field.name.as_bytes(), field.value);
+    let headers = Headers::new(head, response.headers, note);
     let (framing, keep_alive) =
         framing::decide(status, version, &framers, rules.request, rules.strict)?;
     Ok(Head {
@@ -140,6 +146,16 @@ fn build(response: &Response<'_, '_>, head: &[u8], rules: &Rules) -> Result<Head
         framing,
         keep_alive,
     })
+}
+
+/// Refuses a name that is too long for `http`.
+#[cold]
+fn check_names(fields: &[Header<'_>]) -> Result<(), ProtocolError> {
+    match fields.iter().position(|field| field.name.len() > MAX_NAME) {
+        // Line 1 is the status line.
+        Some(index) => Err(ProtocolError::FieldName { line: index + 2 }),
+        None => Ok(()),
+    }
 }
 
 /// The reason phrase, if it is worth keeping.

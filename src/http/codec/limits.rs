@@ -7,9 +7,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all heads of one exchange together: interim responses (1xx), the final head, and blank
-    /// lines before them. Default: 64 KiB.
+    /// lines before them. Default: 64 KiB; never more than 4 GiB.
     pub head_bytes: usize,
-    /// Field lines in one head. Default: 128.
+    /// Field lines in one head. Default: 128; never more than 16,384.
     pub fields: usize,
     /// Interim responses (1xx) before the final one. Default: 16.
     pub informational: usize,

@@ -31,12 +31,12 @@
 //! decoder at all: it receives [`body_remaining`](ResponseDecoder::body_remaining) bytes where it wants them,
 //! and reports them by [`advance_body`](ResponseDecoder::advance_body).
 //!
-//! A head that lies whole in one input, as nearly all do, is parsed where it lies; its values are then copied
-//! into a `HeaderMap`, one small allocation each, and the receive buffer is free as soon as the event is out.
-//! (Values that share one block save instructions and cost time: counting their owners takes an atomic
-//! operation at either end of each. And one value that is kept would keep the whole head.) A head that is
-//! spread over several inputs is gathered first. Its end is looked for in each new piece only, so that a peer
-//! that sends a byte at a time costs no more than its bytes, and it is parsed once, when it is whole.
+//! A head that lies whole in one input, as nearly all do, is parsed where it lies and then copied, once and as
+//! it is, so that the receive buffer is free as soon as the event is out. Its fields stay lines of that copy
+//! ([`Headers`]) until somebody wants the `HeaderMap`; what frames the content has been read from the lines by
+//! then. A head that is spread over several inputs is gathered first. Its end is looked for in each new piece
+//! only, so that a peer that sends a byte at a time costs no more than its bytes, and it is parsed once, when
+//! it is whole.
 //!
 //! # Who does what
 //!
@@ -44,7 +44,8 @@
 //! | --- | --- |
 //! | `decode` | the state machine above, limits on heads, blank lines, EOF |
 //! | `scan` | where a head or a trailer section ends |
-//! | `head` | one complete head: `httparse` for the lines, `http` for the types |
+//! | `head` | one complete head: `httparse` for the lines, our rules around them |
+//! | `headers` | the fields of a head: lines that become a `HeaderMap` on demand |
 //! | `names` | field names, with a short cut for the usual ones |
 //! | `fields` | Content-Length, Transfer-Encoding, Connection; folded lines; what is wrong with a line |
 //! | `framing` | from status and fields to the framing of the content |
@@ -61,6 +62,7 @@ mod event;
 mod fields;
 mod framing;
 mod head;
+mod headers;
 mod limits;
 mod names;
 mod scan;
@@ -75,4 +77,5 @@ pub use encode::{
 };
 pub use error::ProtocolError;
 pub use event::{Event, Framing, Head, RequestKind, Step};
+pub use headers::Headers;
 pub use limits::Limits;

@@ -6,7 +6,7 @@ use http::header::{self, HeaderName, InvalidHeaderName};
 ///
 /// [`HeaderName::from_bytes`] lowers every byte through a table before it compares; the names below are known
 /// by comparing a few words. Both spellings that servers use are listed, the titled one and the lower one.
-/// Measured on a head of eight fields: 8 100 instructions a response in place of 8 700, 420 ns in place of 460.
+/// On a head of eight fields that saves 600 of 8 700 instructions.
 #[inline]
 pub(super) fn parse(bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     Ok(match bytes {

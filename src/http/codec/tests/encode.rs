@@ -58,21 +58,26 @@ impl Request {
     }
 
     pub(super) fn encode(&self) -> Result<String, E> {
-        let mut out = b"before".to_vec();
-        let result = self.head().encode(&mut out);
-        let text = String::from_utf8(out).expect("these tests are in UTF-8");
-        let head = text.strip_prefix("before").expect("what was there stays");
-        match result {
-            Ok(()) => Ok(head.to_owned()),
-            Err(error) => {
-                assert_eq!(head, "", "nothing is written on an error");
-                Err(error)
-            }
-        }
+        written(|out| self.head().encode(out))
     }
 
     pub(super) fn text(&self) -> String {
         self.encode().expect("a right request")
+    }
+}
+
+/// What `encode` appends to a buffer.
+fn written(encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<String, E> {
+    let mut out = b"before".to_vec();
+    let result = encode(&mut out);
+    let text = String::from_utf8(out).expect("these tests are in UTF-8");
+    let head = text.strip_prefix("before").expect("what was there stays");
+    match result {
+        Ok(()) => Ok(head.to_owned()),
+        Err(error) => {
+            assert_eq!(head, "", "nothing is written on an error");
+            Err(error)
+        }
     }
 }
 

@@ -7,12 +7,13 @@ mod encode;
 mod fields;
 mod framing;
 mod head;
+mod headers;
 mod informational;
 mod injection;
 mod limits;
 mod random;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::{Event, Head, Limits, ProtocolError, RequestKind, ResponseDecoder};
 
@@ -119,8 +120,14 @@ impl Case {
                         assert!(after.is_empty(), "NeedMore leaves {after:?} unused");
                         break;
                     }
-                    Event::Informational(head) => seen.push(Seen::Informational(head)),
-                    Event::Head(head) => seen.push(Seen::Head(head)),
+                    Event::Informational(head) => {
+                        check_headers(&head);
+                        seen.push(Seen::Informational(head));
+                    }
+                    Event::Head(head) => {
+                        check_headers(&head);
+                        seen.push(Seen::Head(head));
+                    }
                     Event::Body(range) => {
                         assert!(!range.is_empty(), "an empty body event");
                         assert!(range.end <= step.consumed, "a body event not consumed");
@@ -228,6 +235,20 @@ impl Case {
     fn waits(&self, wire: impl AsRef<[u8]>) -> bool {
         self.see(wire.as_ref()).pop() == Some(Seen::Waiting)
     }
+}
+
+/// The lines that came and the map that is made of them have to say the same.
+fn check_headers(head: &Head) {
+    let mut count = 0;
+    for (name, value) in head.headers.lines() {
+        let name = HeaderName::from_bytes(name).expect("a right name");
+        let mut values = head.headers.get_all(&name).iter();
+        assert!(values.any(|known| known.as_bytes() == value));
+        let first = head.headers.get(&name).map(|known| known.as_bytes());
+        assert_eq!(head.headers.first(&name), first);
+        count += 1;
+    }
+    assert_eq!(head.headers.len(), count);
 }
 
 fn assert_same(whole: &[Seen], cut: &[Seen], how: &str) {

@@ -1,0 +1,203 @@
+//! The fields of a head: the lines that came, and the map that is made of them when somebody asks.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use httparse::Header;
+
+use super::names;
+
+/// The most fields of one head. More than a `HeaderMap` holds of different names cannot be shown.
+pub(super) const MAX_FIELDS: usize = 16 * 1024;
+
+/// The longest name that `http` takes.
+pub(super) const MAX_NAME: usize = (1 << 16) - 1;
+
+/// The fields of a head, in their order.
+///
+/// They are kept as the lines that came, and become a [`HeaderMap`] when one is first asked for: most
+/// exchanges need one or two fields, and [`first`](Self::first) finds those without it. Everything that a
+/// `HeaderMap` can do goes through dereferencing; all values of one name stand under that name.
+///
+/// ```
+/// use eyewall::http::codec::{Event, Limits, RequestKind, ResponseDecoder};
+///
+/// let mut decoder = ResponseDecoder::new(Limits::default(), RequestKind::default());
+/// let step = decoder.decode(b"HTTP/1.1 204 No Content\r\nX-One: 1\r\nx-one: 2\r\n\r\n")?;
+/// let Event::Head(head) = step.event else { panic!("{step:?}") };
+/// assert_eq!(head.headers["x-one"], "1");
+/// assert_eq!(head.headers.get_all("x-one").iter().count(), 2);
+/// # Ok::<(), eyewall::http::ProtocolError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// One [`Line`] for each field, then the text of the head, folded lines joined. One block holds both,
+    /// because a head is made for every exchange.
+    bytes: Box<[u8]>,
+    count: usize,
+    map: OnceLock<Box<HeaderMap>>,
+}
+
+/// Where in the text a field stands.
+#[derive(Clone, Copy)]
+struct Line {
+    name: u32,
+    name_end: u32,
+    value: u32,
+    value_end: u32,
+}
+
+impl Headers {
+    /// The `fields` that have been parsed from `text`, which is shorter than 4 GiB. Their bytes are those
+    /// that names and values may have. Each of them is shown to `note`.
+    #[inline]
+    pub(super) fn new(
+        text: &[u8],
+        fields: &[Header<'_>],
+        mut note: impl FnMut(&Header<'_>),
+    ) -> Headers {
+        let mut bytes = Vec::with_capacity(fields.len() * Line::SIZE + text.len());
+        for field in fields {
+            note(field);
+            bytes.extend_from_slice(&Line::of(field, text).to_bytes());
+        }
+        bytes.extend_from_slice(text);
+        Headers {
+            bytes: bytes.into_boxed_slice(),
+            count: fields.len(),
+            map: OnceLock::new(),
+        }
+    }
+
+    /// The fields as a map, which is made at the first call.
+    pub fn map(&self) -> &HeaderMap {
+        self.map.get_or_init(|| Box::new(self.parse()))
+    }
+
+    /// The map, to be changed. What [`first`](Self::first) and [`lines`](Self::lines) say stays as it came.
+    pub fn map_mut(&mut self) -> &mut HeaderMap {
+        if self.map.get().is_none() {
+            self.map = OnceLock::from(Box::new(self.parse()));
+        }
+        match self.map.get_mut() {
+            Some(map) => map,
+            None => unreachable!("the map has been set just now"),
+        }
+    }
+
+    /// The map for good.
+    pub fn into_map(mut self) -> HeaderMap {
+        match self.map.take() {
+            Some(map) => *map,
+            None => self.parse(),
+        }
+    }
+
+    /// The value of the first field of this name, as it came. No map is made for it.
+    pub fn first(&self, name: &HeaderName) -> Option<&[u8]> {
+        let wanted = name.as_str().as_bytes();
+        let is_it = |name: &[u8]| name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted);
+        self.lines()
+            .find(|(name, _)| is_it(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Name and value of every field as they came, in their order and their spelling.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (lines, text) = self.bytes.split_at(self.count * Line::SIZE);
+        let (lines, _) = lines.as_chunks();
+        lines.iter().map(|line| Line::from_bytes(line).parts(text))
+    }
+
+    fn parse(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.count);
+        for (name, value) in self.lines() {
+            let (Ok(name), Ok(value)) = (names::parse(name), HeaderValue::from_bytes(value)) else {
+                debug_assert!(false, "httparse let a name or value pass that http refuses");
+                continue;
+            };
+            map.append(name, value);
+        }
+        map
+    }
+}
+
+impl Line {
+    const SIZE: usize = size_of::<Line>();
+
+    /// Where `field` stands in `text`.
+    #[inline]
+    fn of(field: &Header<'_>, text: &[u8]) -> Line {
+        let at = |part: &[u8]| (part.as_ptr().addr() - text.as_ptr().addr()) as u32;
+        let (name, value) = (at(field.name.as_bytes()), at(field.value));
+        Line {
+            name,
+            name_end: name + field.name.len() as u32,
+            value,
+            value_end: value + field.value.len() as u32,
+        }
+    }
+
+    /// Name and value.
+    fn parts(self, text: &[u8]) -> (&[u8], &[u8]) {
+        (
+            &text[self.name as usize..self.name_end as usize],
+            &text[self.value as usize..self.value_end as usize],
+        )
+    }
+
+    fn to_bytes(self) -> [u8; Line::SIZE] {
+        let parts = [self.name, self.name_end, self.value, self.value_end];
+        let mut bytes = [0; Line::SIZE];
+        for (to, part) in bytes.chunks_exact_mut(4).zip(parts) {
+            to.copy_from_slice(&part.to_ne_bytes());
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; Line::SIZE]) -> Line {
+        let part = |at: usize| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        Line {
+            name: part(0),
+            name_end: part(4),
+            value: part(8),
+            value_end: part(12),
+        }
+    }
+}
+
+impl Deref for Headers {
+    type Target = HeaderMap;
+
+    fn deref(&self) -> &HeaderMap {
+        self.map()
+    }
+}
+
+impl DerefMut for Headers {
+    fn deref_mut(&mut self) -> &mut HeaderMap {
+        self.map_mut()
+    }
+}
+
+impl From<Headers> for HeaderMap {
+    fn from(headers: Headers) -> HeaderMap {
+        headers.into_map()
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Headers) -> bool {
+        self.map() == other.map()
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.map().fmt(f)
+    }
+}
