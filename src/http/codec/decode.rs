@@ -103,20 +103,38 @@ impl ResponseDecoder {
     /// Tells that the peer has closed and every received byte has been decoded. Gives [`Event::End`] if the
     /// response is complete.
     ///
-    /// Over TLS, call this for an orderly end (close_notify) only: without it, a body that ends with the
-    /// connection may have been cut off by anyone.
+    /// Over TLS, call this for an orderly end (close_notify) only, and
+    /// [`finish_unclean`](Self::finish_unclean) for any other.
     ///
     /// # Errors
     ///
     /// Where the response was cut off.
     pub fn finish(&mut self) -> Result<Event, ProtocolError> {
+        self.end(true)
+    }
+
+    /// Tells that the connection has ended in a way that anyone between here and the peer may have brought
+    /// about, as a TLS connection does without close_notify. A response whose framing says that it is complete
+    /// is that; one that ends with the connection may have been cut off.
+    ///
+    /// # Errors
+    ///
+    /// Where the response was cut off, or may have been.
+    pub fn finish_unclean(&mut self) -> Result<Event, ProtocolError> {
+        self.end(false)
+    }
+
+    fn end(&mut self, orderly: bool) -> Result<Event, ProtocolError> {
         let received = self.received;
         let error = match &self.state {
             State::Complete | State::Length { left: 0, .. } => return Ok(Event::End),
-            State::UntilClose => {
+            State::UntilClose if orderly => {
                 self.state = State::Complete;
                 return Ok(Event::End);
             }
+            State::UntilClose => ProtocolError::EofUnclean {
+                received: received - self.head_bytes as u64,
+            },
             State::Chunked(chunked) if chunked.is_complete() => return Ok(Event::End),
             State::Head if received == 0 => ProtocolError::EofBeforeResponse,
             State::Head => ProtocolError::EofInHead { received },

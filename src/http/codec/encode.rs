@@ -8,8 +8,8 @@
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::ProtocolError;
 use super::fields::{decimal, elements, trim};
+use super::{ProtocolError, trailers};
 
 /// What stands after the data of a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
@@ -276,6 +276,24 @@ pub fn encode_chunk_header(len: usize, out: &mut Vec<u8>) {
         out.push(b"0123456789abcdef"[len >> (4 * index) & 0xf]);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the last chunk, these fields after it, and the end of the body.
+///
+/// # Errors
+///
+/// [`ProtocolError::RequestTrailer`] for a field that frames, routes or authenticates the message, or says how
+/// the content is to be handled. `out` is as it was then.
+pub fn encode_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), ProtocolError> {
+    if trailers.keys().any(trailers::is_forbidden) {
+        return Err(ProtocolError::RequestTrailer);
+    }
+    out.extend_from_slice(LAST_CHUNK);
+    for (name, value) in trailers {
+        field(out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
 }
 
 #[inline]

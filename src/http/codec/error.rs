@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why a response was refused, or why a request cannot be sent.
 ///
-/// The variants up to [`EofInTrailers`](ProtocolError::EofInTrailers) are about a response. After one of
+/// The variants up to [`EofUnclean`](ProtocolError::EofUnclean) are about a response. After one of
 /// them nothing on that connection can be trusted: close it. The rest are about a request that the caller
 /// built; nothing has been written.
 #[non_exhaustive]
@@ -154,6 +154,11 @@ pub enum ProtocolError {
         /// Bytes of content that had come.
         received: u64,
     },
+    /// The connection ended without an orderly close, and nothing but its end ends the body.
+    EofUnclean {
+        /// Bytes of content that had come.
+        received: u64,
+    },
     /// The request target is empty or holds a byte that would break the request line.
     RequestTarget,
     /// The host holds a byte that no authority may hold, or is empty.
@@ -172,6 +177,8 @@ pub enum ProtocolError {
     RequestExpectWithoutBody,
     /// The request's TE field asks for a coding that is not decoded here.
     RequestTe,
+    /// A field that is to go after the body of the request may not stand there.
+    RequestTrailer,
 }
 
 impl fmt::Display for ProtocolError {
@@ -232,6 +239,11 @@ impl fmt::Display for ProtocolError {
                 "the peer closed the connection between the last chunk ({received} bytes of content) and \
                  the end of the message"
             ),
+            E::EofUnclean { received } => write!(
+                f,
+                "the connection ended without an orderly close after {received} bytes of a body that ends \
+                 with the connection, so that it may have been cut off"
+            ),
             _ => f.write_str(self.sentence()),
         }
     }
@@ -288,6 +300,10 @@ impl ProtocolError {
             }
             E::RequestExpectWithoutBody => "100-continue on a request that has no content",
             E::RequestTe => "the request's TE field may only say trailers",
+            E::RequestTrailer => {
+                "a trailer field of the request frames, routes or authenticates the message, which is too \
+                 late after the body"
+            }
             _ => "malformed message",
         }
     }

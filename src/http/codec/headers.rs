@@ -98,17 +98,24 @@ impl Headers {
     /// The value of the first field of this name, as it came. No map is made for it.
     pub fn first(&self, name: &HeaderName) -> Option<&[u8]> {
         let wanted = name.as_str().as_bytes();
-        let is_it = |name: &[u8]| name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted);
-        self.lines()
-            .find(|(name, _)| is_it(name))
-            .map(|(_, value)| value)
+        let (lines, text) = self.halves();
+        let (_, value) = lines
+            .filter(|line| line.name_len() == wanted.len())
+            .map(|line| line.parts(text))
+            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        Some(value)
     }
 
     /// Name and value of every field as they came, in their order and their spelling.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (lines, text) = self.halves();
+        lines.map(|line| line.parts(text))
+    }
+
+    fn halves(&self) -> (impl Iterator<Item = Line>, &[u8]) {
         let (lines, text) = self.bytes.split_at(self.count * Line::SIZE);
         let (lines, _) = lines.as_chunks();
-        lines.iter().map(|line| Line::from_bytes(line).parts(text))
+        (lines.iter().map(Line::from_bytes), text)
     }
 
     fn parse(&self) -> HeaderMap {
@@ -138,6 +145,10 @@ impl Line {
             value,
             value_end: value + field.value.len() as u32,
         }
+    }
+
+    fn name_len(self) -> usize {
+        (self.name_end - self.name) as usize
     }
 
     /// Name and value.

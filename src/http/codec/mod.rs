@@ -74,6 +74,7 @@ mod tests;
 pub use decode::ResponseDecoder;
 pub use encode::{
     BodyFraming, CHUNK_END, CHUNKED_END, LAST_CHUNK, RequestHead, encode_chunk_header,
+    encode_trailers,
 };
 pub use error::ProtocolError;
 pub use event::{Event, Framing, Head, RequestKind, Step};

@@ -1,6 +1,6 @@
 //! Parses the trailer section of a chunked body.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::{EMPTY_HEADER, Status};
 
 use super::{Limits, ProtocolError, fields, names, scan};
@@ -48,6 +48,11 @@ const FORBIDDEN: [&str; 37] = [
     "www-authenticate",
 ];
 
+/// Whether a field does not belong in a trailer section.
+pub(super) fn is_forbidden(name: &HeaderName) -> bool {
+    FORBIDDEN.binary_search(&name.as_str()).is_ok()
+}
+
 /// Parses a complete trailer section with its closing empty line. Fields that do not belong there are
 /// dropped.
 ///
@@ -71,7 +76,7 @@ pub(super) fn parse(section: &[u8], limits: &Limits) -> Result<HeaderMap, Protoc
     for field in parsed {
         let name = names::parse(field.name.as_bytes()).map_err(|_| explain(section))?;
         let value = HeaderValue::from_bytes(field.value).map_err(|_| explain(section))?;
-        if FORBIDDEN.binary_search(&name.as_str()).is_err() {
+        if !is_forbidden(&name) {
             trailers.try_append(name, value).map_err(|_| too_many)?;
         }
     }

@@ -104,7 +104,8 @@ impl Error {
             },
             ProtocolError::EofInHead { .. }
             | ProtocolError::EofInChunkedBody { .. }
-            | ProtocolError::EofInTrailers { .. } => ErrorKind::Truncated {
+            | ProtocolError::EofInTrailers { .. }
+            | ProtocolError::EofUnclean { .. } => ErrorKind::Truncated {
                 received: body,
                 expected: None,
             },

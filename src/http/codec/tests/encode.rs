@@ -2,7 +2,7 @@
 
 use super::super::{
     BodyFraming, CHUNK_END, CHUNKED_END, LAST_CHUNK, ProtocolError as E, RequestHead,
-    encode_chunk_header,
+    encode_chunk_header, encode_trailers,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -321,6 +321,46 @@ fn chunk_lines() {
 #[should_panic(expected = "would end the body")]
 fn an_empty_chunk_panics() {
     encode_chunk_header(0, &mut Vec::new());
+}
+
+#[test]
+fn trailers_follow_the_last_chunk() {
+    let mut trailers = HeaderMap::new();
+    let mut wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let start = wire.len();
+    encode_trailers(&trailers, &mut wire).expect("right trailers");
+    assert_eq!(&wire[start..], CHUNKED_END);
+    wire.truncate(start);
+    trailers.append("digest", HeaderValue::from_static("abc"));
+    trailers.append("x-a", HeaderValue::from_static("1"));
+    trailers.append("x-a", HeaderValue::from_static("2"));
+    encode_trailers(&trailers, &mut wire).expect("right trailers");
+    assert_eq!(
+        &wire[start..],
+        b"0\r\ndigest: abc\r\nx-a: 1\r\nx-a: 2\r\n\r\n"
+    );
+    assert_eq!(super::plain().ok(&wire).trailers, Some(trailers));
+}
+
+#[test]
+fn r10_no_trailer_changes_what_has_been_sent() {
+    for name in [
+        "content-length",
+        "transfer-encoding",
+        "host",
+        "authorization",
+        "cookie",
+        "content-type",
+        "trailer",
+    ] {
+        let mut trailers = HeaderMap::new();
+        trailers.append("x-a", HeaderValue::from_static("1"));
+        trailers.append(name, HeaderValue::from_static("1"));
+        let mut out = b"before".to_vec();
+        let result = encode_trailers(&trailers, &mut out);
+        assert_eq!(result, Err(E::RequestTrailer), "{name}");
+        assert_eq!(out, b"before");
+    }
 }
 
 #[test]

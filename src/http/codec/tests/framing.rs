@@ -1,7 +1,9 @@
 //! How content ends: the framing table, F01-F09 and F17-F22.
 
 use super::super::{Framing, RequestKind};
-use super::{ProtocolError as E, answer_to, plain, strict, then_eof, value, with};
+use super::{
+    ProtocolError as E, answer_to, plain, strict, then_eof, then_unclean_eof, value, with,
+};
 use http::Method;
 
 fn length(value: &str, body: &str) -> String {
@@ -186,6 +188,13 @@ fn f19_the_answer_to_head_has_no_content() {
 }
 
 #[test]
+fn f19_content_after_the_answer_to_head_is_left_over() {
+    let head = answer_to(RequestKind::of(&Method::HEAD));
+    let got = head.ok(length("5", "hello"));
+    assert_eq!((got.body, got.left), (Vec::new(), b"hello".to_vec()));
+}
+
+#[test]
 fn f20_content_until_the_peer_closes() {
     for (wire, body) in [
         ("HTTP/1.0 200 OK\r\n\r\n", ""),
@@ -253,6 +262,46 @@ fn f21_eof_in_four_places_is_four_errors() {
 }
 
 #[test]
+fn c06_an_unclean_end_is_judged_by_the_framing() {
+    let whole = [
+        length("2", "hi"),
+        length("0", ""),
+        super::chunked("2\r\nhi\r\n0\r\n\r\n"),
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+    ];
+    for wire in whole {
+        then_unclean_eof().ok(wire);
+    }
+    for (wire, error) in [
+        (with("", ""), E::EofUnclean { received: 0 }),
+        (with("A: b\r\n", "hello"), E::EofUnclean { received: 5 }),
+        (
+            format!("\r\nHTTP/1.1 103 Early Hints\r\n\r\n{}", with("", "x")),
+            E::EofUnclean { received: 1 },
+        ),
+        (
+            length("5", "hell"),
+            E::EofInBody {
+                received: 4,
+                expected: 5,
+            },
+        ),
+        (
+            super::chunked("5\r\nhel"),
+            E::EofInChunkedBody { received: 3 },
+        ),
+        (
+            super::chunked("2\r\nhi\r\n0\r\n"),
+            E::EofInTrailers { received: 2 },
+        ),
+        ("H".to_owned(), E::EofInHead { received: 1 }),
+        (String::new(), E::EofBeforeResponse),
+    ] {
+        assert_eq!(then_unclean_eof().err(&wire), error, "{wire:?}");
+    }
+}
+
+#[test]
 fn f22_bytes_after_the_response_are_left_over() {
     for (wire, body) in [
         (length("2", "hiEXTRA"), "hi"),
@@ -264,6 +313,15 @@ fn f22_bytes_after_the_response_are_left_over() {
         assert_eq!(got.body, body.as_bytes());
         assert_eq!(got.left, b"EXTRA");
     }
+}
+
+#[test]
+fn framing_table_early_responses_are_like_any_other() {
+    // The decoder is not told how much of the request has been sent: an answer to half of it is an answer.
+    let early =
+        "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig";
+    let got = plain().ok(early);
+    assert_eq!((got.body, got.head.keep_alive), (b"big".to_vec(), false));
 }
 
 #[test]

@@ -19,6 +19,15 @@ fn i01_100_unasked_then_200() {
 }
 
 #[test]
+fn i01_what_100_says_of_the_connection_means_nothing() {
+    let got = plain().ok(format!(
+        "HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n{}",
+        with("Content-Length: 0\r\n", "")
+    ));
+    assert!(got.head.keep_alive);
+}
+
+#[test]
 fn i02_102_and_103_are_shown_in_order() {
     let got = plain().ok(format!(
         "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{}",
@@ -109,6 +118,11 @@ fn i09_101_asked_hands_over_the_rest() {
         );
         assert_eq!(got.left, b"\x01\x02hi");
     }
+    let mut decoder = case.decoder();
+    let head = decoder.decode(wire.as_bytes()).expect("a right response");
+    assert!(decoder.is_complete(), "the rest is not ours");
+    assert_eq!(&wire.as_bytes()[head.consumed..], b"\x01\x02hi");
+    assert_eq!(decoder.bytes_received(), head.consumed as u64);
     // The server may also decline.
     assert_eq!(case.ok(with("Content-Length: 2\r\n", "no")).body, b"no");
 }

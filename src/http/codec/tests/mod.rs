@@ -1,5 +1,21 @@
 //! Tests of the codec. The ids in the names are those of the situations in the design study: F framing,
-//! I interim responses, R10 injection. `framing_table` names the rows of the framing table.
+//! I interim responses, C06 an unclean end, R10 injection, P08 closing. `framing_table` names what the study's
+//! table of framing has beyond the situations. Where each of its rows is tested:
+//!
+//! | row | tests |
+//! | --- | --- |
+//! | Content-Length in lists and lines: equal, differing, not digits, beyond 64 bits | `f01` to `f05` |
+//! | Content-Length and Transfer-Encoding | `f06` |
+//! | Transfer-Encoding: not chunked, repeated, in HTTP/1.0 | `f07`, `f08`, `f09` |
+//! | chunk sizes; extensions; bare LF; no CRLF after data | `f10`, `f11`; `f12`, `framing_table_extensions`; `f11`; `f13` |
+//! | a chunk is not buffered | `f14` |
+//! | trailers | `f15`, `f16` |
+//! | head: bare LF; controls; folds; colons and names | `f24`; `f24`; `f23`; `f25` |
+//! | status line: reason, code, version | `f26` |
+//! | interim responses; 101 | `i01` to `i04`; `i09` |
+//! | 204; HEAD and 304; 2xx to CONNECT; neither length nor coding | `f17`; `f18`, `f19`; `framing_table_2xx`; `f20` |
+//! | the end of the connection: orderly; not | `f21`; `c06` |
+//! | bytes after the response; a response before the request is sent | `f22`; `framing_table_early` |
 
 mod api;
 mod chunked;
@@ -39,6 +55,8 @@ struct Case {
     strict: bool,
     /// The peer closes after the last byte.
     eof: bool,
+    /// It does so without an orderly close.
+    unclean: bool,
 }
 
 /// The same, by what a plain test wants to know.
@@ -59,6 +77,13 @@ fn then_eof() -> Case {
     Case {
         eof: true,
         ..Case::default()
+    }
+}
+
+fn then_unclean_eof() -> Case {
+    Case {
+        unclean: true,
+        ..then_eof()
     }
 }
 
@@ -143,6 +168,7 @@ impl Case {
                         let again = decoder.decode(after).expect("the end stays");
                         assert_eq!((again.consumed, again.event), (0, Event::End));
                         assert_eq!(decoder.finish(), Ok(Event::End));
+                        assert_eq!(decoder.finish_unclean(), Ok(Event::End));
                         let mut left = after.to_vec();
                         left.extend(pieces[index + 1..].concat());
                         seen.push(Seen::End(left));
@@ -159,7 +185,11 @@ impl Case {
             });
             return seen;
         }
-        seen.push(match decoder.finish() {
+        let end = match self.unclean {
+            true => decoder.finish_unclean(),
+            false => decoder.finish(),
+        };
+        seen.push(match end {
             Ok(event) => {
                 assert_eq!(event, Event::End);
                 assert!(decoder.is_complete());
@@ -167,6 +197,7 @@ impl Case {
             }
             Err(error) => {
                 assert_eq!(decoder.finish(), Err(error), "an error stays");
+                assert_eq!(decoder.finish_unclean(), Err(error), "an error stays");
                 Seen::Error(error)
             }
         });
@@ -244,8 +275,11 @@ fn check_headers(head: &Head) {
         let name = HeaderName::from_bytes(name).expect("a right name");
         let mut values = head.headers.get_all(&name).iter();
         assert!(values.any(|known| known.as_bytes() == value));
-        let first = head.headers.get(&name).map(|known| known.as_bytes());
-        assert_eq!(head.headers.first(&name), first);
+        // Each looks at all lines.
+        if count < 100 {
+            let first = head.headers.get(&name).map(|known| known.as_bytes());
+            assert_eq!(head.headers.first(&name), first);
+        }
         count += 1;
     }
     assert_eq!(head.headers.len(), count);

@@ -116,6 +116,7 @@ fn case(random: &mut Random) -> Case {
         },
         strict: random.chance(4),
         eof: random.chance(2),
+        unclean: random.chance(4),
     }
 }
 
