@@ -66,6 +66,28 @@ impl Chunk {
         }
     }
 
+    /// All initialised bytes of a buffer that its owner gets back once this chunk has gone.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a buffer that is too large for one operation of the kernel.
+    #[cfg(feature = "http")]
+    pub(crate) fn shared<B: IoBuf>(buffer: &Rc<B>) -> std::io::Result<Chunk> {
+        let len = super::sqe_len(buffer.bytes_len());
+        if len as usize != buffer.bytes_len() {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "a buffer of 2 GiB or more: give it in parts",
+            ));
+        }
+        let memory: Rc<dyn Bytes> = Rc::clone(buffer) as Rc<dyn Bytes>;
+        Ok(Chunk {
+            memory: Memory::Owned(memory),
+            start: 0,
+            len,
+        })
+    }
+
     /// A view of a part of this chunk; copies nothing.
     ///
     /// # Panics

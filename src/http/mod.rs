@@ -3,12 +3,13 @@
 //! | file | job |
 //! | --- | --- |
 //! | `codec/` | the wire format: slices in, events out, no sockets |
-//! | `connection.rs` | one connection, and one exchange on it |
+//! | `connection.rs` | one connection |
+//! | `exchange.rs`, `hooks.rs` | one exchange of messages on it, and who is told of its heads |
 //! | `pool/` | connections that wait for their next exchange, and fetches that wait for their place |
 //! | `key.rs` | which requests can share a connection |
 //! | `client/` | settings, and the fetch itself |
-//! | `request.rs`, `body.rs` | what is sent |
-//! | `response.rs` | what comes back |
+//! | `request.rs`, `body/` | what is sent |
+//! | `response.rs`, `upgraded.rs` | what comes back |
 //! | `origin.rs` | what a URL means for a connection and a head |
 //! | `auth.rs` | credentials |
 //! | `options.rs`, `times.rs` | what a request may say instead of its client |
@@ -29,6 +30,8 @@ mod client;
 pub mod codec;
 mod connection;
 mod error;
+mod exchange;
+mod hooks;
 mod key;
 mod options;
 mod origin;
@@ -39,9 +42,10 @@ mod request;
 mod response;
 mod times;
 mod timings;
+mod upgraded;
 mod watch;
 
-pub use body::Body;
+pub use body::{Body, BodyWriter};
 pub use client::{Client, ClientBuilder, fetch};
 pub use codec::ProtocolError;
 pub use error::{Error, ErrorKind, Phase, Stage};
@@ -51,4 +55,5 @@ pub use redirect::{Action, Attempt, Redirect};
 pub use request::RequestBuilder;
 pub use response::Response;
 pub use timings::Timings;
+pub use upgraded::{Upgraded, UpgradedRecv, UpgradedSend};
 pub use url::Url;

@@ -9,7 +9,9 @@ use url::Url;
 use super::auth;
 use super::body::Body;
 use super::client::Client;
+use super::codec::Head;
 use super::error::{Error, ErrorKind};
+use super::hooks::Hooks;
 use super::options::Options;
 use super::proxy::Proxy;
 use super::redirect::{Action, Attempt, Policy};
@@ -31,7 +33,11 @@ pub(super) struct Request {
     /// A redirect has led to another origin: the client's credentials are not for that.
     pub(super) stripped: bool,
     pub(super) options: Options,
+    pub(super) hooks: Hooks,
 }
+
+/// How long a request waits for leave to send its body, unless told otherwise.
+const LEAVE: Duration = Duration::from_secs(1);
 
 impl Request {
     /// Whether it may be sent again where nobody knows if the server has acted on it (RFC 9110 section
@@ -44,7 +50,7 @@ impl Request {
 
     /// Whether its body can be sent a second time.
     pub(super) fn may_replay(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_replayable)
+        self.body.as_ref().is_none_or(Body::is_there)
     }
 
     /// Whether it asks the server to close the connection.
@@ -102,6 +108,7 @@ impl RequestBuilder {
                     body: None,
                     stripped: false,
                     options: Options::default(),
+                    hooks: Hooks::default(),
                 })
             }),
         }
@@ -160,7 +167,7 @@ impl RequestBuilder {
         })
     }
 
-    /// What to send after the head; sets Content-Length.
+    /// What to send after the head; sets Content-Length, or Transfer-Encoding where the length is not known.
     pub fn body(self, body: impl Into<Body>) -> RequestBuilder {
         self.change(|request| {
             request.body = Some(body.into());
@@ -231,6 +238,54 @@ impl RequestBuilder {
     /// [`idle_write_timeout`](super::ClientBuilder::idle_write_timeout); zero for no limit of its own.
     pub fn idle_write_timeout(self, limit: Duration) -> RequestBuilder {
         self.set(|options| options.times.idle_write = Some(limit))
+    }
+
+    /// Sends pairs of names and values as a browser sends a form: sets the body ([`Body::form`]), and
+    /// Content-Type unless that is there.
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(
+        self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> RequestBuilder {
+        let body = Body::form(pairs);
+        self.change(|request| {
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers.entry(header::CONTENT_TYPE).or_insert(kind);
+            request.body = Some(body);
+            Ok(())
+        })
+    }
+
+    /// Asks the server for leave to send the body (`Expect: 100-continue`), so that one that refuses the request
+    /// need not be sent all of it. Without an answer the body is sent after a second; see
+    /// [`expect_timeout`](RequestBuilder::expect_timeout). Where the final response comes first, the body is never
+    /// sent. A request without a body asks for nothing.
+    pub fn expect_continue(self) -> RequestBuilder {
+        self.expect_timeout(LEAVE)
+    }
+
+    /// As [`expect_continue`](RequestBuilder::expect_continue), with the time after which the body is sent though
+    /// no leave has come.
+    pub fn expect_timeout(self, patience: Duration) -> RequestBuilder {
+        self.set(|options| options.expect = Some(patience))
+    }
+
+    /// Calls `callback` with every interim response (1xx), such as 103 (early hints); at most 16 may come.
+    ///
+    /// It runs while the fetch does. A panic in it is reported by the panic hook, and the fetch goes on.
+    pub fn on_informational(self, callback: impl FnMut(&Head) + 'static) -> RequestBuilder {
+        self.change(|request| {
+            request.hooks.on_interim(callback);
+            Ok(())
+        })
+    }
+
+    /// Calls `callback` with the head of the response that [`send`](RequestBuilder::send) gives, before it does.
+    /// Not with those of redirects that are followed.
+    pub fn on_head(self, callback: impl FnMut(&Head) + 'static) -> RequestBuilder {
+        self.change(|request| {
+            request.hooks.on_head(callback);
+            Ok(())
+        })
     }
 
     /// How many bytes the body of the response may have, instead of the client's

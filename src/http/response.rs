@@ -8,15 +8,16 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
-use super::codec::{Head, ResponseDecoder};
-use super::connection::{self, Connection, Part};
+use super::codec::{Framing, Head};
 use super::error::{Error, ErrorKind, Seen};
+use super::exchange::Exchange;
 use super::pool::Slot;
 use super::redirect::Redirect;
 use super::request::Request;
 use super::timings::Timings;
+use super::upgraded::Upgraded;
 use super::watch::Watch;
-use crate::buf::{Chunk, IoBuf};
+use crate::buf::Chunk;
 
 /// The answer to a request: its head, and its body as it comes.
 ///
@@ -45,10 +46,8 @@ pub(super) struct Chain {
 
 /// The part of the response that has still to be read.
 pub(super) struct ResponseBody {
-    /// `None` once the body has ended or failed.
-    pub(super) connection: Option<Connection>,
-    pub(super) decoder: ResponseDecoder,
-    /// Goes with the connection.
+    pub(super) exchange: Exchange,
+    /// Goes with the connection: `None` once the body has ended or failed.
     pub(super) slot: Option<Slot>,
     /// The connection can be used again after this.
     pub(super) keep: bool,
@@ -56,8 +55,6 @@ pub(super) struct ResponseBody {
     pub(super) keep_for: Option<Duration>,
     pub(super) watch: Rc<Watch>,
     pub(super) limit: u64,
-    pub(super) received: u64,
-    pub(super) trailers: Option<HeaderMap>,
 }
 
 impl Response {
@@ -69,14 +66,14 @@ impl Response {
         timings: Timings,
         request_size: u64,
     ) -> Result<Response, Error> {
-        let connection = body.connection.as_ref();
+        let route = body.exchange.route();
         let mut response = Response {
             request,
             chain,
             head,
-            local: connection.and_then(|connection| connection.local),
-            peer: connection.and_then(|connection| connection.peer),
-            head_size: body.decoder.bytes_received(),
+            local: route.local,
+            peer: route.peer,
+            head_size: body.exchange.bytes_received(),
             request_size,
             body,
             timings,
@@ -84,7 +81,8 @@ impl Response {
         if let Err(error) = response.body.check_announced() {
             return Err(response.fail(error));
         }
-        if response.body.decoder.is_complete() {
+        let tunnel = response.head.framing == Framing::Tunnel;
+        if response.body.exchange.is_complete() && !tunnel {
             response.end();
         }
         Ok(response)
@@ -116,7 +114,7 @@ impl Response {
 
     /// The fields after a chunked body, once it has been read, if there were any.
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.body.trailers.as_ref()
+        self.body.exchange.trailers()
     }
 
     /// The URL that answered.
@@ -152,10 +150,9 @@ impl Response {
 
     /// How many bytes the body announces; `None` where the server does not say, or once the body is read.
     pub fn content_length(&self) -> Option<u64> {
-        self.body
-            .decoder
-            .body_remaining()
-            .map(|remaining| remaining + self.body.received)
+        let exchange = &self.body.exchange;
+        let rest = exchange.remaining()?;
+        Some(rest + exchange.content_received())
     }
 
     /// How many bytes the head had, with those of interim responses (1xx) before it.
@@ -205,6 +202,37 @@ impl Response {
         }
     }
 
+    /// Takes the connection over, which speaks another protocol from here on: after 101 to a request that asked for
+    /// it with an `Upgrade` field, or after a 2xx to CONNECT. (A 101 that nobody asked for is an error of the
+    /// protocol before there is a response.)
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotUpgraded`] for every other response.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::Client;
+    ///
+    /// let request = Client::new().get("http://example.org/chat").header("upgrade", "chat/1");
+    /// let mut chat = request.send().await?.upgrade()?;
+    /// chat.send_all("hello").await.0.unwrap();
+    /// let answer = chat.recv_chunk().await.unwrap();
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn upgrade(mut self) -> Result<Upgraded, Error> {
+        let tunnel = match self.head.framing {
+            Framing::Tunnel => self.body.exchange.take_tunnel(),
+            _ => None,
+        };
+        match tunnel {
+            Some((connection, leftover)) => Ok(Upgraded::new(connection, leftover)),
+            None => Err(self.fail(Error::new(ErrorKind::NotUpgraded))),
+        }
+    }
+
     /// The next part of the body, as it came; `None` at its end.
     ///
     /// The chunk is a view into a buffer of the reactor's pool: copy what you keep.
@@ -232,7 +260,7 @@ impl Response {
 
     /// The rest of the body cannot be had.
     fn fail(&mut self, error: Error) -> Error {
-        self.body.connection = None;
+        drop(self.body.exchange.end());
         self.body.slot = None;
         self.blame(error)
     }
@@ -264,7 +292,7 @@ impl Response {
         let mut whole = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if whole.is_empty() {
-                let rest = self.body.decoder.body_remaining().unwrap_or(0);
+                let rest = self.body.exchange.remaining().unwrap_or(0);
                 whole.reserve_exact(chunk.len() + at_once(rest, 0));
             }
             whole.extend_from_slice(&chunk);
@@ -300,7 +328,7 @@ impl Response {
 
     /// The body has ended: the connection goes back to the pool, if it may.
     fn end(&mut self) {
-        if self.body.connection.is_some() {
+        if self.body.slot.is_some() {
             self.timings.total = self.timings.now();
         }
         self.body.let_go();
@@ -310,10 +338,8 @@ impl Response {
 impl ResponseBody {
     /// The response has ended: the connection goes back to the pool, if it may.
     fn let_go(&mut self) {
-        if let (Some(mut connection), Some(slot)) = (self.connection.take(), self.slot.take())
-            // Bytes beyond the response belong to nobody; such a peer is not trusted with another request.
+        if let (Some(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
             && self.keep
-            && connection.is_clean()
         {
             slot.put(connection, self.keep_for);
         }
@@ -323,19 +349,19 @@ impl ResponseBody {
     /// nothing.
     pub(super) fn dismiss(mut self) {
         let mut left = DISMISSED;
-        while let Some(connection) = &mut self.connection {
-            match connection::body(&mut connection.pending, &mut self.decoder, self.received) {
-                Ok(Part::Data(chunk)) if chunk.len() <= left => left -= chunk.len(),
-                Ok(Part::Trailers(_)) => {}
-                Ok(Part::End) => return self.let_go(),
-                Ok(Part::Data(_) | Part::NeedMore) | Err(_) => return,
+        while let Ok(Some(chunk)) = self.exchange.next_at_hand() {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
             }
+        }
+        if self.exchange.is_complete() {
+            self.let_go();
         }
     }
 
     fn check_announced(&self) -> Result<(), Error> {
-        let announced = self.decoder.body_remaining().unwrap_or(0);
-        self.check(announced)
+        self.check(self.exchange.remaining().unwrap_or(0))
     }
 
     fn check(&self, size: u64) -> Result<(), Error> {
@@ -346,62 +372,20 @@ impl ResponseBody {
     }
 
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
-        loop {
-            let Some(connection) = &mut self.connection else {
-                return Ok(None);
-            };
-            match connection::body(&mut connection.pending, &mut self.decoder, self.received)? {
-                Part::Data(chunk) => {
-                    self.received += chunk.len() as u64;
-                    self.check(self.received)?;
-                    return Ok(Some(chunk));
-                }
-                Part::Trailers(fields) => self.trailers = Some(fields),
-                Part::End => return Ok(None),
-                Part::NeedMore => {
-                    let received = connection.stream.recv_chunk().await;
-                    match received.map_err(|error| Error::io(ErrorKind::Receive, error))? {
-                        Some(chunk) => {
-                            self.watch.received(chunk.len() as u64);
-                            connection.pending = Some(chunk);
-                        }
-                        None => {
-                            // An end here is one of the response, and never of a kept connection.
-                            self.decoder
-                                .finish()
-                                .map_err(|error| Error::protocol(error, self.received))?;
-                            return Ok(None);
-                        }
-                    }
-                }
-            }
-        }
+        let chunk = self.exchange.next().await?;
+        self.check(self.exchange.content_received())?;
+        Ok(chunk)
     }
 
     async fn receive_known(&mut self, mut whole: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let Some(connection) = &mut self.connection else {
-            return Ok(whole);
-        };
-        if connection.pending.is_some() {
-            return Ok(whole);
-        }
-        while let Some(rest) = self.decoder.body_remaining().filter(|rest| *rest > 0) {
+        while let Some(rest) = self.exchange.remaining().filter(|rest| *rest > 0) {
             let at = whole.len();
             let end = at + at_once(rest, at);
             whole.reserve_exact(end - at);
-            let (result, slice) = connection.stream.recv(whole.slice(at..end)).await;
-            whole = slice.into_inner();
-            match result.map_err(|error| Error::io(ErrorKind::Receive, error))? {
-                0 => {
-                    self.decoder
-                        .finish()
-                        .map_err(|error| Error::protocol(error, self.received))?;
-                }
-                count => {
-                    self.watch.received(count as u64);
-                    self.decoder.advance_body(count as u64);
-                    self.received += count as u64;
-                }
+            let (count, received) = self.exchange.receive_into(whole, end).await?;
+            whole = received;
+            if count == 0 {
+                break;
             }
         }
         Ok(whole)

@@ -131,6 +131,16 @@ impl Watch {
         self.idle_write.set(None);
     }
 
+    /// There is nothing to send for now: the server is not to blame for that.
+    pub(super) fn pause_writing(&self) {
+        self.idle_write.set(None);
+    }
+
+    /// There is something to send again.
+    pub(super) fn resume_writing(&self) {
+        self.idle_write.set(self.deadline(Phase::IdleWrite));
+    }
+
     /// So many bytes of the response have come.
     pub(super) fn received(&self, bytes: u64) {
         if self.stage.get() < Stage::Head {

@@ -6,15 +6,17 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, StatusCode, header};
 
 use super::{Client, Settings};
+use crate::http::body::Body;
 use crate::http::codec::{Head, Headers, Limits, RequestKind, ResponseDecoder};
-use crate::http::connection::{Connection, Wire};
 use crate::http::error::{Error, ErrorKind, Seen, Stage};
+use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::pool::Slot;
+use crate::http::proxy::ProxyServer;
 use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
 use crate::http::response::{Chain, Response, ResponseBody};
@@ -33,13 +35,6 @@ struct Hop {
     head: Head,
     body: ResponseBody,
     request_size: u64,
-}
-
-/// A connection on which the head of the response has come.
-struct Answered {
-    connection: Connection,
-    decoder: ResponseDecoder,
-    head: Head,
 }
 
 impl Client {
@@ -97,6 +92,7 @@ impl Client {
                     hop.body.dismiss();
                     return Err(error.with_headers(hop.head.headers.into_map()));
                 }
+                request.hooks.head(&hop.head);
                 return Ok(hop);
             };
             // Gives the place back before the next hop asks for one.
@@ -155,11 +151,8 @@ impl Client {
         };
         let route = Route::to(&request.url, proxy);
         let forwarder = proxy.filter(|_| !route.secure);
-        let wire = Wire {
-            head: self.encode(request, forwarder.map(|proxy| &**proxy))?,
-            body: request.body.as_ref().and_then(|body| body.bytes.clone()),
-        };
-        let request_size = wire.head.len() as u64;
+        let forwarder = forwarder.map(|proxy| &**proxy);
+        let outgoing = self.encode(request, forwarder, expect(request, settings))?;
 
         let pool = &self.inner.pool;
         watch.enter(Stage::Queue);
@@ -169,12 +162,14 @@ impl Client {
         };
         timings.queued = timings.now();
         let closing = slot.closing();
-        let answer = self.answer(request, origin, &route, wire, &slot, timings, watch);
-        let Answered {
-            connection,
-            decoder,
-            head,
-        } = watch.over(Some(closing), answer).await?;
+        let ways = Ways {
+            origin,
+            route: &route,
+            forwarder,
+            slot: &slot,
+        };
+        let answer = self.answer(request, outgoing, ways, timings, watch);
+        let (exchange, head, request_size) = watch.over(Some(closing), answer).await?;
         watch.enter(Stage::Body);
         let options = &request.options;
         Ok(Hop {
@@ -182,17 +177,14 @@ impl Client {
             body: ResponseBody {
                 keep: head.keep_alive && !request.closes(),
                 keep_for: kept_by_peer(&head.headers),
-                connection: Some(connection),
+                exchange,
                 slot: Some(slot),
-                decoder,
                 watch: Rc::clone(watch),
                 limit: options.get(
                     &settings.options,
                     |options| options.max_body_size,
                     MAX_BODY_SIZE,
                 ),
-                received: 0,
-                trailers: None,
             },
             head,
         })
@@ -202,56 +194,75 @@ impl Client {
     ///
     /// A kept connection that turns out to be dead before a byte of response is replaced by a fresh one, once,
     /// where that does no harm: nothing had been sent, or the method is idempotent (RFC 9110, 9.2.2).
-    #[allow(clippy::too_many_arguments, reason = "what a fetch consists of")]
+    ///
+    /// Who cannot meet the expectation of leave to send the body (417) is asked again without it, on a fresh
+    /// connection: this one may wait for the body.
     async fn answer(
         &self,
         request: &Request,
-        origin: Origin,
-        route: &Route<'_>,
-        wire: Wire,
-        slot: &Slot,
+        mut outgoing: Outgoing,
+        ways: Ways<'_>,
         timings: &mut Timings,
-        watch: &Watch,
-    ) -> Result<Answered, Error> {
-        let kept = poll_fn(|cx| Poll::Ready(slot.take(cx))).await;
-        if let Some(connection) = kept {
-            timings.taken();
-            let again = wire.clone();
-            match exchange(connection, request, again, timings, watch).await {
-                Ok(answered) => return Ok(answered),
+        watch: &Rc<Watch>,
+    ) -> Result<(Exchange, Head, u64), Error> {
+        let mut kept = poll_fn(|cx| Poll::Ready(ways.slot.take(cx))).await;
+        loop {
+            let fresh = kept.is_none();
+            let connection = match kept.take() {
+                Some(connection) => {
+                    timings.taken();
+                    connection
+                }
+                None => {
+                    let origin = ways.origin.clone();
+                    self.connect(ways.route, origin, timings, watch).await?
+                }
+            };
+            watch.connected(&connection);
+            let size = outgoing.head.len() as u64;
+            let expect = outgoing.expect;
+            let answer = Exchange::begin(connection, outgoing, decoder(request), timings, watch);
+            let expect = match answer.await {
+                Ok((_, head))
+                    if expect.is_some() && head.status == StatusCode::EXPECTATION_FAILED =>
+                {
+                    None
+                }
+                Ok((exchange, head)) => return Ok((exchange, head, size)),
                 Err(error) => {
                     let harmless = watch.bytes_sent() == 0 || request.may_repeat();
                     let dead = error.is_closed_early() && watch.bytes_received() == 0;
-                    if !(dead && harmless && request.may_replay()) {
+                    if fresh || !(dead && harmless && request.may_replay()) {
                         return Err(error);
                     }
-                    timings.again();
+                    expect
                 }
-            }
+            };
+            timings.again();
+            outgoing = self.encode(request, ways.forwarder, expect)?;
         }
-        let connection = self.connect(route, origin, timings, watch).await?;
-        exchange(connection, request, wire, timings, watch).await
     }
 }
 
-async fn exchange(
-    mut connection: Connection,
-    request: &Request,
-    wire: Wire,
-    timings: &mut Timings,
-    watch: &Watch,
-) -> Result<Answered, Error> {
-    watch.connected(&connection);
+/// Where a request goes.
+struct Ways<'a> {
+    origin: Origin,
+    route: &'a Route<'a>,
+    forwarder: Option<&'a ProxyServer>,
+    slot: &'a Slot,
+}
+
+/// How long to wait for leave to send the body.
+fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
+    let wanted = request.options.expect.or(settings.options.expect)?;
+    let empty = request.body.as_ref().is_none_or(Body::is_empty);
+    (!empty).then_some(wanted)
+}
+
+fn decoder(request: &Request) -> ResponseDecoder {
     let kind = RequestKind::of(&request.method);
-    let mut decoder = ResponseDecoder::new(Limits::default(), kind);
-    let head = connection
-        .exchange(wire, &mut decoder, timings, watch)
-        .await?;
-    Ok(Answered {
-        connection,
-        decoder,
-        head,
-    })
+    let upgrade = request.headers.contains_key(header::UPGRADE);
+    ResponseDecoder::new(Limits::default(), kind.with_upgrade(upgrade))
 }
 
 /// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method

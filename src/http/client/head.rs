@@ -1,6 +1,7 @@
 //! The head of a request, from the request and the client's own fields.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
@@ -8,6 +9,7 @@ use http::{HeaderMap, HeaderName, header};
 use super::Client;
 use crate::http::codec::{BodyFraming, RequestHead};
 use crate::http::error::Error;
+use crate::http::exchange::Outgoing;
 use crate::http::origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::is_credential;
@@ -97,11 +99,27 @@ fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 impl Client {
-    /// The head of `request`, which goes to `forwarder` if that is given: a proxy that is asked for the whole URL.
+    /// What to send for `request`, which goes to `forwarder` if that is given: a proxy that is asked for the whole
+    /// URL. With `expect`, leave to send the body is asked for, and waited for so long.
     pub(super) fn encode(
         &self,
         request: &Request,
         forwarder: Option<&ProxyServer>,
+        expect: Option<Duration>,
+    ) -> Result<Outgoing, Error> {
+        Ok(Outgoing {
+            head: self.encode_head(request, forwarder, expect.is_some())?,
+            body: request.body.clone().unwrap_or_default(),
+            expect,
+            hooks: request.hooks.clone(),
+        })
+    }
+
+    fn encode_head(
+        &self,
+        request: &Request,
+        forwarder: Option<&ProxyServer>,
+        expect_continue: bool,
     ) -> Result<Bytes, Error> {
         let defaults = &self.inner.defaults;
         let merged;
@@ -129,7 +147,7 @@ impl Client {
                 None => BodyFraming::None,
             },
             close: false,
-            expect_continue: false,
+            expect_continue,
         }
         .encode(&mut head)
         .map_err(Error::request)?;

@@ -60,6 +60,8 @@ pub enum ErrorKind {
     },
     /// The body is not what its Content-Encoding says.
     Decode,
+    /// The connection was to be taken over, and the response does not switch protocols.
+    NotUpgraded,
     /// More redirects than allowed.
     TooManyRedirects {
         /// The limit.
@@ -186,6 +188,7 @@ impl fmt::Display for ErrorKind {
                 return write!(f, "the body is larger than the limit of {limit} bytes");
             }
             ErrorKind::Decode => "the body is not what its Content-Encoding says",
+            ErrorKind::NotUpgraded => "the answer does not switch protocols",
             ErrorKind::TooManyRedirects { limit } => {
                 return write!(f, "more than {limit} redirects");
             }
