@@ -23,6 +23,7 @@
 //! # Features
 //!
 //! - `http` (default): the function `fetch`, and the module `http` with its `Client`.
+//! - `compression` (default): responses in gzip, deflate, brotli and zstd are decoded. It builds zstd's C library.
 //!
 //! Without it the reactor alone is built: sockets, files, timers, signals, tasks.
 

@@ -314,6 +314,7 @@ fn i05_leave_is_waited_for() {
         let client = Client::new();
         let request = client.post(peer.url()).body("body");
         let mut response = request
+            .expect_continue(true)
             .expect_timeout(Duration::from_secs(20))
             .send()
             .await
@@ -340,7 +341,7 @@ fn i06_a_final_answer_first_means_that_the_body_is_never_made() {
                 Ok::<_, io::Error>(())
             });
             let client = Client::new();
-            let request = client.post(peer.url()).body(body).expect_continue();
+            let request = client.post(peer.url()).body(body).expect_continue(true);
             let mut response = request.send().await.unwrap();
             assert_eq!(response.text().await.unwrap(), "ok");
             assert_eq!(
@@ -371,7 +372,10 @@ fn i07_silence_is_taken_as_leave_after_a_second() {
     });
     run(async {
         let body = Body::stream(stream::iter([Ok::<_, io::Error>("body")]));
-        let request = Client::new().post(peer.url()).body(body).expect_continue();
+        let request = Client::new()
+            .post(peer.url())
+            .body(body)
+            .expect_continue(true);
         assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
     });
     peer.join();
@@ -394,7 +398,10 @@ fn i08_who_does_not_know_the_expectation_is_asked_without() {
     run(async {
         // A stream, which is still there: nothing of it was sent.
         let body = Body::stream(stream::iter([Ok::<_, io::Error>("body")])).with_length(4);
-        let request = Client::new().post(peer.url()).body(body).expect_continue();
+        let request = Client::new()
+            .post(peer.url())
+            .body(body)
+            .expect_continue(true);
         assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
     });
     peer.join();
@@ -408,7 +415,7 @@ fn a_request_without_a_body_expects_nothing() {
         ok(&mut stream);
     });
     run(async {
-        let request = Client::new().get(peer.url()).expect_continue();
+        let request = Client::new().get(peer.url()).expect_continue(true);
         assert_eq!(request.send().await.unwrap().status(), 200);
     });
     peer.join();

@@ -43,7 +43,7 @@ pub(super) const PIECE: usize = 256 << 10;
 pub(super) struct Outgoing {
     pub(super) head: Bytes,
     pub(super) body: Body,
-    /// How long to wait for leave (100) before the body is sent all the same; `None` to ask for none.
+    /// How long to wait for leave (100) before the body is sent all the same, zero for ever; `None` to ask for none.
     pub(super) expect: Option<Duration>,
     pub(super) hooks: Hooks,
 }
@@ -641,6 +641,7 @@ async fn send_in_pieces(
 async fn wait_for_leave(shared: &Shared, patience: Duration) {
     let mut timer = pin!(sleep(patience));
     poll_fn(|cx| match shared.gate.get() {
+        Gate::Waiting if patience.is_zero() => Poll::Pending,
         Gate::Waiting => timer.as_mut().poll(cx),
         Gate::Open | Gate::Shut => Poll::Ready(()),
     })

@@ -9,6 +9,7 @@
 //! | `key.rs` | which requests can share a connection |
 //! | `client/` | settings, and the fetch itself |
 //! | `request.rs`, `body/` | what is sent |
+//! | `coding/` | decoding gzip, deflate, brotli and zstd |
 //! | `response.rs`, `upgraded.rs` | what comes back |
 //! | `origin.rs` | what a URL means for a connection and a head |
 //! | `auth.rs` | credentials |
@@ -28,6 +29,11 @@ mod auth;
 mod body;
 mod client;
 pub mod codec;
+#[cfg(feature = "compression")]
+mod coding;
+#[cfg(not(feature = "compression"))]
+#[path = "coding/off.rs"]
+mod coding;
 mod connection;
 mod error;
 mod exchange;

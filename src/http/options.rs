@@ -1,7 +1,6 @@
 //! What a request may say instead of its client, and a client instead of the crate.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::proxy::{Proxies, Proxy};
 use super::redirect::Policy;
@@ -20,8 +19,9 @@ pub(super) struct Options {
     pub(super) raise_for_status: Option<bool>,
     pub(super) allow_nonstandard: Option<bool>,
     pub(super) idempotent: Option<bool>,
-    /// How long to wait for leave to send the body; `None` to send it at once.
-    pub(super) expect: Option<Duration>,
+    /// Leave to send the body is asked for.
+    pub(super) expect_continue: Option<bool>,
+    pub(super) decompress: Option<bool>,
 }
 
 impl Options {

@@ -36,9 +36,6 @@ pub(super) struct Request {
     pub(super) hooks: Hooks,
 }
 
-/// How long a request waits for leave to send its body, unless told otherwise.
-const LEAVE: Duration = Duration::from_secs(1);
-
 impl Request {
     /// Whether it may be sent again where nobody knows if the server has acted on it (RFC 9110 section
     /// 9.2.2).
@@ -51,6 +48,11 @@ impl Request {
     /// Whether its body can be sent a second time.
     pub(super) fn may_replay(&self) -> bool {
         self.body.as_ref().is_none_or(Body::is_there)
+    }
+
+    /// Whether its response is to be decoded; `client` says what its own options do not.
+    pub(super) fn decompresses(&self, client: &Options) -> bool {
+        self.options.get(client, |options| options.decompress, true)
     }
 
     /// Whether it asks the server to close the connection.
@@ -256,17 +258,24 @@ impl RequestBuilder {
     }
 
     /// Asks the server for leave to send the body (`Expect: 100-continue`), so that one that refuses the request
-    /// need not be sent all of it. Without an answer the body is sent after a second; see
-    /// [`expect_timeout`](RequestBuilder::expect_timeout). Where the final response comes first, the body is never
+    /// need not be sent all of it. Without an answer the body is sent after a second, or the
+    /// [time](RequestBuilder::expect_timeout) that is set. Where the final response comes first, the body is never
     /// sent. A request without a body asks for nothing.
-    pub fn expect_continue(self) -> RequestBuilder {
-        self.expect_timeout(LEAVE)
+    pub fn expect_continue(self, ask: bool) -> RequestBuilder {
+        self.set(|options| options.expect_continue = Some(ask))
     }
 
-    /// As [`expect_continue`](RequestBuilder::expect_continue), with the time after which the body is sent though
-    /// no leave has come.
-    pub fn expect_timeout(self, patience: Duration) -> RequestBuilder {
-        self.set(|options| options.expect = Some(patience))
+    /// How long to wait for the leave of [`expect_continue`](RequestBuilder::expect_continue), instead of the
+    /// client's [`expect_timeout`](super::ClientBuilder::expect_timeout); zero waits without a limit of its own.
+    /// When it is over the body is sent: the server may never have heard of the field.
+    pub fn expect_timeout(self, limit: Duration) -> RequestBuilder {
+        self.set(|options| options.times.expect = Some(limit))
+    }
+
+    /// Whether the body of the response is decoded from gzip, deflate, brotli and zstd, instead of what the client's
+    /// [`decompress`](super::ClientBuilder::decompress) says.
+    pub fn decompress(self, decode: bool) -> RequestBuilder {
+        self.set(|options| options.decompress = Some(decode))
     }
 
     /// Calls `callback` with every interim response (1xx), such as 103 (early hints); at most 16 may come.

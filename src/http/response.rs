@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use url::Url;
 
 use super::codec::{Framing, Head};
+use super::coding::{Decoded, Decoding};
 use super::error::{Error, ErrorKind, Seen};
 use super::exchange::Exchange;
 use super::pool::Slot;
@@ -18,6 +19,7 @@ use super::timings::Timings;
 use super::upgraded::Upgraded;
 use super::watch::Watch;
 use crate::buf::Chunk;
+use crate::task::yield_now;
 
 /// The answer to a request: its head, and its body as it comes.
 ///
@@ -34,6 +36,8 @@ pub struct Response {
     peer: Option<SocketAddr>,
     head_size: u64,
     request_size: u64,
+    /// What a decoded body was coded in, and its length then.
+    coded: Option<(HeaderValue, Option<u64>)>,
 }
 
 /// What came before the last request of a fetch.
@@ -54,7 +58,15 @@ pub(super) struct ResponseBody {
     /// How long the peer keeps it, if it has said so.
     pub(super) keep_for: Option<Duration>,
     pub(super) watch: Rc<Watch>,
+    /// Bytes that the body may have, decoded.
     pub(super) limit: u64,
+    /// The body is to be decoded, if it is coded.
+    pub(super) decode: bool,
+    pub(super) decoding: Option<Box<Decoding>>,
+    /// Bytes that the decoding has given.
+    pub(super) decoded: u64,
+    /// How much of that since others could run.
+    pub(super) unrested: usize,
 }
 
 impl Response {
@@ -77,7 +89,11 @@ impl Response {
             request_size,
             body,
             timings,
+            coded: None,
         };
+        if let Err(error) = response.begin_decoding() {
+            return Err(response.fail(error));
+        }
         if let Err(error) = response.body.check_announced() {
             return Err(response.fail(error));
         }
@@ -148,9 +164,48 @@ impl Response {
         self.chain.original.as_ref().unwrap_or(&self.request)
     }
 
-    /// How many bytes the body announces; `None` where the server does not say, or once the body is read.
+    /// Looks whether the body has to be decoded. What the head says of the coded body goes away then.
+    fn begin_decoding(&mut self) -> Result<(), Error> {
+        let content = !matches!(self.head.framing, Framing::None | Framing::Tunnel);
+        let whole = self.head.status != StatusCode::PARTIAL_CONTENT;
+        let headers = &mut self.head.headers;
+        if !(self.body.decode && content && whole && headers.contains_key(header::CONTENT_ENCODING))
+        {
+            return Ok(());
+        }
+        self.body.decoding = Decoding::of(headers)?;
+        if self.body.decoding.is_some() {
+            let coding = headers.remove(header::CONTENT_ENCODING);
+            headers.remove(header::CONTENT_LENGTH);
+            let length = self.body.exchange.remaining();
+            self.coded = coding.map(|coding| (coding, length));
+        }
+        Ok(())
+    }
+
+    /// What the body was coded in, if it is being [decoded](super::ClientBuilder::decompress): the (first)
+    /// `Content-Encoding` field, which is then not among the [headers](Response::headers).
+    pub fn content_coding(&self) -> Option<&HeaderValue> {
+        self.coded.as_ref().map(|(coding, _)| coding)
+    }
+
+    /// How many bytes the coded body announces, of a body that is being decoded.
+    pub fn coded_length(&self) -> Option<u64> {
+        self.coded.as_ref().and_then(|(_, length)| *length)
+    }
+
+    /// How many bytes of the body have come, as they came over the wire (without chunk lines).
+    pub fn body_received(&self) -> u64 {
+        self.body.exchange.content_received()
+    }
+
+    /// How many bytes the body announces; `None` where the server does not say, where it is being decoded, or once
+    /// the body is read.
     pub fn content_length(&self) -> Option<u64> {
         let exchange = &self.body.exchange;
+        if self.coded.is_some() {
+            return None;
+        }
         let rest = exchange.remaining()?;
         Some(rest + exchange.content_received())
     }
@@ -291,6 +346,10 @@ impl Response {
     pub async fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         let mut whole = Vec::new();
         while let Some(chunk) = self.chunk().await? {
+            if self.body.decoding.is_some() {
+                whole.extend_from_slice(&chunk);
+                continue;
+            }
             if whole.is_empty() {
                 let rest = self.body.exchange.remaining().unwrap_or(0);
                 whole.reserve_exact(chunk.len() + at_once(rest, 0));
@@ -361,6 +420,9 @@ impl ResponseBody {
     }
 
     fn check_announced(&self) -> Result<(), Error> {
+        if self.decoding.is_some() {
+            return Ok(());
+        }
         self.check(self.exchange.remaining().unwrap_or(0))
     }
 
@@ -372,9 +434,43 @@ impl ResponseBody {
     }
 
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
+        if self.decoding.is_some() {
+            return self.next_decoded().await;
+        }
         let chunk = self.exchange.next().await?;
         self.check(self.exchange.content_received())?;
         Ok(chunk)
+    }
+
+    /// As [`next`](ResponseBody::next), decoded.
+    async fn next_decoded(&mut self) -> Result<Option<Chunk>, Error> {
+        while let Some(decoding) = &mut self.decoding {
+            if self.unrested > UNRESTED {
+                self.unrested = 0;
+                yield_now().await;
+            }
+            match decoding.step()? {
+                Decoded::Data(data) => {
+                    self.unrested += data.len();
+                    self.decoded += data.len() as u64;
+                    self.check(self.decoded)?;
+                    return Ok(Some(Chunk::owned(data)));
+                }
+                // A slice of coded bytes that stood for nothing.
+                Decoded::Nothing => self.unrested += UNRESTED,
+                Decoded::NeedMore => match self.exchange.next().await? {
+                    Some(chunk) => {
+                        self.unrested += chunk.len();
+                        decoding.feed(chunk);
+                    }
+                    None => {
+                        decoding.finish()?;
+                        break;
+                    }
+                },
+            }
+        }
+        Ok(None)
     }
 
     async fn receive_known(&mut self, mut whole: Vec<u8>) -> Result<Vec<u8>, Error> {
@@ -391,6 +487,9 @@ impl ResponseBody {
         Ok(whole)
     }
 }
+
+/// How much is decoded before others have a turn.
+const UNRESTED: usize = 256 << 10;
 
 /// How many bytes of a body that nobody wants are skipped to keep its connection.
 const DISMISSED: usize = 64 << 10;

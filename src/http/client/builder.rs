@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::head::Defaults;
 use super::{Client, Inner};
+use crate::http::coding;
 use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
 use crate::http::proxy::{Proxies, Proxy};
@@ -37,6 +38,9 @@ pub(in crate::http) struct Settings {
 /// | [`allow_downgrade`](ClientBuilder::allow_downgrade), [`https_only`](ClientBuilder::https_only) | no |
 /// | [`raise_for_status`](ClientBuilder::raise_for_status) | no |
 /// | [`allow_nonstandard_methods`](ClientBuilder::allow_nonstandard_methods) | no |
+/// | [`expect_continue`](ClientBuilder::expect_continue) | no |
+/// | [`expect_timeout`](ClientBuilder::expect_timeout) | 1 s |
+/// | [`decompress`](ClientBuilder::decompress) | yes, with the feature `compression` |
 /// | [`user_agent`](ClientBuilder::user_agent) | `eyewall/` and the version |
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until `build` is called"]
@@ -52,6 +56,9 @@ impl Default for ClientBuilder {
         let agent = concat!("eyewall/", env!("CARGO_PKG_VERSION"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(accepted) = coding::ACCEPTED {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+        }
         let mut options = Options::default();
         options.times.total = Some(Duration::from_secs(20));
         options.times.connect = Some(Duration::from_secs(20));
@@ -136,7 +143,30 @@ impl ClientBuilder {
         self
     }
 
-    /// How many bytes the body of a response may have.
+    /// Whether requests with a body ask for leave to send it; see
+    /// [`RequestBuilder::expect_continue`](crate::http::RequestBuilder::expect_continue).
+    pub fn expect_continue(self, ask: bool) -> ClientBuilder {
+        self.set(|options| options.expect_continue = Some(ask))
+    }
+
+    /// How long to wait for that leave before the body is sent all the same; zero waits without a limit of its own.
+    pub fn expect_timeout(self, limit: Duration) -> ClientBuilder {
+        self.set(|options| options.times.expect = Some(limit))
+    }
+
+    /// Whether bodies of responses are decoded from gzip, deflate, brotli and zstd, and requests say in
+    /// `Accept-Encoding` that they may be so coded (unless they say something else, or ask for a range). Without the
+    /// feature `compression` nothing is ever decoded.
+    ///
+    /// `Content-Encoding` and `Content-Length` of a decoded response are then taken out of its headers; see
+    /// [`Response::content_coding`](crate::http::Response::content_coding). A part of a body (206), and a body in
+    /// a coding that is not known, are left as they are. More than two codings, one on top of the other, are an
+    /// error.
+    pub fn decompress(self, decode: bool) -> ClientBuilder {
+        self.set(|options| options.decompress = Some(decode))
+    }
+
+    /// How many bytes the body of a response may have, decoded.
     pub fn max_body_size(self, bytes: u64) -> ClientBuilder {
         self.set(|options| options.max_body_size = Some(bytes))
     }

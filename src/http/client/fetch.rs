@@ -30,6 +30,9 @@ const MAX_REDIRECTS: u32 = 10;
 /// How many bytes the body of a response may have.
 const MAX_BODY_SIZE: u64 = 100 << 20;
 
+/// How long a request waits for leave to send its body.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// What one hop has brought.
 struct Hop {
     head: Head,
@@ -180,6 +183,10 @@ impl Client {
                 exchange,
                 slot: Some(slot),
                 watch: Rc::clone(watch),
+                decode: request.decompresses(&settings.options),
+                decoding: None,
+                decoded: 0,
+                unrested: 0,
                 limit: options.get(
                     &settings.options,
                     |options| options.max_body_size,
@@ -254,9 +261,10 @@ struct Ways<'a> {
 
 /// How long to wait for leave to send the body.
 fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
-    let wanted = request.options.expect.or(settings.options.expect)?;
+    let (options, client) = (&request.options, &settings.options);
     let empty = request.body.as_ref().is_none_or(Body::is_empty);
-    (!empty).then_some(wanted)
+    let asks = !empty && options.get(client, |options| options.expect_continue, false);
+    asks.then(|| options.get(client, |options| options.times.expect, LEAVE))
 }
 
 fn decoder(request: &Request) -> ResponseDecoder {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::Client;
 use crate::http::codec::{BodyFraming, RequestHead};
+use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
 use crate::http::origin;
@@ -30,6 +31,8 @@ struct Field {
     line: Range<usize>,
     /// Not for another origin than the one of the request as it was made.
     private: bool,
+    /// The codings that are decoded here.
+    codings: bool,
 }
 
 impl Defaults {
@@ -50,17 +53,19 @@ impl Defaults {
                 name: name.clone(),
                 line: start..defaults.lines.len(),
                 private: is_credential(name) || value.is_sensitive(),
+                codings: coding::ACCEPTED.is_some_and(|accepted| value == accepted),
             });
         }
         defaults
     }
 
     /// Appends the fields that `request` does not say otherwise.
-    fn write(&self, request: &Request, out: &mut Vec<u8>) {
+    fn write(&self, request: &Request, decompress: bool, out: &mut Vec<u8>) {
         if request.headers.is_empty()
             && request.without.is_empty()
             && request.auth.is_none()
             && !request.stripped
+            && decompress
         {
             out.extend_from_slice(&self.lines);
             return;
@@ -69,7 +74,9 @@ impl Defaults {
             let said = request.headers.contains_key(&field.name)
                 || request.without.contains(&field.name)
                 || (request.auth.is_some() && field.name == header::AUTHORIZATION);
-            let withheld = field.private && request.stripped;
+            // A part of a coded body cannot be decoded.
+            let undecoded = !decompress || request.headers.contains_key(header::RANGE);
+            let withheld = (field.private && request.stripped) || (field.codings && undecoded);
             if !said && !withheld {
                 out.extend_from_slice(&self.lines[field.line.clone()]);
             }
@@ -153,7 +160,8 @@ impl Client {
         .map_err(Error::request)?;
         // The fields below need no look of the encoder's; they go before the empty line.
         head.truncate(head.len() - 2);
-        defaults.write(request, &mut head);
+        let decompress = request.decompresses(&self.inner.settings.options);
+        defaults.write(request, decompress, &mut head);
         if let Some(credentials) = &request.auth
             && !request.headers.contains_key(header::AUTHORIZATION)
         {
