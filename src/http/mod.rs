@@ -59,7 +59,7 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 pub use proxy::{NoProxy, Proxy};
 pub use redirect::{Action, Attempt, Redirect};
 pub use request::RequestBuilder;
-pub use response::Response;
+pub use response::{Chunks, Flow, Push, Pusher, Response};
 pub use timings::Timings;
 pub use upgraded::{Upgraded, UpgradedRecv, UpgradedSend};
 pub use url::Url;

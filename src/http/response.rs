@@ -1,5 +1,9 @@
 //! A response, and reading its body.
 
+mod chunks;
+mod push;
+mod save;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,11 +23,16 @@ use super::timings::Timings;
 use super::upgraded::Upgraded;
 use super::watch::Watch;
 use crate::buf::Chunk;
+use crate::fs::File;
 use crate::task::yield_now;
+
+pub use chunks::Chunks;
+pub use push::{Flow, Push, Pusher};
 
 /// The answer to a request: its head, and its body as it comes.
 ///
-/// The connection is used again when the body has been read to its end; dropped before, it is closed. Until then
+/// The connection is used again when the body has been read to its end. Dropped before, it is closed, unless the
+/// rest (64 KiB at most) has come already. Until then
 /// it counts among the client's active fetches ([`max_clients`](super::ClientBuilder::max_clients)).
 pub struct Response {
     /// The last one that was sent.
@@ -332,6 +341,100 @@ impl Response {
             .at(&self.request.url)
     }
 
+    /// The parts of the body as a stream; see [`chunk`](Response::chunk).
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut response = eyewall::fetch("http://example.org/").await?;
+    /// let mut chunks = response.chunks();
+    /// while let Some(chunk) = chunks.next().await {
+    ///     println!("{} bytes", chunk?.len());
+    /// }
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn chunks(&mut self) -> Chunks<'_> {
+        Chunks::borrowed(self)
+    }
+
+    /// As [`chunks`](Response::chunks), and takes the response along.
+    ///
+    /// It can be sent as the body of another request:
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::{Body, Client};
+    ///
+    /// let response = eyewall::fetch("http://example.org/").await?;
+    /// let body = Body::stream(response.into_chunks());
+    /// Client::new().post("http://example.net/copy").body(body).send().await?;
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn into_chunks(self) -> Chunks<'static> {
+        Chunks::owned(self)
+    }
+
+    /// Calls `callback` with every part of the body as it comes, in a task of its own, never inside this call. It
+    /// says whether to go on, to [pause](Flow::Pause) or to [cancel](Flow::Cancel); a panic in it cancels.
+    ///
+    /// # Errors
+    ///
+    /// Awaiting it gives the error of [`chunk`](Response::chunk); `Cancelled` after a cancel.
+    ///
+    /// # Panics
+    ///
+    /// If no reactor runs on this thread.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::Flow;
+    ///
+    /// let response = eyewall::fetch("http://example.org/").await?;
+    /// let response = response
+    ///     .push(|bytes| {
+    ///         println!("{} bytes", bytes.len());
+    ///         Flow::Continue
+    ///     })
+    ///     .await?;
+    /// println!("after {:?}", response.timings().total);
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn push(self, callback: impl FnMut(&[u8]) -> Flow + 'static) -> Push {
+        Push::new(self, callback)
+    }
+
+    /// Writes the body to `file`, from its start, through the ring; gives its length. The file is neither emptied
+    /// before nor synced after.
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Response::chunk); `Save` if writing fails. The file then holds a part.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: how much is written is then unknown.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// let mut response = eyewall::fetch("http://example.org/image.iso").await?;
+    /// let file = eyewall::fs::File::create("image.iso").await.unwrap();
+    /// let length = response.save(&file).await?;
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub async fn save(&mut self, file: &File) -> Result<u64, Error> {
+        save::save(self, file).await
+    }
+
     /// The body to its end.
     ///
     /// One of known length is received straight into the returned buffer.
@@ -406,7 +509,9 @@ impl ResponseBody {
 
     /// Nobody wants the rest: if it is there already, the connection is kept, and otherwise closed. That waits for
     /// nothing.
-    pub(super) fn dismiss(mut self) {
+    pub(super) fn dismiss(self) {}
+
+    fn pass_over_the_rest(&mut self) {
         let mut left = DISMISSED;
         while let Ok(Some(chunk)) = self.exchange.next_at_hand() {
             match left.checked_sub(chunk.len()) {
@@ -485,6 +590,14 @@ impl ResponseBody {
             }
         }
         Ok(whole)
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if self.slot.is_some() && self.keep {
+            self.pass_over_the_rest();
+        }
     }
 }
 

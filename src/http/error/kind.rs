@@ -62,6 +62,8 @@ pub enum ErrorKind {
     Decode,
     /// The connection was to be taken over, and the response does not switch protocols.
     NotUpgraded,
+    /// The body could not be written to its file.
+    Save,
     /// More redirects than allowed.
     TooManyRedirects {
         /// The limit.
@@ -189,6 +191,7 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::Decode => "the body is not what its Content-Encoding says",
             ErrorKind::NotUpgraded => "the answer does not switch protocols",
+            ErrorKind::Save => "cannot write the body to its file",
             ErrorKind::TooManyRedirects { limit } => {
                 return write!(f, "more than {limit} redirects");
             }

@@ -1,0 +1,175 @@
+//! The body of a response, pushed to a callback.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::Response;
+use crate::http::error::{Error, ErrorKind};
+use crate::task::{JoinHandle, spawn};
+
+/// What a callback says about the rest of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// Nothing more until [`Pusher::resume`] is called. The connection holds no buffer meanwhile, and the server is
+    /// slowed.
+    Pause,
+    /// No more: the connection is closed.
+    Cancel,
+}
+
+/// A body that is being pushed to a callback; from [`Response::push`].
+///
+/// Await it for the response, once its body has ended: its trailers and timings are known then. Dropping it ends
+/// the delivery and closes the connection; [`detach`](Push::detach) lets it go on.
+#[must_use = "dropping it ends the delivery; `detach` lets it go on"]
+pub struct Push {
+    /// `None` once it has been detached.
+    task: Option<JoinHandle<Result<Response, Error>>>,
+    pusher: Pusher,
+}
+
+/// Holds a delivery up, and lets it go on; from [`Push::pusher`].
+#[derive(Clone, Default)]
+pub struct Pusher {
+    state: Rc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    paused: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Push {
+    pub(super) fn new(
+        mut response: Response,
+        mut callback: impl FnMut(&[u8]) -> Flow + 'static,
+    ) -> Push {
+        let pusher = Pusher::default();
+        let state = Rc::clone(&pusher.state);
+        let task = spawn(async move {
+            loop {
+                poll_fn(|cx| state.poll_open(cx)).await;
+                let Some(chunk) = response.chunk().await? else {
+                    return Ok(response);
+                };
+                if state.paused.get() {
+                    // While it was on its way.
+                    poll_fn(|cx| state.poll_open(cx)).await;
+                }
+                let reason = match catch_unwind(AssertUnwindSafe(|| callback(&chunk))) {
+                    Ok(Flow::Continue) => continue,
+                    Ok(Flow::Pause) => {
+                        state.paused.set(true);
+                        continue;
+                    }
+                    Ok(Flow::Cancel) => "the callback wants no more of the body",
+                    Err(payload) => {
+                        // Its drop could panic again.
+                        std::mem::forget(payload);
+                        "the callback panicked"
+                    }
+                };
+                return Err(response.fail(Error::boxed(ErrorKind::Cancelled, reason)));
+            }
+        });
+        Push {
+            task: Some(task),
+            pusher,
+        }
+    }
+
+    /// Holds the delivery up and lets it go on, from wherever it is kept.
+    pub fn pusher(&self) -> Pusher {
+        self.pusher.clone()
+    }
+
+    /// Lets the delivery go on by itself.
+    pub fn detach(mut self) {
+        self.task = None;
+    }
+}
+
+impl Future for Push {
+    type Output = Result<Response, Error>;
+
+    /// # Panics
+    ///
+    /// If polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(task) = &mut self.task else {
+            panic!("a Push was polled after it was ready");
+        };
+        let ended = std::task::ready!(Pin::new(task).poll(cx));
+        self.task = None;
+        Poll::Ready(match ended {
+            Ok(result) => result,
+            Err(error) => Err(Error::boxed(ErrorKind::Cancelled, error)),
+        })
+    }
+}
+
+impl Drop for Push {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+impl Pusher {
+    /// Calls the callback no more until [`resume`](Pusher::resume).
+    pub fn pause(&self) {
+        self.state.paused.set(true);
+    }
+
+    /// Goes on where it was held up.
+    pub fn resume(&self) {
+        self.state.paused.set(false);
+        let waker = self.state.waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether it is held up.
+    pub fn is_paused(&self) -> bool {
+        self.state.paused.get()
+    }
+}
+
+impl State {
+    /// Ready unless the delivery is held up.
+    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.paused.get() {
+            return Poll::Ready(());
+        }
+        let old = self.waker.replace(Some(cx.waker().clone()));
+        // Dropped when the cell is no longer borrowed: that is user code.
+        drop(old);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Push {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Push")
+            .field("paused", &self.pusher.is_paused())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Pusher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pusher")
+            .field("paused", &self.is_paused())
+            .finish()
+    }
+}

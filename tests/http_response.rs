@@ -1,0 +1,356 @@
+//! Reading the body of a response, in all its ways.
+#![cfg(feature = "http")]
+
+mod http_peer;
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use eyewall::fs::File;
+use eyewall::http::{Body, Client, ErrorKind, Flow};
+use eyewall::reactor::metrics;
+use eyewall::time::sleep;
+use futures_util::StreamExt;
+use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
+
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n";
+
+#[test]
+fn chunks_are_a_stream() {
+    let peer = Peer::answering(CHUNKED);
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        let mut chunks = response.chunks();
+        assert_eq!(&chunks.next().await.unwrap().unwrap()[..], b"abc");
+        // Whoever drops the stream finds the rest where it was.
+        drop(chunks);
+        let mut chunks = response.chunks();
+        assert_eq!(&chunks.next().await.unwrap().unwrap()[..], b"de");
+        assert!(chunks.next().await.is_none());
+        assert!(chunks.next().await.is_none());
+        drop(chunks);
+        assert_eq!(response.trailers().unwrap()["x-sum"], "7");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_stream_ends_with_its_error() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    run(async {
+        let mut chunks = eyewall::fetch(peer.url()).await.unwrap().into_chunks();
+        assert_eq!(&chunks.next().await.unwrap().unwrap()[..], b"abc");
+        let error = chunks.next().await.unwrap().unwrap_err();
+        let expected = Some(10);
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Truncated {
+                received: 3,
+                expected
+            }
+        );
+        assert!(chunks.next().await.is_none());
+    });
+    peer.join();
+}
+
+#[test]
+fn a_stream_can_be_sent_on() {
+    let from = Peer::answering(CHUNKED);
+    let to = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        assert_eq!(read_chunked(&mut stream), [&b"abc"[..], b"de"]);
+        ok(&mut stream);
+    });
+    run(async {
+        let response = eyewall::fetch(from.url()).await.unwrap();
+        let body = Body::stream(response.into_chunks());
+        let sent = Client::new().post(to.url()).body(body).send().await;
+        assert_eq!(sent.unwrap().status(), 200);
+    });
+    from.join();
+    to.join();
+}
+
+#[test]
+fn a_push_calls_back_later_and_gives_the_response_in_the_end() {
+    let peer = Peer::answering(CHUNKED);
+    run(async {
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&seen);
+        let push = response.push(move |bytes| {
+            sink.borrow_mut().extend_from_slice(bytes);
+            Flow::Continue
+        });
+        assert!(seen.borrow().is_empty(), "called inside the call");
+        let response = push.await.unwrap();
+        assert_eq!(*seen.borrow(), b"abcde");
+        assert_eq!(response.trailers().unwrap()["x-sum"], "7");
+        assert!(response.timings().total.is_some());
+    });
+    peer.join();
+}
+
+#[test]
+fn a_push_pauses_and_goes_on() {
+    let peer = Peer::answering(CHUNKED);
+    run(async {
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        let calls = Rc::new(Cell::new(0));
+        let count = Rc::clone(&calls);
+        let mut push = response.push(move |_| {
+            count.set(count.get() + 1);
+            Flow::Pause
+        });
+        let pusher = push.pusher();
+        for expected in [1, 2] {
+            let running = eyewall::time::timeout(Duration::from_millis(30), &mut push);
+            assert!(running.await.is_err(), "it is held up");
+            assert_eq!((calls.get(), pusher.is_paused()), (expected, true));
+            pusher.resume();
+        }
+        push.await.unwrap();
+        assert_eq!(calls.get(), 2);
+    });
+    peer.join();
+}
+
+#[test]
+fn a_push_is_cancelled_by_its_callback_a_panic_or_a_drop() {
+    for way in ["cancel", "panic", "drop"] {
+        let peer = Peer::new(|listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+                .unwrap();
+            assert_eq!(
+                read_rest(&mut stream),
+                b"",
+                "{}",
+                "the connection is closed"
+            );
+        });
+        run(async {
+            let client = Client::new();
+            let response = client.get(peer.url()).send().await.unwrap();
+            let push = response.push(move |_| match way {
+                "cancel" => Flow::Cancel,
+                "panic" => panic!("as wanted by the test"),
+                _ => Flow::Continue,
+            });
+            match way {
+                "drop" => drop(push),
+                _ => assert_eq!(push.await.unwrap_err().kind(), ErrorKind::Cancelled),
+            }
+            // The close goes out with the next turns.
+            sleep(Duration::from_millis(20)).await;
+            assert_eq!(client.idle_connections(), 0);
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn a_push_can_be_left_alone() {
+    let peer = Peer::answering(CHUNKED);
+    run(async {
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        let (told, done) = eyewall::promise::promise();
+        let mut told = Some(told);
+        let mut seen = 0;
+        let push = response.push(move |bytes| {
+            seen += bytes.len();
+            if let (5, Some(told)) = (seen, told.take_if(|_| seen == 5)) {
+                told.set(());
+            }
+            Flow::Continue
+        });
+        push.detach();
+        done.await.unwrap();
+    });
+    peer.join();
+}
+
+#[test]
+fn a_body_goes_straight_to_a_file() {
+    let content: Vec<u8> = (0..1_000_000u32).map(|n| ((n * 31) >> 5) as u8).collect();
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(&content);
+    let path = std::env::temp_dir().join(format!("eyewall-save-{}", std::process::id()));
+    let peer = Peer::answering(answer);
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        let file = File::create(&path).await.unwrap();
+        assert_eq!(response.save(&file).await.unwrap(), content.len() as u64);
+        file.close().await.unwrap();
+        assert!(std::fs::read(&path).unwrap() == content);
+        assert!(response.timings().total.is_some());
+    });
+    peer.join();
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_an_error() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde");
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        let file = File::open("/dev/null").await.unwrap();
+        let error = response.save(&file).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Save);
+        assert!(std::error::Error::source(&error).is_some());
+    });
+    peer.join();
+}
+
+/// Sends a body without end, and counts what the sockets take of it.
+fn endless_peer() -> (Peer, Arc<AtomicU64>) {
+    let sent = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&sent);
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        let length = u64::MAX;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .unwrap();
+        let piece = [b'x'; 64 << 10];
+        while stream.write_all(&piece).is_ok() {
+            count.fetch_add(piece.len() as u64, Ordering::SeqCst);
+        }
+    });
+    (peer, sent)
+}
+
+#[test]
+fn b01_a_large_body_streams_through() {
+    let (peer, _) = endless_peer();
+    run(async {
+        let request = Client::new().get(peer.url()).max_body_size(u64::MAX);
+        let mut response = request.send().await.unwrap();
+        let mut seen = 0;
+        while seen < 100 << 20 {
+            let chunk = response.chunk().await.unwrap().unwrap();
+            assert!(chunk.iter().all(|byte| *byte == b'x'));
+            seen += chunk.len();
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn b09_a_slow_reader_slows_the_server() {
+    let (peer, sent) = endless_peer();
+    run(async {
+        let request = Client::new().get(peer.url()).max_body_size(u64::MAX);
+        let mut response = request.send().await.unwrap();
+        response.chunk().await.unwrap().unwrap();
+        // Until the sockets' buffers are full.
+        let mut before = u64::MAX;
+        while sent.load(Ordering::SeqCst) != before {
+            before = sent.load(Ordering::SeqCst);
+            sleep(Duration::from_millis(100)).await;
+        }
+        let counted = metrics().unwrap();
+        let held = counted.pool_buffers - counted.pool_available;
+        assert!(
+            held <= 1,
+            "{held} buffers are held for a reader that does not read"
+        );
+        // What the server goes on to send follows what is read.
+        for _ in 0..512 {
+            response.chunk().await.unwrap().unwrap();
+        }
+        sleep(Duration::from_millis(200)).await;
+        let more = sent.load(Ordering::SeqCst) - before;
+        assert!(more <= 512 * (16 << 10) + (8 << 20), "{more}");
+    });
+    peer.join();
+}
+
+#[test]
+fn b10_a_response_dropped_in_its_middle_closes_the_connection_and_leaks_nothing() {
+    let (peer, _) = endless_peer();
+    run(async {
+        let client = Client::new();
+        let before = metrics().unwrap();
+        let request = client.get(peer.url()).max_body_size(u64::MAX);
+        let mut response = request.send().await.unwrap();
+        let chunk = response.chunk().await.unwrap().unwrap();
+        drop(response);
+        drop(chunk);
+        assert_eq!(client.idle_connections(), 0);
+        eyewall::time::timeout(Duration::from_secs(10), async {
+            while metrics().unwrap().operations != before.operations {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(metrics().unwrap().pool_available, before.pool_available);
+    });
+    peer.join();
+}
+
+#[test]
+fn b10_a_response_dropped_when_all_of_it_has_come_keeps_the_connection() {
+    let (go, gone) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        for _ in 0..2 {
+            read_head(&mut stream);
+            ok(&mut stream);
+        }
+        gone.recv().unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        for reused in [false, true] {
+            let response = client.get(peer.url()).send().await.unwrap();
+            assert_eq!(response.is_reused(), reused);
+            drop(response);
+            assert_eq!(client.idle_connections(), 1);
+        }
+        go.send(()).unwrap();
+    });
+    peer.join();
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_still_text() {
+    let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\xffb".to_vec());
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "a\u{fffd}b");
+    });
+    peer.join();
+}
+
+#[test]
+fn an_error_of_a_fetch_is_one_of_io_too() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    run(async {
+        let error = eyewall::fetch(peer.url())
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap_err();
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::UnexpectedEof);
+    });
+    peer.join();
+}
