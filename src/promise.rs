@@ -9,7 +9,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::task::{contain_panic, in_background};
+use futures_util::FutureExt;
+
+use crate::task::{contain_panic, in_background, is_shut};
 
 /// A place for a value: the one half sets it, the other waits for it.
 ///
@@ -87,7 +89,8 @@ impl<T: 'static> Promised<T> {
     /// never inside this call or the one that sets it. Callbacks run in the order in which they were added.
     /// One that panics does not stop the others.
     ///
-    /// Where no reactor runs, callbacks wait until a later call here, or a poll, is made in one. One that is added
+    /// A reactor that is shut down has no later turn: what its end settles calls back at once. Where no reactor
+    /// runs, callbacks wait until a later call here, or a poll, is made in one. One that is added
     /// after the value has been awaited is not called: the value has gone.
     pub fn on_done(&self, callback: impl FnOnce(&Result<T, Cancelled>) + 'static) {
         self.state.borrow_mut().callbacks.push(Box::new(callback));
@@ -152,6 +155,10 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) {
     }
     if running && !in_background(call_back(Rc::clone(state))) {
         state.borrow_mut().running = false;
+        // A reactor that is being shut down has no later turn.
+        if is_shut() {
+            call_back(Rc::clone(state)).now_or_never();
+        }
     }
 }
 

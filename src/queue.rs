@@ -155,7 +155,7 @@ impl<T> CompletionQueue<T> {
         if state.closed {
             return Err(PushError::Closed(item));
         }
-        let room = self.shared.capacity - state.items.len();
+        let room = self.shared.capacity.saturating_sub(state.items.len());
         if !state.givers.is_turn(None, room) {
             return Err(PushError::Full(item));
         }
@@ -175,6 +175,13 @@ impl<T> CompletionQueue<T> {
     /// A dropped future has not put its item into the queue; the item goes with it.
     pub async fn push_wait(&self, item: T) -> Result<(), PushError<T>> {
         let mut item = Some(item);
+        self.push_from(&mut item).await;
+        item.map_or(Ok(()), |item| Err(PushError::Closed(item)))
+    }
+
+    /// As [`push_wait`](CompletionQueue::push_wait), but leaves the item where it is until it is in the queue; for
+    /// ever if the queue has been closed.
+    pub(crate) async fn push_from(&self, item: &mut Option<T>) {
         let mut place = Place {
             shared: &self.shared,
             ticket: None,
@@ -183,12 +190,9 @@ impl<T> CompletionQueue<T> {
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             if state.closed {
-                return Poll::Ready(
-                    item.take()
-                        .map_or(Ok(()), |item| Err(PushError::Closed(item))),
-                );
+                return Poll::Ready(());
             }
-            let room = self.shared.capacity - state.items.len();
+            let room = self.shared.capacity.saturating_sub(state.items.len());
             if !state.givers.is_turn(place.ticket, room) {
                 state.givers.wait(&mut place.ticket, cx.waker());
                 return Poll::Pending;
@@ -196,9 +200,20 @@ impl<T> CompletionQueue<T> {
             state.items.extend(item.take());
             state.givers.leave(place.ticket.take());
             self.shared.tell(state);
-            Poll::Ready(Ok(()))
+            Poll::Ready(())
         })
-        .await
+        .await;
+    }
+
+    /// Puts an item to the end, beyond the bound if need be; for who cannot wait any more. Does nothing if the queue
+    /// has been closed.
+    #[cfg(feature = "http")]
+    pub(crate) fn push_over(&self, item: T) {
+        let mut state = self.shared.lock();
+        if !state.closed {
+            state.items.push_back(item);
+            self.shared.tell(state);
+        }
     }
 
     /// Takes the first item, if there is one. It overtakes those who wait, since it must find what the
@@ -307,7 +322,7 @@ impl<T> Shared<T> {
         }
         let (takers, givers) = match state.closed {
             true => (usize::MAX, usize::MAX),
-            false => (count, self.capacity - count),
+            false => (count, self.capacity.saturating_sub(count)),
         };
         let mut due = state.takers.due(takers);
         due.extend(state.givers.due(givers));

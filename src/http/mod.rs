@@ -17,6 +17,7 @@
 //! | `watch.rs` | how far a fetch is, and its deadlines |
 //! | `redirect.rs` | whether a redirect is followed, and what the next request is |
 //! | `proxy/` | which proxy a request goes through |
+//! | `faces/` | the fetch in each style of interface |
 //! | `timings.rs`, `error.rs` | how long it took, and what went wrong |
 //!
 //! A response of any status is a response; an [`Error`] means that there is none, or no complete one. There is
@@ -37,6 +38,7 @@ mod coding;
 mod connection;
 mod error;
 mod exchange;
+mod faces;
 mod hooks;
 mod key;
 mod options;
@@ -55,6 +57,10 @@ pub use body::{Body, BodyWriter};
 pub use client::{Client, ClientBuilder, fetch};
 pub use codec::ProtocolError;
 pub use error::{Error, ErrorKind, Phase, Stage};
+pub use faces::{
+    ClientEvent, ClientHandle, ClientRegistration, Fetch, FetchHandle, Fetched, RemoteFetch,
+    blocking,
+};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 pub use proxy::{NoProxy, Proxy};
 pub use redirect::{Action, Attempt, Redirect};

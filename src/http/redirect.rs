@@ -192,6 +192,10 @@ fn location(base: &Url, headers: &HeaderMap) -> Result<Option<Url>, Error> {
 }
 
 impl Next {
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Makes `request` the next one.
     pub(super) fn apply(self, request: &mut Request) {
         let Next {

@@ -125,6 +125,11 @@ impl RequestBuilder {
         self
     }
 
+    /// The URL, if it could be read.
+    pub(super) fn url(&self) -> Option<&Url> {
+        self.request.as_ref().ok().map(|request| &request.url)
+    }
+
     fn set(self, set: impl FnOnce(&mut Options)) -> RequestBuilder {
         self.change(|request| {
             set(&mut request.options);

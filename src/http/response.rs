@@ -16,6 +16,7 @@ use super::codec::{Framing, Head};
 use super::coding::{Decoded, Decoding};
 use super::error::{Error, ErrorKind, Seen};
 use super::exchange::Exchange;
+use super::faces::Fetched;
 use super::pool::Slot;
 use super::redirect::Redirect;
 use super::request::Request;
@@ -474,6 +475,30 @@ impl Response {
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
+    }
+
+    /// This response with its body to the end, in a form that can go to another thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Response::bytes).
+    pub async fn whole(mut self) -> Result<Fetched, Error> {
+        let body = self.bytes().await?.into();
+        Ok(Fetched {
+            body,
+            status: self.status(),
+            version: self.version(),
+            reason: self.reason().into(),
+            request_method: self.request_method().clone(),
+            request_url: self.request_url().clone(),
+            trailers: self.trailers().cloned(),
+            headers: self.head.headers.into_map(),
+            url: self.request.url,
+            history: self.chain.history,
+            timings: self.timings,
+            local_addr: self.local,
+            remote_addr: self.peer,
         })
     }
 

@@ -59,13 +59,25 @@ where
     }
 }
 
-/// Runs a future of our own as a task that nobody waits for; drops it and says `false` where no reactor runs.
+/// Whether a task that is spawned here and now would run.
+#[cfg(feature = "http")]
+pub(crate) fn can_spawn() -> bool {
+    Executor::current().is_some_and(|executor| !executor.shut.get())
+}
+
+/// Whether the reactor that runs on this thread is being shut down: its tasks have ended, and none will run.
+pub(crate) fn is_shut() -> bool {
+    Executor::current().is_some_and(|executor| executor.shut.get())
+}
+
+/// Runs a future of our own as a task that nobody waits for; drops it and says `false` where no reactor runs, or
+/// it runs no more tasks.
 #[track_caller]
 pub(crate) fn in_background<F>(future: F) -> bool
 where
     F: Future<Output = ()> + 'static,
 {
-    let Some(executor) = Executor::current() else {
+    let Some(executor) = Executor::current().filter(|executor| !executor.shut.get()) else {
         return false;
     };
     executor.spawn(future).detach();

@@ -21,8 +21,10 @@ mod waker;
 mod yield_now;
 
 pub use blocking::{BlockingTask, spawn_blocking};
+#[cfg(feature = "http")]
+pub(crate) use executor::can_spawn;
 pub use executor::spawn;
-pub(crate) use executor::{Entered, Executor, contain_panic, in_background};
+pub(crate) use executor::{Entered, Executor, contain_panic, in_background, is_shut};
 pub use join::{JoinError, JoinHandle};
 pub(crate) use remote::Remote;
 pub use remote::{Handle, RemoteTask};

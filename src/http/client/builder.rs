@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::head::Defaults;
 use super::{Client, Inner};
 use crate::http::coding;
+use crate::http::faces::Watchers;
 use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
 use crate::http::proxy::{Proxies, Proxy};
@@ -288,9 +289,11 @@ impl ClientBuilder {
         options
             .proxies
             .get_or_insert_with(|| Rc::new(Proxies::of_environment()));
+        let watchers: Rc<Watchers> = Rc::default();
         Client {
             inner: Rc::new(Inner {
-                pool: Pool::new(self.pool),
+                pool: Pool::new(self.pool, &watchers),
+                watchers,
                 defaults: Defaults::new(&self.headers),
                 settings: self.settings,
             }),

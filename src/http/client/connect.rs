@@ -4,6 +4,7 @@ use super::Client;
 use crate::dns;
 use crate::http::connection::Connection;
 use crate::http::error::{Error, ErrorKind, Stage};
+use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::timings::Timings;
@@ -33,6 +34,9 @@ impl Client {
             .await
             .map_err(|error| Error::io(ErrorKind::Connect, error))?;
         timings.connected = timings.now();
-        Ok(Connection::new(stream))
+        let connection = Connection::new(stream);
+        let remote = connection.peer;
+        self.watchers().tell(&ClientEvent::Connected { remote });
+        Ok(connection)
     }
 }

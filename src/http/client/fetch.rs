@@ -13,6 +13,7 @@ use crate::http::body::Body;
 use crate::http::codec::{Head, Headers, Limits, RequestKind, ResponseDecoder};
 use crate::http::error::{Error, ErrorKind, Seen, Stage};
 use crate::http::exchange::{Exchange, Outgoing};
+use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::pool::Slot;
@@ -59,15 +60,26 @@ impl Client {
                 head,
                 body,
                 request_size,
-            }) => Response::new(request, chain, head, body, timings, request_size),
-            Err(error) => Err(error
-                .seen(|| Seen {
+            }) => {
+                self.watchers().tell(&ClientEvent::Responded {
+                    method: &request.method,
+                    url: &request.url,
+                    status: head.status,
+                    timings: &timings,
+                });
+                Response::new(request, chain, head, body, timings, request_size)
+            }
+            Err(error) => {
+                let seen = || Seen {
                     idempotent: request.may_repeat(),
                     reused: timings.reused,
                     timings: Some(timings),
                     ..watch.seen()
-                })
-                .at(&request.url)),
+                };
+                let error = error.seen(seen).at(&request.url);
+                self.watchers().tell(&ClientEvent::Failed { error: &error });
+                Err(error)
+            }
         }
     }
 
@@ -100,6 +112,11 @@ impl Client {
             };
             // Gives the place back before the next hop asks for one.
             hop.body.dismiss();
+            self.watchers().tell(&ClientEvent::Redirected {
+                status: hop.head.status,
+                from: &request.url,
+                to: next.url(),
+            });
             chain.history.push(Redirect {
                 url: request.url.clone(),
                 status: hop.head.status,

@@ -6,7 +6,7 @@ mod fetch;
 mod head;
 
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use http::Method;
 
@@ -15,6 +15,7 @@ use builder::Settings;
 use head::Defaults;
 
 use super::error::{Error, ErrorKind};
+use super::faces::Watchers;
 use super::origin;
 use super::pool::Pool;
 use super::request::RequestBuilder;
@@ -46,6 +47,18 @@ struct Inner {
     settings: Settings,
     defaults: Defaults,
     pool: Rc<Pool>,
+    watchers: Rc<Watchers>,
+}
+
+/// A client, if it is still there.
+#[derive(Clone)]
+pub(super) struct WeakClient(Weak<Inner>);
+
+impl WeakClient {
+    pub(super) fn upgrade(&self) -> Option<Client> {
+        let inner = self.0.upgrade()?;
+        Some(Client { inner })
+    }
 }
 
 impl Default for Client {
@@ -123,6 +136,14 @@ impl Client {
     /// Dropping the last clone closes the kept connections, too, but lets fetches go on that have begun.
     pub fn close(&self) {
         self.inner.pool.close();
+    }
+
+    pub(super) fn downgrade(&self) -> WeakClient {
+        WeakClient(Rc::downgrade(&self.inner))
+    }
+
+    pub(super) fn watchers(&self) -> &Rc<Watchers> {
+        &self.inner.watchers
     }
 
     /// Whether [`close`](Client::close) has been called.

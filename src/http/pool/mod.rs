@@ -39,6 +39,7 @@ use self::host::Host;
 use self::idle::{Entry, Idle};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind};
+use super::faces::{ClientEvent, Watchers};
 use super::key::Route;
 
 /// The bounds of a pool.
@@ -58,6 +59,7 @@ pub(super) struct PoolLimits {
 #[derive(Debug)]
 pub(super) struct Pool {
     limits: PoolLimits,
+    watchers: Rc<Watchers>,
     gate: Gate,
     /// By authority, then by the rest of the key.
     hosts: RefCell<HashMap<Box<str>, Vec<Rc<Host>>>>,
@@ -70,9 +72,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(limits: PoolLimits) -> Rc<Pool> {
+    pub(super) fn new(limits: PoolLimits, watchers: &Rc<Watchers>) -> Rc<Pool> {
         Rc::new(Pool {
             limits,
+            watchers: Rc::clone(watchers),
             gate: Gate::new(limits.active),
             hosts: RefCell::default(),
             idle: RefCell::default(),
@@ -183,6 +186,9 @@ impl Pool {
     fn let_go(&self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
             self.tidy_host(&entry.host);
+            let remote = entry.connection.peer;
+            drop(entry);
+            self.watchers.tell(&ClientEvent::IdleClosed { remote });
         }
     }
 

@@ -1,0 +1,133 @@
+//! The callback style, and what the other styles have in common with it.
+
+use url::Url;
+
+use super::Fetched;
+use super::cancel::Cancel;
+use crate::http::RequestBuilder;
+use crate::http::error::{Error, ErrorKind};
+use crate::task::{can_spawn, contain_panic, in_background};
+
+/// A fetch that runs by itself; from [`RequestBuilder::call`] and [`RequestBuilder::deliver`]. Dropping it changes
+/// nothing.
+#[derive(Clone, Debug)]
+pub struct FetchHandle {
+    cancel: Cancel,
+}
+
+impl FetchHandle {
+    pub(super) fn new(cancel: Cancel) -> FetchHandle {
+        FetchHandle { cancel }
+    }
+
+    /// Gives the fetch up: its result is then [`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled), told in a
+    /// later turn of the reactor. One that has ended is left alone.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+}
+
+impl RequestBuilder {
+    /// Sends the request, and calls `callback` with the response and its whole body, or with the error.
+    ///
+    /// The callback is called exactly once, in a later turn of the reactor, never inside this call: also when the
+    /// fetch is [cancelled](FetchHandle::cancel), the client closed, or the reactor shut down
+    /// ([`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled); that call comes from inside the shutdown). It
+    /// may make other fetches, and close the client. One that panics stops nobody else.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) where no reactor runs, or it is being shut down. Only
+    /// then the callback is not called.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let url = format!("http://{}/", listener.local_addr()?);
+    /// # std::thread::spawn(move || {
+    /// #     let mut stream = listener.accept().unwrap().0;
+    /// #     stream.read(&mut [0; 1000]).unwrap();
+    /// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    /// # });
+    /// use eyewall::http::Client;
+    /// use eyewall::promise::promise;
+    ///
+    /// eyewall::block_on(async {
+    ///     let (promise, text) = promise();
+    ///     Client::new().get(url).call(|result| promise.set(result.map(|page| page.text())))?;
+    ///     assert_eq!(text.await.unwrap()?, "ok");
+    ///     Ok::<(), eyewall::http::Error>(())
+    /// })?.unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn call(
+        self,
+        callback: impl FnOnce(Result<Fetched, Error>) + 'static,
+    ) -> Result<FetchHandle, Error> {
+        check_reactor()?;
+        Ok(FetchHandle::new(start(self, callback)))
+    }
+
+    /// Sends the request and receives the whole body of its response.
+    pub(super) async fn whole(self) -> Result<Fetched, Error> {
+        self.send().await?.whole().await
+    }
+}
+
+/// Refuses where no task would run.
+pub(super) fn check_reactor() -> Result<(), Error> {
+    match can_spawn() {
+        true => Ok(()),
+        false => {
+            let reason = "no reactor runs on this thread, or it is being shut down";
+            Err(Error::boxed(ErrorKind::Reactor, reason))
+        }
+    }
+}
+
+/// Runs a request in a task of its own and tells `done` its result, exactly once.
+pub(super) fn start(
+    request: RequestBuilder,
+    done: impl FnOnce(Result<Fetched, Error>) + 'static,
+) -> Cancel {
+    let cancel = Cancel::default();
+    let url = request.url().cloned();
+    let mut once = Once {
+        done: Some(done),
+        url: url.clone(),
+    };
+    let token = cancel.clone();
+    in_background(async move {
+        let result = token.or(request.whole()).await;
+        once.tell(result.map_err(|error| at(error, url.as_ref())));
+    });
+    cancel
+}
+
+pub(super) fn at(error: Error, url: Option<&Url>) -> Error {
+    match url {
+        Some(url) => error.at(url),
+        None => error,
+    }
+}
+
+/// Tells what becomes of a fetch, also when its task is dropped.
+struct Once<F: FnOnce(Result<Fetched, Error>)> {
+    done: Option<F>,
+    url: Option<Url>,
+}
+
+impl<F: FnOnce(Result<Fetched, Error>)> Once<F> {
+    fn tell(&mut self, result: Result<Fetched, Error>) {
+        if let Some(done) = self.done.take() {
+            contain_panic(|| done(result));
+        }
+    }
+}
+
+impl<F: FnOnce(Result<Fetched, Error>)> Drop for Once<F> {
+    fn drop(&mut self) {
+        let error = at(Error::new(ErrorKind::Cancelled), self.url.as_ref());
+        self.tell(Err(error));
+    }
+}

@@ -1,0 +1,70 @@
+//! A response with its whole body.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::Url;
+
+use crate::http::{Redirect, Timings};
+
+/// A response with its whole body: what is left when a fetch has ended. It can go to another thread.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// The status code.
+    pub status: StatusCode,
+    /// HTTP/1.0 or HTTP/1.1.
+    pub version: Version,
+    /// The reason phrase; see [`Response::reason`](crate::http::Response::reason).
+    pub reason: Box<str>,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The fields after a chunked body, if there were any.
+    pub trailers: Option<HeaderMap>,
+    /// The URL that answered, without user name and password.
+    pub url: Url,
+    /// The redirects that led there, oldest first.
+    pub history: Vec<Redirect>,
+    /// The method of the request as it was made, before any redirect.
+    pub request_method: Method,
+    /// The URL of the request as it was made, before any redirect; without user name and password.
+    pub request_url: Url,
+    /// How long the parts of the fetch took.
+    pub timings: Timings,
+    /// The address of this end of the connection.
+    pub local_addr: Option<SocketAddr>,
+    /// The address of the other end.
+    pub remote_addr: Option<SocketAddr>,
+}
+
+impl Fetched {
+    /// The body as text; what is not UTF-8 becomes U+FFFD.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl From<Fetched> for http::Response<Bytes> {
+    fn from(fetched: Fetched) -> http::Response<Bytes> {
+        let mut response = http::Response::new(fetched.body);
+        *response.status_mut() = fetched.status;
+        *response.version_mut() = fetched.version;
+        *response.headers_mut() = fetched.headers;
+        response
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("url", &self.url.as_str())
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! Fetching from other threads.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::Fetched;
+use crate::http::client::WeakClient;
+use crate::http::error::{Error, ErrorKind};
+use crate::http::{Client, RequestBuilder};
+use crate::reactor::Core;
+use crate::task::{Executor, Handle};
+
+/// The clients of a reactor that have handles.
+#[derive(Clone, Default)]
+struct Remotes {
+    inner: Rc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    clients: RefCell<HashMap<u64, WeakClient>>,
+    next: Cell<u64>,
+}
+
+/// A way to a [`Client`] from other threads; from [`Client::handle`]. It keeps neither the client nor its reactor
+/// alive.
+///
+/// ```
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     let mut stream = listener.accept().unwrap().0;
+/// #     stream.read(&mut [0; 1000]).unwrap();
+/// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+/// # });
+/// use eyewall::http::Client;
+///
+/// eyewall::block_on(async {
+///     let client = Client::new();
+///     let handle = client.handle()?;
+///     let other = std::thread::spawn(move || handle.fetch(|client| client.get(url)).wait());
+///     let page = eyewall::spawn_blocking(|| other.join().unwrap()).await.unwrap()?;
+///     assert_eq!(page.text(), "ok");
+///     Ok::<(), eyewall::http::Error>(())
+/// })?.unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientHandle {
+    reactor: Handle,
+    id: u64,
+}
+
+/// The result of a fetch that another thread has asked for. Await it in any executor, or block a thread on it with
+/// [`wait`](RemoteFetch::wait). Dropping it gives the fetch up.
+#[must_use = "dropping it gives the fetch up"]
+pub struct RemoteFetch {
+    receiver: oneshot::Receiver<Result<Fetched, Error>>,
+}
+
+impl Client {
+    /// A way to this client from other threads.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) where no reactor runs: the client's fetches run on the
+    /// one that runs here.
+    pub fn handle(&self) -> Result<ClientHandle, Error> {
+        let no_reactor = |error| Error::io(ErrorKind::Reactor, error);
+        let core = Core::current().map_err(no_reactor)?;
+        core.check_open().map_err(no_reactor)?;
+        let executor = Executor::current();
+        let executor = executor.ok_or_else(|| Error::new(ErrorKind::Reactor))?;
+        let remotes: Remotes = core.local();
+        let id = remotes.inner.next.get();
+        remotes.inner.next.set(id + 1);
+        let mut clients = remotes.inner.clients.borrow_mut();
+        clients.retain(|_, client| client.upgrade().is_some());
+        clients.insert(id, self.downgrade());
+        Ok(ClientHandle {
+            reactor: Handle::new(executor.remote()),
+            id,
+        })
+    }
+}
+
+impl ClientHandle {
+    /// Makes a request on the reactor's thread, and sends it there.
+    ///
+    /// If the client has been dropped, the result is [`ErrorKind::Closed`](crate::http::ErrorKind::Closed); if the
+    /// reactor has been shut down, or `make` panics, it is [`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled).
+    pub fn fetch(
+        &self,
+        make: impl FnOnce(&Client) -> RequestBuilder + Send + 'static,
+    ) -> RemoteFetch {
+        let (mut sender, receiver) = oneshot::channel();
+        let id = self.id;
+        // Nobody waits for the task: a sender that is dropped tells the receiver.
+        drop(self.reactor.spawn(move || async move {
+            let request = match find(id) {
+                Some(client) => make(&client),
+                None => {
+                    // An error here and below: nobody waits for the result.
+                    let _ = sender.send(Err(Error::new(ErrorKind::Closed)));
+                    return;
+                }
+            };
+            let fetch = pin!(request.whole());
+            let given_up = sender.cancellation();
+            if let Either::Left((result, _)) = select(fetch, given_up).await {
+                let _ = sender.send(result);
+            }
+        }));
+        RemoteFetch { receiver }
+    }
+}
+
+/// The client with this number, of the reactor that runs here.
+fn find(id: u64) -> Option<Client> {
+    let remotes: Remotes = Core::current().ok()?.local();
+    let clients = remotes.inner.clients.borrow();
+    clients.get(&id)?.upgrade()
+}
+
+impl RemoteFetch {
+    /// Blocks this thread until the fetch has ended.
+    ///
+    /// Never call it on the reactor's own thread, which would then wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// That of the fetch.
+    pub fn wait(mut self) -> Result<Fetched, Error> {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if let Poll::Ready(result) = self.poll_unpin(&mut cx) {
+                return result;
+            }
+            std::thread::park();
+        }
+    }
+}
+
+impl Future for RemoteFetch {
+    type Output = Result<Fetched, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let received = self.receiver.poll_unpin(cx);
+        received.map(|result| result.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled))))
+    }
+}
+
+impl fmt::Debug for RemoteFetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteFetch").finish_non_exhaustive()
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Unpark>) {
+        self.0.unpark();
+    }
+}

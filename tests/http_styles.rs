@@ -1,0 +1,681 @@
+//! One fetch in every style of interface, for every way in which a fetch can end: the same result in all of them.
+#![cfg(feature = "http")]
+
+mod http_support;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use eyewall::Reactor;
+use eyewall::http::{
+    Client, ClientEvent, Error, ErrorKind, Fetched, HeaderMap, Phase, RequestBuilder, blocking,
+};
+use eyewall::promise::promise;
+use eyewall::queue::CompletionQueue;
+use eyewall::reactor::metrics;
+use eyewall::time::sleep;
+use http_support::{LIMIT, Reply, Server, run, until};
+
+const SHORT: Duration = Duration::from_millis(40);
+
+/// What a test compares: everything that does not depend on the moment.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Fetched {
+        status: u16,
+        reason: String,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        url: String,
+        redirects: usize,
+    },
+    Failed(ErrorKind, Option<String>, String),
+}
+
+fn outcome(result: &Result<Fetched, Error>) -> Outcome {
+    match result {
+        Ok(fetched) => Outcome::Fetched {
+            status: fetched.status.as_u16(),
+            reason: fetched.reason.to_string(),
+            headers: fetched.headers.clone(),
+            body: fetched.body.to_vec(),
+            url: fetched.url.to_string(),
+            redirects: fetched.history.len(),
+        },
+        Err(error) => Outcome::Failed(
+            error.kind(),
+            error.url().map(str::to_owned),
+            error.to_string(),
+        ),
+    }
+}
+
+/// The result of the same request in each style: coroutine, callback, future, done-callback, delivery, another thread.
+async fn in_all_styles(
+    client: &Client,
+    make: impl Fn(&Client) -> RequestBuilder + Clone + Send + 'static,
+) -> Vec<(&'static str, Outcome)> {
+    let mut outcomes = Vec::new();
+    let coroutine = async { make(client).send().await?.whole().await };
+    outcomes.push(("coroutine", outcome(&coroutine.await)));
+
+    let (promise, promised) = promise();
+    make(client).call(|result| promise.set(result)).unwrap();
+    outcomes.push(("callback", outcome(&promised.await.unwrap())));
+
+    let fetch = make(client).start();
+    let (promise, promised) = eyewall::promise::promise();
+    fetch.on_done(|result| promise.set(outcome(result)));
+    outcomes.push(("future", outcome(&fetch.await)));
+    outcomes.push(("done-callback", promised.await.unwrap()));
+
+    let queue = CompletionQueue::bounded(1);
+    make(client).deliver(&queue, "tag").unwrap();
+    let (tag, result) = queue.recv().await.unwrap();
+    assert_eq!(tag, "tag");
+    outcomes.push(("delivery", outcome(&result)));
+
+    let handle = client.handle().unwrap();
+    let remote = std::thread::spawn(move || handle.fetch(make).wait());
+    let result = eyewall::spawn_blocking(|| remote.join().unwrap()).await;
+    outcomes.push(("another thread", outcome(&result.unwrap())));
+    outcomes
+}
+
+fn all_equal(outcomes: Vec<(&'static str, Outcome)>) -> Outcome {
+    let mut outcomes = outcomes.into_iter();
+    let (_, first) = outcomes.next().unwrap();
+    for (style, outcome) in outcomes {
+        assert_eq!(outcome, first, "{style}");
+    }
+    first
+}
+
+#[test]
+fn s01_every_style_gives_the_same_response_and_the_same_error() {
+    let server = Server::new(|request| match request.target() {
+        "/stall" => Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab".into()),
+        "/cut" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab".into()),
+        "/away" => Reply::redirect(303, "/ok"),
+        _ => Reply::text("HTTP/1.1 404 Gone Fishing\r\nX-Test: 1\r\nContent-Length: 4\r\n\r\nbody"),
+    });
+    let cases: [(String, Option<ErrorKind>); 6] = [
+        (server.url("/ok"), None),
+        (server.url("/away"), None),
+        (
+            server.url("/stall"),
+            Some(ErrorKind::Timeout {
+                phase: Phase::Total,
+                limit: SHORT,
+            }),
+        ),
+        (
+            server.url("/cut"),
+            Some(ErrorKind::Truncated {
+                received: 2,
+                expected: Some(5),
+            }),
+        ),
+        ("http://127.0.0.1:1/".into(), Some(ErrorKind::Connect)),
+        ("http://[".into(), Some(ErrorKind::Url)),
+    ];
+    for (url, expected) in cases {
+        let make = {
+            let url = url.clone();
+            move |client: &Client| {
+                let request = client.get(&url).timeout(SHORT);
+                match url.contains("ok") || url.contains("away") {
+                    true => request.timeout(LIMIT),
+                    false => request,
+                }
+            }
+        };
+        let mut outcomes = run(in_all_styles(&Client::new(), make.clone()));
+        let blocking = blocking::Client::new().unwrap();
+        let result = blocking.fetch(make(blocking.requests()));
+        outcomes.push(("blocking", outcome(&result)));
+        match (all_equal(outcomes), expected) {
+            (Outcome::Fetched { status, .. }, None) => assert_eq!(status, 404),
+            (Outcome::Failed(kind, ..), Some(expected)) => assert_eq!(kind, expected),
+            (other, _) => panic!("{url}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn s01_closing_the_client_is_the_same_error_in_every_style() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    // Closed before.
+    run(async {
+        let client = Client::new();
+        client.close();
+        let url = server.url("/");
+        let outcomes = in_all_styles(&client, move |client| client.get(&url)).await;
+        assert!(matches!(
+            all_equal(outcomes),
+            Outcome::Failed(ErrorKind::Closed, ..)
+        ));
+    });
+    let closed = blocking::Client::new().unwrap();
+    closed.close();
+    closed.close();
+    let error = closed
+        .fetch(closed.requests().get(server.url("/")))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    // Closed meanwhile.
+    run(async {
+        let client = Client::new();
+        let url = server.url("/");
+        let results: Rc<RefCell<Vec<Outcome>>> = Rc::default();
+        let seen = Rc::clone(&results);
+        client
+            .get(&url)
+            .call(move |result| seen.borrow_mut().push(outcome(&result)))
+            .unwrap();
+        let fetch = client.get(&url).start();
+        let queue = CompletionQueue::bounded(1);
+        client.get(&url).deliver(&queue, ()).unwrap();
+        let remote = client
+            .handle()
+            .unwrap()
+            .fetch(move |client| client.get(url));
+        until("four are active", || server.requests().len() == 4).await;
+        client.close();
+        let last = [fetch.await, queue.recv().await.unwrap().1, remote.await];
+        let mut results = results.take();
+        results.extend(last.iter().map(outcome));
+        let results = results.into_iter().map(|result| ("", result));
+        assert!(matches!(
+            all_equal(results.collect()),
+            Outcome::Failed(ErrorKind::Closed, ..)
+        ));
+    });
+}
+
+#[test]
+fn s01_cancelling_is_told_once_and_later_in_every_style() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    run(async {
+        let client = Client::new();
+        let url = server.url("/");
+        let results: Rc<RefCell<Vec<ErrorKind>>> = Rc::default();
+        let note = || {
+            let seen = Rc::clone(&results);
+            move |result: &Result<Fetched, Error>| {
+                let error = result.as_ref().unwrap_err();
+                assert!(error.url().is_some());
+                seen.borrow_mut().push(error.kind());
+            }
+        };
+        let callback = note();
+        let call = client
+            .get(&url)
+            .call(move |result| callback(&result))
+            .unwrap();
+        let cancelled = client.get(&url).start();
+        cancelled.on_done(note());
+        let dropped = client.get(&url).start();
+        dropped.on_done(note());
+        let queue = CompletionQueue::bounded(1);
+        let delivery = client.get(&url).deliver(&queue, ()).unwrap();
+        let remote = {
+            let url = url.clone();
+            client
+                .handle()
+                .unwrap()
+                .fetch(move |client| client.get(url))
+        };
+        until("five are active", || server.requests().len() == 5).await;
+        call.cancel();
+        cancelled.cancel();
+        drop(dropped);
+        delivery.cancel();
+        drop(remote);
+        assert!(results.borrow().is_empty(), "never inside the call");
+        assert_eq!(
+            queue.recv().await.unwrap().1.unwrap_err().kind(),
+            ErrorKind::Cancelled
+        );
+        assert_eq!(cancelled.await.unwrap_err().kind(), ErrorKind::Cancelled);
+        until("all are told", || results.borrow().len() == 3).await;
+        assert_eq!(*results.borrow(), [ErrorKind::Cancelled; 3]);
+        // A second time changes nothing.
+        call.cancel();
+        delivery.cancel();
+        until("all is closed", || server.open() == 0).await;
+        assert_eq!(results.borrow().len(), 3);
+        assert_eq!(client.active_fetches(), 0);
+    });
+}
+
+#[test]
+fn s02_a_callback_never_runs_inside_the_call() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        for url in [
+            server.url("/"),
+            "http://[".into(),
+            "http://127.0.0.1:1/".into(),
+        ] {
+            let inside = Rc::new(Cell::new(true));
+            let (promise, called) = promise();
+            let flag = Rc::clone(&inside);
+            client
+                .get(&url)
+                .call(move |_| promise.set(flag.get()))
+                .unwrap();
+            inside.set(false);
+            assert!(!called.await.unwrap(), "{url}");
+
+            inside.set(true);
+            let fetch = client.get(&url).start();
+            let (promise, called) = eyewall::promise::promise();
+            let flag = Rc::clone(&inside);
+            fetch.on_done(move |_| promise.set(flag.get()));
+            inside.set(false);
+            assert!(!called.await.unwrap(), "{url}");
+        }
+    });
+}
+
+#[test]
+fn s03_a_callback_may_fetch_and_close_the_client() {
+    let server = Server::new(|request| Reply::ok(request.target()));
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let (promise, promised) = promise();
+        let (again, url) = (client.clone(), server.url("/second"));
+        let first = move |result: Result<Fetched, Error>| {
+            assert_eq!(result.unwrap().text(), "/first");
+            let closing = again.clone();
+            let second = move |result: Result<Fetched, Error>| {
+                closing.close();
+                promise.set(result.unwrap().text());
+            };
+            again.get(url).call(second).unwrap();
+        };
+        client.get(server.url("/first")).call(first).unwrap();
+        assert_eq!(promised.await.unwrap(), "/second");
+        assert!(client.is_closed());
+    });
+}
+
+#[test]
+fn s04_a_blocking_fetch_inside_a_running_reactor_is_an_error() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let client = blocking::Client::new().unwrap();
+    run(async {
+        let error = client
+            .fetch(client.requests().get(server.url("/")))
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Reactor);
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("inside a running reactor"), "{source}");
+        assert_eq!(
+            blocking::fetch(server.url("/")).unwrap_err().kind(),
+            ErrorKind::Reactor
+        );
+    });
+    // Neither is harmed by that.
+    assert_eq!(
+        client
+            .fetch(client.requests().get(server.url("/")))
+            .unwrap()
+            .text(),
+        "ok"
+    );
+    assert_eq!(blocking::fetch(server.url("/")).unwrap().text(), "ok");
+}
+
+#[test]
+fn where_no_reactor_runs_every_style_says_so() {
+    let client = Client::new();
+    let request = || client.get("http://127.0.0.1:1/");
+    let called = Rc::new(Cell::new(false));
+    let flag = Rc::clone(&called);
+    let error = request().call(move |_| flag.set(true)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reactor);
+    let queue = CompletionQueue::bounded(1);
+    assert_eq!(
+        request().deliver(&queue, ()).unwrap_err().kind(),
+        ErrorKind::Reactor
+    );
+    assert_eq!(client.handle().unwrap_err().kind(), ErrorKind::Reactor);
+    let fetch = request().start();
+    assert_eq!(
+        eyewall::block_on(fetch).unwrap().unwrap_err().kind(),
+        ErrorKind::Reactor
+    );
+    assert!(!called.get() && queue.is_empty());
+}
+
+#[test]
+fn s05_a_done_callback_added_after_the_end_runs_in_the_next_turn() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let mut fetch = Client::new().get(server.url("/")).start();
+        assert!(fetch.try_take().is_none());
+        until("it is done", || fetch.is_done()).await;
+        let order: Rc<RefCell<Vec<u32>>> = Rc::default();
+        for number in 0..2 {
+            let order = Rc::clone(&order);
+            fetch.on_done(move |result| {
+                assert!(result.is_ok());
+                order.borrow_mut().push(number);
+            });
+        }
+        assert!(order.borrow().is_empty());
+        eyewall::yield_now().await;
+        eyewall::yield_now().await;
+        assert_eq!(*order.borrow(), [0, 1]);
+        assert_eq!(fetch.try_take().unwrap().unwrap().text(), "ok");
+        assert!(fetch.try_take().is_none());
+    });
+}
+
+#[test]
+fn a_future_runs_without_being_polled_and_after_it_was_detached() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let fetch = client.get(server.url("/a")).start();
+        let (promise, promised) = promise();
+        let detached = client.get(server.url("/b")).start();
+        detached.on_done(|result| promise.set(result.is_ok()));
+        detached.detach();
+        until("both are asked", || server.requests().len() == 2).await;
+        assert!(promised.await.unwrap());
+        assert_eq!(fetch.await.unwrap().text(), "ok");
+    });
+}
+
+#[test]
+fn s06_a_panic_in_a_callback_stops_nobody_else() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let before = metrics().unwrap().panics;
+        let _registration = client.on(|_| panic!("on purpose, in the registry"));
+        let seen = Rc::new(Cell::new(0));
+        let count = Rc::clone(&seen);
+        let _second = client.on(move |_| count.set(count.get() + 1));
+        client
+            .get(server.url("/"))
+            .call(|_| panic!("on purpose, in a callback"))
+            .unwrap();
+        let fetch = client.get(server.url("/")).start();
+        let (promise, promised) = promise();
+        fetch.on_done(|_| panic!("on purpose, in a done-callback"));
+        fetch.on_done(|result| promise.set(result.is_ok()));
+        assert!(promised.await.unwrap());
+        assert_eq!(fetch.await.unwrap().text(), "ok");
+        until("both have ended", || client.active_fetches() == 0).await;
+        assert!(metrics().unwrap().panics >= before + 4);
+        assert!(seen.get() >= 4);
+        let result = client
+            .handle()
+            .unwrap()
+            .fetch(|_| panic!("on purpose, on the way"));
+        assert_eq!(result.await.unwrap_err().kind(), ErrorKind::Cancelled);
+    });
+}
+
+#[test]
+fn s07_a_full_queue_is_waited_for_and_nothing_is_lost() {
+    let server = Server::new(|request| Reply::ok(request.target()));
+    run(async {
+        let client = Client::new();
+        let queue = CompletionQueue::bounded(2);
+        for number in 0..50 {
+            let url = server.url(&format!("/{number}"));
+            client.get(url).deliver(&queue, number).unwrap();
+        }
+        until("all are fetched", || server.requests().len() == 50).await;
+        sleep(Duration::from_millis(5)).await;
+        assert_eq!(queue.len(), 2);
+        let mut tags = Vec::new();
+        for _ in 0..50 {
+            let (tag, result) = queue.recv().await.unwrap();
+            assert_eq!(result.unwrap().text(), format!("/{tag}"));
+            tags.push(tag);
+        }
+        tags.sort_unstable();
+        assert!(tags.into_iter().eq(0..50));
+        // One that is closed takes nothing, and holds up nobody.
+        queue.close();
+        client.get(server.url("/")).deliver(&queue, 0).unwrap();
+        until("it has ended", || {
+            server.requests().len() == 51 && client.active_fetches() == 0
+        })
+        .await;
+        assert!(queue.is_empty());
+    });
+}
+
+#[test]
+fn s08_a_dropped_reactor_tells_every_fetch_once() {
+    const EACH: usize = 250;
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    let reactor = Reactor::new().unwrap();
+    let told: Rc<RefCell<Vec<ErrorKind>>> = Rc::default();
+    let queue = CompletionQueue::bounded(1);
+    let client = Client::builder()
+        .max_clients(EACH)
+        .timeout(Duration::ZERO)
+        .build();
+    let (futures, remotes) = reactor
+        .block_on(async {
+            let mut futures = Vec::new();
+            let mut remotes = Vec::new();
+            let handle = client.handle().unwrap();
+            for _ in 0..EACH {
+                let url = server.url("/");
+                let note = || {
+                    let told = Rc::clone(&told);
+                    move |kind| told.borrow_mut().push(kind)
+                };
+                let callback = note();
+                let request = client.get(&url);
+                request
+                    .call(move |result| callback(result.unwrap_err().kind()))
+                    .unwrap();
+                let fetch = client.get(&url).start();
+                let callback = note();
+                fetch.on_done(move |result| callback(result.as_ref().unwrap_err().kind()));
+                futures.push(fetch);
+                client.get(&url).deliver(&queue, ()).unwrap();
+                remotes.push(handle.fetch(move |client| client.get(url)));
+            }
+            until("some are on their way", || server.requests().len() >= 50).await;
+            (futures, remotes)
+        })
+        .unwrap();
+    let report = reactor.shutdown(LIMIT);
+    assert_eq!(report.leaked, 0);
+    assert_eq!(told.borrow().len(), 2 * EACH);
+    assert!(
+        told.borrow()
+            .iter()
+            .all(|kind| *kind == ErrorKind::Cancelled)
+    );
+    assert_eq!(queue.len(), EACH);
+    while let Some((_, result)) = queue.pop() {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+    for remote in remotes {
+        assert_eq!(remote.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+    run(async {
+        for fetch in futures {
+            assert_eq!(fetch.await.unwrap_err().kind(), ErrorKind::Cancelled);
+        }
+    });
+    assert_eq!(told.borrow().len(), 2 * EACH);
+    assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
+}
+
+#[test]
+fn s08_a_callback_of_the_end_can_start_nothing_new() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    let reactor = Reactor::new().unwrap();
+    let refused = Rc::new(Cell::new(None));
+    let seen = Rc::clone(&refused);
+    reactor
+        .block_on(async {
+            let client = Client::new();
+            let (again, url) = (client.clone(), server.url("/"));
+            let callback = move |_| {
+                let refused = again.get(&url).call(|_| panic!("not inside the call"));
+                seen.set(Some(refused.unwrap_err().kind()));
+            };
+            client.get(server.url("/")).call(callback).unwrap();
+            until("it is asked", || server.requests().len() == 1).await;
+        })
+        .unwrap();
+    drop(reactor);
+    assert_eq!(refused.get(), Some(ErrorKind::Reactor));
+}
+
+#[test]
+fn s09_clients_and_reactors_can_be_dropped_in_any_order() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let reactor = Reactor::new().unwrap();
+    let client = Client::new();
+    let get = || async { client.get(server.url("/")).send().await?.text().await };
+    reactor.block_on(get()).unwrap().unwrap();
+    drop(reactor);
+    let reactor = Reactor::new().unwrap();
+    reactor.block_on(get()).unwrap().unwrap();
+    drop(client);
+    drop(reactor);
+    let blocking = blocking::Client::new().unwrap();
+    blocking
+        .fetch(blocking.requests().get(server.url("/")))
+        .unwrap();
+    drop(blocking);
+    run(until("all is closed", || server.open() == 0));
+}
+
+#[test]
+fn s10_a_signal_starts_a_fetch() {
+    use eyewall::signal::{Signal, on};
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let (promise, promised) = promise();
+        let promise = Cell::new(Some(promise));
+        let (url, fetching) = (server.url("/"), client.clone());
+        let _registration = on(Signal::HANGUP, move |_| {
+            if let Some(promise) = promise.take() {
+                let done =
+                    move |result: Result<Fetched, Error>| promise.set(result.unwrap().text());
+                fetching.get(&url).call(done).unwrap();
+            }
+        })
+        .unwrap();
+        signal_hook::low_level::raise(Signal::HANGUP.number()).unwrap();
+        assert_eq!(promised.await.unwrap(), "ok");
+    });
+}
+
+#[test]
+fn the_registry_tells_what_happens_to_a_client() {
+    let server = Server::new(|request| match request.target() {
+        "/" => Reply::redirect(302, "/end"),
+        "/bye" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into()),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::new();
+        let events: Rc<RefCell<Vec<String>>> = Rc::default();
+        let seen = Rc::clone(&events);
+        let registration = client.on(move |event| {
+            let text = match event {
+                ClientEvent::Connected { remote } => format!("connected {}", remote.is_some()),
+                ClientEvent::IdleClosed { .. } => "idle closed".into(),
+                ClientEvent::Redirected { from, to, status } => {
+                    format!("{} {} {}", status.as_u16(), from.path(), to.path())
+                }
+                ClientEvent::Responded {
+                    method,
+                    url,
+                    status,
+                    timings,
+                } => {
+                    assert!(timings.first_byte.is_some());
+                    format!("{method} {} {}", url.path(), status.as_u16())
+                }
+                ClientEvent::Failed { error } => format!("{:?}", error.kind()),
+                _ => return,
+            };
+            seen.borrow_mut().push(text);
+        });
+        for path in ["/", "/bye"] {
+            client
+                .get(server.url(path))
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap();
+        }
+        until("the FIN is seen", || client.idle_connections() == 0).await;
+        client.get("http://127.0.0.1:1/").send().await.unwrap_err();
+        let expected = [
+            "connected true",
+            "302 / /end",
+            "GET /end 200",
+            "GET /bye 200",
+            "idle closed",
+            "Connect",
+        ];
+        assert_eq!(*events.borrow(), expected);
+        drop(registration);
+        client.get(server.url("/end")).send().await.unwrap();
+        assert_eq!(events.borrow().len(), expected.len());
+    });
+}
+
+#[test]
+fn a_handle_is_for_any_thread_and_ends_with_its_client() {
+    fn is_send_and_sync<T: Send + Sync>(_: &T) {}
+    let server = Server::new(|_| Reply::ok("ok"));
+    let (give, take) = mpsc::channel();
+    let url = server.url("/");
+    let other = std::thread::spawn(move || {
+        let handle: eyewall::http::ClientHandle = take.recv().unwrap();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let (handle, url) = (handle.clone(), url.clone());
+                std::thread::spawn(move || handle.fetch(move |client| client.get(url)).wait())
+            })
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap().unwrap().text(), "ok");
+        }
+        handle
+    });
+    let handle = run(async {
+        let client = Client::new();
+        let handle = client.handle().unwrap();
+        is_send_and_sync(&handle);
+        give.send(handle).unwrap();
+        until("the threads are done", || other.is_finished()).await;
+        drop(client);
+        let handle = other.join().unwrap();
+        let gone = handle
+            .fetch(|client| client.get("http://127.0.0.1:1/"))
+            .await;
+        assert_eq!(gone.unwrap_err().kind(), ErrorKind::Closed);
+        handle
+    });
+    let gone = handle
+        .fetch(|client| client.get("http://127.0.0.1:1/"))
+        .wait();
+    assert_eq!(gone.unwrap_err().kind(), ErrorKind::Cancelled);
+}
