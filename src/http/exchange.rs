@@ -41,7 +41,7 @@ pub(super) const PIECE: usize = 256 << 10;
 /// A request as it goes over the wire.
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
-    pub(super) head: Bytes,
+    pub(super) head: Vec<u8>,
     pub(super) body: Body,
     /// How long to wait for leave (100) before the body is sent all the same, zero for ever; `None` to ask for none.
     pub(super) expect: Option<Duration>,
@@ -95,87 +95,95 @@ impl Exchange {
         decoder: ResponseDecoder,
         timings: &mut Timings,
         watch: &Rc<Watch>,
-    ) -> Result<(Exchange, Head), Error> {
+    ) -> Result<(Box<Exchange>, Head), Error> {
         timings.sending = timings.now();
         watch.enter(Stage::Send);
-        let mut exchange = Exchange {
-            link: Link::Nothing,
-            incoming: Incoming::new(decoder),
-            sent: Sent::Going,
-            trailers: None,
+        let mut exchange = Box::new(Exchange {
             route: Route {
                 local: connection.local,
                 peer: connection.peer,
             },
+            link: Link::Connection(connection),
+            incoming: Incoming::new(decoder),
+            sent: Sent::Going,
+            trailers: None,
             watch: Rc::clone(watch),
-        };
+        });
         let head = match outgoing.body.at_once(PIECE) {
             Some(body) if outgoing.expect.is_none() => {
-                let parts = (outgoing.head, body);
+                let hooks = outgoing.hooks;
                 exchange
-                    .send_at_once(connection, parts, &outgoing.hooks, timings)
-                    .await
+                    .send_at_once(outgoing.head, body, &hooks, timings)
+                    .await?
             }
-            _ => {
-                exchange.link =
-                    Link::Uploading(Uploading::new(connection, &outgoing, Rc::clone(watch)));
-                exchange.upload(&outgoing, timings).await
-            }
+            _ => exchange.upload(outgoing, timings).await?,
         };
-        Ok((exchange, head?))
+        Ok((exchange, head))
     }
 
     /// Sends head and body in one operation. What is not yet sent when the head comes goes on being sent.
     async fn send_at_once(
         &mut self,
-        mut connection: Connection,
-        (head, body): (Bytes, Bytes),
+        head: Vec<u8>,
+        body: Bytes,
         hooks: &Hooks,
         timings: &mut Timings,
     ) -> Result<Head, Error> {
+        let Exchange {
+            link: Link::Connection(connection),
+            incoming,
+            sent,
+            watch,
+            ..
+        } = self
+        else {
+            return Err(Error::new(ErrorKind::Send));
+        };
         let size = (head.len() + body.len()) as u64;
-        let head = {
-            let (recv, send) = connection.stream.split();
-            let mut sending = pin!(async move {
-                match body.is_empty() {
-                    // Goes out in the enter that waits for the answer.
-                    true => send.post(head).await,
-                    false => send.send_vectored(vec![head, body]).await.0,
-                }
-            });
-            loop {
-                let received = poll_fn(|cx| {
-                    let received = recv.poll_recv_chunk(cx);
-                    // A peer that takes no more may have answered: an error here does not end the receiving.
-                    if matches!(self.sent, Sent::Going)
-                        && let Poll::Ready(result) = sending.as_mut().poll(cx)
-                    {
-                        if result.is_ok() {
-                            self.watch.sent(size);
-                            self.watch.sent_all();
-                        }
-                        self.sent = result.into();
+        let (recv, send) = connection.stream.split();
+        let mut sending = pin!(async move {
+            match body.is_empty() {
+                // Goes out in the enter that waits for the answer.
+                true => send.post(head).await,
+                false => send.send_vectored(vec![head.into(), body]).await.0,
+            }
+        });
+        let head = loop {
+            let received = poll_fn(|cx| {
+                let received = recv.poll_recv_chunk(cx);
+                // A peer that takes no more may have answered: an error here does not end the receiving.
+                if matches!(sent, Sent::Going)
+                    && let Poll::Ready(result) = sending.as_mut().poll(cx)
+                {
+                    if result.is_ok() {
+                        watch.sent(size);
+                        watch.sent_all();
                     }
-                    received
-                })
-                .await;
-                self.take_in(received, timings)?;
-                if let Some(head) = self.incoming.next_head(|interim| hooks.interim(interim))? {
-                    break head;
+                    *sent = result.into();
                 }
+                received
+            })
+            .await;
+            incoming.take_in(received, sent, watch, timings)?;
+            if let Some(head) = incoming.next_head(|interim| hooks.interim(interim))? {
+                break head;
             }
         };
-        if matches!(self.sent, Sent::Going) {
+        if matches!(sent, Sent::Going) {
             // By itself; the connection knows when it has been sent.
-            self.sent = Sent::Whole;
-            self.watch.pause_writing();
+            *sent = Sent::Whole;
+            watch.pause_writing();
         }
-        self.link = Link::Connection(connection);
         Ok(head)
     }
 
     /// Sends a body in pieces; returns with the head, which may be before the last of them.
-    async fn upload(&mut self, outgoing: &Outgoing, timings: &mut Timings) -> Result<Head, Error> {
+    async fn upload(&mut self, outgoing: Outgoing, timings: &mut Timings) -> Result<Head, Error> {
+        let hooks = outgoing.hooks.clone();
+        if let Link::Connection(connection) = std::mem::replace(&mut self.link, Link::Nothing) {
+            let uploading = Uploading::new(connection, outgoing, Rc::clone(&self.watch));
+            self.link = Link::Uploading(uploading);
+        }
         let mut leave = false;
         let head = loop {
             if let (true, Link::Uploading(uploading)) = (leave, &self.link) {
@@ -185,12 +193,13 @@ impl Exchange {
             if let Sent::Failed(error) = &self.sent
                 && error.kind() == ErrorKind::Body
             {
-                return Err(self.take_send_error());
+                return Err(self.sent.take_error());
             }
-            self.take_in(received, timings)?;
+            let (incoming, sent) = (&mut self.incoming, &mut self.sent);
+            incoming.take_in(received, sent, &self.watch, timings)?;
             let head = self.incoming.next_head(|interim| {
                 leave |= interim.status == StatusCode::CONTINUE;
-                outgoing.hooks.interim(interim);
+                hooks.interim(interim);
             })?;
             if let Some(head) = head {
                 break head;
@@ -204,45 +213,6 @@ impl Exchange {
             poll_fn(|cx| self.poll_stopped(cx)).await;
         }
         Ok(head)
-    }
-
-    /// Takes in what has been received; the end of the connection is the end of the exchange.
-    fn take_in(
-        &mut self,
-        received: io::Result<Option<Chunk>>,
-        timings: &mut Timings,
-    ) -> Result<(), Error> {
-        match received {
-            Ok(Some(chunk)) => {
-                if timings.first_byte.is_none() {
-                    timings.first_byte = timings.now();
-                }
-                self.watch.received(chunk.len() as u64);
-                self.incoming.pending = Some(chunk);
-                Ok(())
-            }
-            Ok(None) => {
-                let decoder = &mut self.incoming.decoder;
-                let ended = decoder.finish();
-                let answered = decoder.bytes_received() > 0;
-                Err(match (ended, &self.sent) {
-                    (_, Sent::Failed(_)) if !answered => self.take_send_error(),
-                    (Err(error), _) => Error::protocol(error, 0),
-                    (Ok(_), _) => Error::new(ErrorKind::EmptyReply),
-                })
-            }
-            Err(error) => Err(match self.sent {
-                Sent::Failed(_) => self.take_send_error(),
-                _ => Error::io(ErrorKind::Receive, error),
-            }),
-        }
-    }
-
-    fn take_send_error(&mut self) -> Error {
-        match std::mem::replace(&mut self.sent, Sent::Stopped) {
-            Sent::Failed(error) => error,
-            _ => Error::new(ErrorKind::Send),
-        }
     }
 
     /// Receives, and sends meanwhile what is left to be sent.
@@ -330,7 +300,7 @@ impl Exchange {
         if let Sent::Failed(error) = &self.sent
             && error.kind() == ErrorKind::Body
         {
-            return Err(self.take_send_error());
+            return Err(self.sent.take_error());
         }
         let received = received.map_err(|error| Error::io(ErrorKind::Receive, error))?;
         let more = received.is_some();
@@ -426,6 +396,16 @@ impl Exchange {
     }
 }
 
+impl Sent {
+    /// The error of sending, which is told once.
+    fn take_error(&mut self) -> Error {
+        match std::mem::replace(self, Sent::Stopped) {
+            Sent::Failed(error) => error,
+            _ => Error::new(ErrorKind::Send),
+        }
+    }
+}
+
 impl From<io::Result<()>> for Sent {
     fn from(result: io::Result<()>) -> Sent {
         match result {
@@ -471,6 +451,39 @@ impl Incoming {
 
     fn is_empty(&self) -> bool {
         self.pending.is_none() && self.early.is_none()
+    }
+
+    /// Takes in what has been received before the head; the end of the connection is the end of the exchange.
+    fn take_in(
+        &mut self,
+        received: io::Result<Option<Chunk>>,
+        sent: &mut Sent,
+        watch: &Watch,
+        timings: &mut Timings,
+    ) -> Result<(), Error> {
+        match received {
+            Ok(Some(chunk)) => {
+                if timings.first_byte.is_none() {
+                    timings.first_byte = timings.now();
+                }
+                watch.received(chunk.len() as u64);
+                self.pending = Some(chunk);
+                Ok(())
+            }
+            Ok(None) => {
+                let ended = self.decoder.finish();
+                let answered = self.decoder.bytes_received() > 0;
+                Err(match (ended, &sent) {
+                    (_, Sent::Failed(_)) if !answered => sent.take_error(),
+                    (Err(error), _) => Error::protocol(error, 0),
+                    (Ok(_), _) => Error::new(ErrorKind::EmptyReply),
+                })
+            }
+            Err(error) => Err(match sent {
+                Sent::Failed(_) => sent.take_error(),
+                _ => Error::io(ErrorKind::Receive, error),
+            }),
+        }
     }
 
     /// The head of the final response, if it has come; `interim` is called with each that comes before it.
@@ -563,12 +576,12 @@ enum Gate {
 }
 
 impl Uploading {
-    fn new(connection: Connection, outgoing: &Outgoing, watch: Rc<Watch>) -> Uploading {
+    fn new(connection: Connection, outgoing: Outgoing, watch: Rc<Watch>) -> Uploading {
         let shared = Rc::new(Shared::default());
         if outgoing.expect.is_some() {
             shared.gate.set(Gate::Waiting);
         }
-        let driver = drive(connection, outgoing.clone(), Rc::clone(&shared), watch);
+        let driver = drive(connection, outgoing, Rc::clone(&shared), watch);
         Uploading {
             driver: Box::pin(driver),
             shared,

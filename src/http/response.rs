@@ -6,6 +6,7 @@ mod save;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ pub(super) struct Chain {
 
 /// The part of the response that has still to be read.
 pub(super) struct ResponseBody {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     /// Goes with the connection: `None` once the body has ended or failed.
     pub(super) slot: Option<Slot>,
     /// The connection can be used again after this.
@@ -312,8 +313,9 @@ impl Response {
     pub async fn chunk(&mut self) -> Result<Option<Chunk>, Error> {
         let watch = Rc::clone(&self.body.watch);
         watch.resume_reading();
-        let next = watch.over(self.body.slot.as_ref().map(Slot::closing), self.body.next());
-        match next.await {
+        let closing = self.body.slot.as_ref().map(Slot::closing);
+        let next = watch.over(closing, pin!(self.body.next())).await;
+        match next {
             Ok(Some(chunk)) => Ok(Some(chunk)),
             Ok(None) => {
                 self.end();
@@ -506,8 +508,10 @@ impl Response {
     async fn receive_known(&mut self, whole: Vec<u8>) -> Result<Vec<u8>, Error> {
         let watch = Rc::clone(&self.body.watch);
         let closing = self.body.slot.as_ref().map(Slot::closing);
-        let received = watch.over(closing, self.body.receive_known(whole));
-        match received.await {
+        let received = watch
+            .over(closing, pin!(self.body.receive_known(whole)))
+            .await;
+        match received {
             Ok(whole) => Ok(whole),
             Err(error) => Err(self.fail(error)),
         }

@@ -2,6 +2,7 @@
 //! safe.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -178,7 +179,7 @@ impl Client {
         watch.enter(Stage::Queue);
         let slot = match pool.try_enter(&route)? {
             Some(slot) => slot,
-            None => watch.over(None, pool.enter(&route)).await?,
+            None => watch.over(None, pin!(pool.enter(&route))).await?,
         };
         timings.queued = timings.now();
         let closing = slot.closing();
@@ -189,7 +190,7 @@ impl Client {
             slot: &slot,
         };
         let answer = self.answer(request, outgoing, ways, timings, watch);
-        let (exchange, head, request_size) = watch.over(Some(closing), answer).await?;
+        let (exchange, head, request_size) = watch.over(Some(closing), pin!(answer)).await?;
         watch.enter(Stage::Body);
         let options = &request.options;
         Ok(Hop {
@@ -228,7 +229,7 @@ impl Client {
         ways: Ways<'_>,
         timings: &mut Timings,
         watch: &Rc<Watch>,
-    ) -> Result<(Exchange, Head, u64), Error> {
+    ) -> Result<(Box<Exchange>, Head, u64), Error> {
         let mut kept = poll_fn(|cx| Poll::Ready(ways.slot.take(cx))).await;
         loop {
             let fresh = kept.is_none();

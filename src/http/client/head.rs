@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 
 use super::Client;
@@ -127,7 +126,7 @@ impl Client {
         request: &Request,
         forwarder: Option<&ProxyServer>,
         expect_continue: bool,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let defaults = &self.inner.defaults;
         let merged;
         // Such a field is for a proxy, and for nobody else.
@@ -177,7 +176,7 @@ impl Client {
             );
         }
         head.extend_from_slice(b"\r\n");
-        Ok(head.into())
+        Ok(head)
     }
 }
 
