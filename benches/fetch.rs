@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use common::{Meter, Peer, Plan, Round, Subject};
-use eyewall::http::Client;
+use eyewall::http::{Client, Url};
 use eyewall::net::{TcpListener, TcpStream};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -67,7 +67,7 @@ async fn drive(
 ) {
     let each = operations / concurrency as u64;
     let tasks = (0..concurrency).map(|_| {
-        let (client, url, mut watch) = (client.clone(), url.to_owned(), meter.watch());
+        let (client, url, mut watch) = (client.clone(), Url::parse(url).unwrap(), meter.watch());
         eyewall::spawn(async move {
             for _ in 0..each {
                 let mut response = client.get(&url).send().await.unwrap();

@@ -837,3 +837,28 @@ fn the_caretaker_comes_back_with_the_next_reactor() {
     done.send(()).unwrap();
     peer.join();
 }
+
+#[test]
+fn a_kept_connection_serves_no_other_scheme() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        for _ in 0..2 {
+            read_head(&mut stream);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            stream.write_all(answer).unwrap();
+        }
+    });
+    let url = eyewall::http::Url::parse(&peer.url()).unwrap();
+    run(async {
+        let client = Client::new();
+        let mut first = client.get(&url).send().await.unwrap();
+        assert_eq!(first.text().await.unwrap(), "ok");
+        assert_eq!(client.idle_connections(), 1);
+        let other = peer.url().replace("http:", "ftp:");
+        let error = client.get(&other).send().await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::UnsupportedScheme);
+        let mut second = client.get(url).send().await.unwrap();
+        assert_eq!(second.text().await.unwrap(), "ok");
+    });
+    peer.join();
+}

@@ -62,6 +62,7 @@ pub use faces::{
     blocking,
 };
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+pub use origin::IntoUrl;
 pub use proxy::{NoProxy, Proxy};
 pub use redirect::{Action, Attempt, Redirect};
 pub use request::RequestBuilder;

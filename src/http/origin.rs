@@ -15,9 +15,7 @@ pub(super) struct Origin {
 impl Origin {
     /// The origin of an `http` URL.
     pub(super) fn of(url: &Url) -> Result<Origin, Error> {
-        if url.scheme() != "http" {
-            return Err(Error::new(ErrorKind::UnsupportedScheme).at(url));
-        }
+        check_scheme(url)?;
         let host = match url.host() {
             Some(Host::Domain(name)) => name.into(),
             Some(Host::Ipv4(address)) => address.to_string().into(),
@@ -28,6 +26,61 @@ impl Origin {
             host,
             port: url.port_or_known_default().unwrap_or(80),
         })
+    }
+}
+
+/// Refuses a URL of a scheme that is not fetched here.
+pub(super) fn check_scheme(url: &Url) -> Result<(), Error> {
+    match url.scheme() {
+        "http" => Ok(()),
+        _ => Err(Error::new(ErrorKind::UnsupportedScheme).at(url)),
+    }
+}
+
+/// What a request can be made for: a URL, or the text of one.
+///
+/// Text is read at every call. Who asks for the same URL again and again reads it once, with [`Url::parse`].
+pub trait IntoUrl: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_url(self) -> Result<Url, Error>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for Url {}
+impl IntoUrl for Url {
+    fn into_url(self) -> Result<Url, Error> {
+        Ok(self)
+    }
+}
+
+impl sealed::Sealed for &Url {}
+impl IntoUrl for &Url {
+    fn into_url(self) -> Result<Url, Error> {
+        Ok(self.clone())
+    }
+}
+
+impl sealed::Sealed for &str {}
+impl IntoUrl for &str {
+    fn into_url(self) -> Result<Url, Error> {
+        parse(self)
+    }
+}
+
+impl sealed::Sealed for String {}
+impl IntoUrl for String {
+    fn into_url(self) -> Result<Url, Error> {
+        parse(&self)
+    }
+}
+
+impl sealed::Sealed for &String {}
+impl IntoUrl for &String {
+    fn into_url(self) -> Result<Url, Error> {
+        parse(self)
     }
 }
 

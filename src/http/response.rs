@@ -180,8 +180,9 @@ impl Response {
         let content = !matches!(self.head.framing, Framing::None | Framing::Tunnel);
         let whole = self.head.status != StatusCode::PARTIAL_CONTENT;
         let headers = &mut self.head.headers;
-        if !(self.body.decode && content && whole && headers.contains_key(header::CONTENT_ENCODING))
-        {
+        // Looked for among the lines, so that a response without one needs no map.
+        let coded = headers.first(&header::CONTENT_ENCODING).is_some();
+        if !(self.body.decode && content && whole && coded) {
             return Ok(());
         }
         self.body.decoding = Decoding::of(headers)?;

@@ -16,7 +16,7 @@ use crate::http::error::{Error, ErrorKind, Seen, Stage};
 use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
-use crate::http::origin::Origin;
+use crate::http::origin::{self, Origin};
 use crate::http::pool::Slot;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::{self, Redirect, Rules};
@@ -164,7 +164,7 @@ impl Client {
         if settings.https_only && request.url.scheme() != "https" {
             return Err(Error::new(ErrorKind::HttpsOnly));
         }
-        let origin = Origin::of(&request.url)?;
+        origin::check_scheme(&request.url)?;
         let proxies = request.options.proxies.as_deref();
         let proxy = match proxies.or(settings.options.proxies.as_deref()) {
             Some(proxies) => proxies.of(&request.url)?,
@@ -184,7 +184,6 @@ impl Client {
         timings.queued = timings.now();
         let closing = slot.closing();
         let ways = Ways {
-            origin,
             route: &route,
             forwarder,
             slot: &slot,
@@ -239,7 +238,7 @@ impl Client {
                     connection
                 }
                 None => {
-                    let origin = ways.origin.clone();
+                    let origin = Origin::of(&request.url)?;
                     self.connect(ways.route, origin, timings, watch).await?
                 }
             };
@@ -271,7 +270,6 @@ impl Client {
 
 /// Where a request goes.
 struct Ways<'a> {
-    origin: Origin,
     route: &'a Route<'a>,
     forwarder: Option<&'a ProxyServer>,
     slot: &'a Slot,

@@ -16,7 +16,7 @@ use head::Defaults;
 
 use super::error::{Error, ErrorKind};
 use super::faces::Watchers;
-use super::origin;
+use super::origin::IntoUrl;
 use super::pool::Pool;
 use super::request::RequestBuilder;
 use super::response::Response;
@@ -79,40 +79,39 @@ impl Client {
     }
 
     /// A GET request.
-    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
     /// A HEAD request.
-    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::HEAD, url)
     }
 
     /// A POST request. It wants a [body](RequestBuilder::body), as PUT and PATCH do.
-    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::POST, url)
     }
 
     /// A PUT request.
-    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::PUT, url)
     }
 
     /// A PATCH request.
-    pub fn patch(&self, url: impl AsRef<str>) -> RequestBuilder {
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::PATCH, url)
     }
 
     /// A DELETE request.
-    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
         self.request(Method::DELETE, url)
     }
 
     /// A request of any method. A URL without a scheme is taken as `http://`; one that cannot be read is
     /// reported by [`send`](RequestBuilder::send).
-    pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
-        let url = origin::parse(url.as_ref());
-        RequestBuilder::new(self.clone(), method, url)
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), method, url.into_url())
     }
 
     /// How many connections are kept and not in use.
@@ -182,7 +181,7 @@ impl fmt::Debug for Client {
 /// })?.unwrap();
 /// # Ok::<(), eyewall::Error>(())
 /// ```
-pub async fn fetch(url: impl AsRef<str>) -> Result<Response, Error> {
+pub async fn fetch(url: impl IntoUrl) -> Result<Response, Error> {
     let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error))?;
     let client: Client = core.local();
     client.get(url).send().await

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Fetched;
 use crate::http::error::{Error, ErrorKind};
+use crate::http::origin::IntoUrl;
 use crate::http::{self, ClientBuilder, RequestBuilder};
 use crate::reactor::Reactor;
 
@@ -85,7 +86,7 @@ impl Client {
 /// # Errors
 ///
 /// As [`Client::fetch`].
-pub fn fetch(url: impl AsRef<str>) -> Result<Fetched, Error> {
+pub fn fetch(url: impl IntoUrl) -> Result<Fetched, Error> {
     let client = Client::new()?;
     client.fetch(client.requests().get(url))
 }
