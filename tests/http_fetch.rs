@@ -856,7 +856,7 @@ fn a_kept_connection_serves_no_other_scheme() {
         assert_eq!(client.idle_connections(), 1);
         let other = peer.url().replace("http:", "ftp:");
         let error = client.get(&other).send().await.unwrap_err();
-        assert_eq!(*error.kind(), ErrorKind::UnsupportedScheme);
+        assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
         let mut second = client.get(url).send().await.unwrap();
         assert_eq!(second.text().await.unwrap(), "ok");
     });

@@ -33,6 +33,7 @@ impl Drop for Tending {
     fn drop(&mut self) {
         if let Some(pool) = self.0.upgrade() {
             pool.caretaker.runs.set(false);
+            pool.caretaker.next.set(None);
         }
     }
 }
@@ -50,7 +51,7 @@ impl Caretaker {
     }
 }
 
-/// Runs while there is something to take care of.
+/// Runs as long as its pool and its reactor.
 async fn tend(tending: Tending) {
     let mut sleep: Option<Sleep> = None;
     poll_fn(|cx| {
@@ -59,9 +60,7 @@ async fn tend(tending: Tending) {
         };
         loop {
             pool.events.set_caretaker(cx.waker());
-            let Some(next) = tidy(&pool) else {
-                return Poll::Ready(());
-            };
+            let next = tidy(&pool).unwrap_or_else(|| idle_since(&pool, sleep.is_none()));
             pool.caretaker.next.set(Some(next));
             match &mut sleep {
                 Some(sleep) if sleep.deadline() == Some(next) => {}
@@ -80,8 +79,19 @@ async fn tend(tending: Tending) {
     .await;
 }
 
-/// Drops the connections on which something happened, and those idle for too long. Says when to look again;
-/// `None` when none is left.
+/// When to look again at a pool without idle connections. The time of the connection that has just been taken stays,
+/// since the next one to come expires later, and need not call; `looked` says that it is over.
+fn idle_since(pool: &Pool, looked: bool) -> Instant {
+    let next = pool.caretaker.next.get();
+    let first = || Instant::now() + pool.limits.idle_timeout.min(LONG);
+    match next {
+        Some(_) if looked => Instant::now() + LONG,
+        known => known.unwrap_or_else(first),
+    }
+}
+
+/// Drops the connections on which something happened, and those idle for too long. Says when to look again, if one
+/// is left.
 fn tidy(pool: &Rc<Pool>) -> Option<Instant> {
     let mut gone = Vec::new();
     for stir in pool.events.take_stirred() {
