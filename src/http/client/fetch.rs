@@ -179,7 +179,7 @@ impl Client {
         watch.enter(Stage::Queue);
         let slot = match pool.try_enter(&route)? {
             Some(slot) => slot,
-            None => watch.over(None, pin!(pool.enter(&route))).await?,
+            None => watch.over(None, Box::pin(pool.enter(&route)).as_mut()).await?,
         };
         timings.queued = timings.now();
         let closing = slot.closing();
@@ -239,7 +239,9 @@ impl Client {
                 }
                 None => {
                     let origin = Origin::of(&request.url)?;
-                    self.connect(ways.route, origin, timings, watch).await?
+                    // In a box, since it is large, and seldom needed.
+                    let connecting = self.connect(ways.route, origin, timings, watch);
+                    Box::pin(connecting).await?
                 }
             };
             watch.connected(&connection);
