@@ -118,6 +118,71 @@ fn p03_a_post_that_says_it_is_idempotent_is_tried_again() {
     }
 }
 
+/// Does nothing for a moment, so that nobody turns the reactor meanwhile.
+fn block_for_a_moment() {
+    std::thread::sleep(Duration::from_millis(30));
+}
+
+#[test]
+fn p03_a_post_of_which_the_kernel_takes_nothing_is_tried_again() {
+    let server = Server::new(|request| match request.connection {
+        0 => Reply::Reset(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()),
+        _ => Reply::ok("again"),
+    });
+    run(async {
+        let client = Client::new();
+        // The reset comes after the response, and is not seen before the request is to be sent.
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        block_for_a_moment();
+        let request = client.post(server.url("/")).body("x");
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "again");
+    });
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn p03_a_post_of_which_the_peer_has_seen_a_part_is_not() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut part = [0; 1 << 10];
+        assert!(stream.read(&mut part).unwrap() > 0);
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        stream.write_all(answer).unwrap();
+        // A part of the body, and the end, with the rest unread: a reset.
+        assert!(stream.read(&mut part).unwrap() > 0);
+        drop(stream);
+        listener.set_nonblocking(true).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(listener.accept().is_err(), "nothing is tried again");
+    });
+    run(async {
+        let client = Client::new();
+        assert_eq!(get(&client, &url).await.unwrap(), "ok");
+        let request = client.post(&url).body(vec![7; 8 << 20]);
+        let error = request.send().await.unwrap_err();
+        assert!(!error.is_retryable(), "{error:?}");
+    });
+    peer.join().unwrap();
+}
+
+#[test]
+fn p02_a_blocking_client_looks_for_closed_connections_first() {
+    use eyewall::http::blocking;
+    let server =
+        Server::new(|_| Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()));
+    let client = blocking::Client::new().unwrap();
+    for _ in 0..3 {
+        let request = client.requests().post(server.url("/")).body("x");
+        assert_eq!(client.fetch(request).unwrap().text(), "ok");
+        block_for_a_moment();
+    }
+    assert_eq!(server.requests().len(), 3);
+}
+
 #[test]
 fn p03_a_new_connection_that_dies_is_not_tried_again_and_neither_is_the_second_try() {
     let server = Server::new({

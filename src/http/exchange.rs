@@ -155,9 +155,12 @@ impl Exchange {
                 if matches!(sent, Sent::Going)
                     && let Poll::Ready(result) = sending.as_mut().poll(cx)
                 {
-                    if result.is_ok() {
-                        watch.sent(size);
-                        watch.sent_all();
+                    match &result {
+                        Ok(()) => {
+                            watch.sent(size);
+                            watch.sent_all();
+                        }
+                        Err(error) => watch.send_failed(error),
                     }
                     *sent = result.into();
                 }
@@ -634,6 +637,7 @@ async fn send_in_pieces(
 ) -> Sent {
     let size = outgoing.head.len() as u64;
     if let Err(error) = send.send_all(outgoing.head).await.0 {
+        watch.send_failed(&error);
         return Err(error).into();
     }
     watch.sent(size);

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,6 +25,8 @@ pub(super) struct Watch {
     stage: Cell<Stage>,
     sent: Cell<u64>,
     received: Cell<u64>,
+    /// The request may have reached the peer, in part at least.
+    out: Cell<bool>,
     total: Option<Instant>,
     /// The deadline of the part that is going on: queue, connect, or first byte.
     part: Cell<Option<(Instant, Phase)>>,
@@ -44,6 +47,7 @@ impl Watch {
             stage: Cell::new(Stage::Queue),
             sent: Cell::new(0),
             received: Cell::new(0),
+            out: Cell::new(false),
             part: Cell::new(None),
             tls: Cell::new(None),
             idle_read: Cell::new(None),
@@ -54,9 +58,9 @@ impl Watch {
         }
     }
 
-    /// How many bytes of the request the kernel has taken.
-    pub(super) fn bytes_sent(&self) -> u64 {
-        self.sent.get()
+    /// Whether a part of the request may have reached the peer.
+    pub(super) fn is_out(&self) -> bool {
+        self.out.get()
     }
 
     /// How many bytes of the response have come.
@@ -76,6 +80,7 @@ impl Watch {
             stage: Some(self.stage.get()),
             sent: self.sent.get(),
             received: self.received.get(),
+            out: self.out.get(),
             local: self.local.get(),
             peer: self.peer.get(),
             ..Seen::default()
@@ -89,6 +94,7 @@ impl Watch {
             Stage::Queue => {
                 self.sent.set(0);
                 self.received.set(0);
+                self.out.set(false);
                 self.idle_read.set(None);
                 self.idle_write.set(None);
                 self.local.set(None);
@@ -102,6 +108,7 @@ impl Watch {
             Stage::Send => {
                 self.sent.set(0);
                 self.received.set(0);
+                self.out.set(true);
                 self.part.set(None);
                 self.tls.set(None);
                 self.idle_write.set(self.deadline(Phase::IdleWrite));
@@ -120,6 +127,13 @@ impl Watch {
         self.sent.set(self.sent.get() + bytes);
         if self.idle_write.get().is_some() {
             self.idle_write.set(self.deadline(Phase::IdleWrite));
+        }
+    }
+
+    /// Sending has failed. A plain socket that gives the kernel's own error has not taken a byte of this piece.
+    pub(super) fn send_failed(&self, error: &io::Error) {
+        if self.sent.get() == 0 && error.raw_os_error().is_some() {
+            self.out.set(false);
         }
     }
 

@@ -58,8 +58,18 @@ impl Progress {
     }
 
     /// The result of the whole send, given the completion that ended it.
+    ///
+    /// Whoever gets an error of the kernel's as it is knows that not a byte had been taken.
     pub(super) fn result(&self, cqe: Cqe) -> io::Result<usize> {
-        cqe.into_result()?;
+        if let Err(error) = cqe.into_result() {
+            return Err(match self.sent {
+                0 => error,
+                sent => {
+                    let text = format!("{error}, after {sent} of {} bytes", self.len);
+                    io::Error::new(error.kind(), text)
+                }
+            });
+        }
         if self.all && self.sent < self.len {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -256,7 +256,9 @@ impl Client {
                 }
                 Ok((exchange, head)) => return Ok((exchange, head, size)),
                 Err(error) => {
-                    let harmless = watch.bytes_sent() == 0 || request.may_repeat();
+                    // What TLS has made of the request may have gone in part.
+                    let unseen = !watch.is_out() && !ways.route.secure;
+                    let harmless = unseen || request.may_repeat();
                     let dead = error.is_closed_early() && watch.bytes_received() == 0;
                     if fresh || !(dead && harmless && request.may_replay()) {
                         return Err(error);

@@ -47,6 +47,8 @@ pub(super) struct Seen {
     pub(super) stage: Option<Stage>,
     pub(super) sent: u64,
     pub(super) received: u64,
+    /// A part of the request may have reached the peer.
+    pub(super) out: bool,
     pub(super) idempotent: bool,
     pub(super) reused: bool,
     pub(super) timings: Option<Timings>,
@@ -223,7 +225,7 @@ impl Error {
             ErrorKind::Status(status) => matches!(status.as_u16(), 408 | 429 | 502..=504),
             _ => false,
         };
-        passing && (self.inner.seen.sent == 0 || self.inner.seen.idempotent)
+        passing && (!self.inner.seen.out || self.inner.seen.idempotent)
     }
 
     /// Whether a time was over.

@@ -10,8 +10,8 @@ use crate::reactor::Reactor;
 
 /// A client with a reactor of its own, for programs that wait for each fetch.
 ///
-/// Its connections are kept between fetches; while none runs, nobody turns the reactor, so that a connection which
-/// the server closes meanwhile is found to be dead only when it is to be used.
+/// Its connections are kept between fetches. While none runs, nobody turns the reactor; so each fetch begins with a
+/// look at what the servers have closed meanwhile.
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -70,7 +70,11 @@ impl Client {
     /// [`ErrorKind::Reactor`] on a thread where a reactor runs, which this call would block: use
     /// [`send`](RequestBuilder::send) there. Otherwise that of the fetch.
     pub fn fetch(&self, request: RequestBuilder) -> Result<Fetched, Error> {
-        self.reactor.block_on(request.whole()).map_err(no_reactor)?
+        let fetch = async {
+            crate::task::yield_now().await;
+            request.whole().await
+        };
+        self.reactor.block_on(fetch).map_err(no_reactor)?
     }
 
     /// Closes all connections. Fetches fail from then on.
