@@ -325,7 +325,7 @@ fn p09_one_client_slot_and_a_redirect() {
 fn p10_fetches_beyond_the_cap_wait_their_turn_first_in_first_out() {
     let (server, go) = gated();
     run(async {
-        let client = Client::builder().max_clients(2).build();
+        let client = Client::builder().max_clients(1).build();
         let done: Rc<RefCell<Vec<String>>> = Rc::default();
         let mut tasks = Vec::new();
         for number in 0..6 {
@@ -337,8 +337,8 @@ fn p10_fetches_beyond_the_cap_wait_their_turn_first_in_first_out() {
             }));
             eyewall::yield_now().await;
         }
-        until("two are active", || server.requests().len() == 2).await;
-        assert_eq!((client.active_fetches(), client.queued_fetches()), (2, 4));
+        until("one is active", || server.requests().len() == 1).await;
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (1, 5));
         for _ in 0..6 {
             go.send(()).unwrap();
         }
@@ -347,18 +347,8 @@ fn p10_fetches_beyond_the_cap_wait_their_turn_first_in_first_out() {
         }
         assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
     });
-    let order = server.targets();
-    assert!(order[..2].contains(&"/0".into()) && order[..2].contains(&"/1".into()));
-    let mut sorted = order.clone();
-    sorted.sort();
-    assert!(
-        order
-            .iter()
-            .zip(&sorted)
-            .all(|(at, want)| at.as_bytes()[1].abs_diff(want.as_bytes()[1]) <= 1),
-        "{order:?}"
-    );
-    assert_eq!(server.accepted(), 2);
+    assert_eq!(server.targets(), ["/0", "/1", "/2", "/3", "/4", "/5"]);
+    assert_eq!(server.accepted(), 1);
 }
 
 #[test]
