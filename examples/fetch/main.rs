@@ -118,6 +118,8 @@ async fn fetch_all(args: &Args) -> u8 {
         .timeout(args.max_time)
         .connect_timeout(args.connect_timeout)
         .max_body_size(u64::MAX)
+        .follow_redirects(false)
+        .allow_nonstandard_methods(true)
         .build();
     let mut last = 0;
     for (number, url) in args.urls.iter().enumerate() {
