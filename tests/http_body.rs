@@ -5,7 +5,7 @@ mod http_peer;
 
 use std::cell::{Cell, RefCell};
 use std::error::Error as _;
-use std::io;
+use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -506,4 +506,41 @@ fn p03_a_stream_that_has_been_taken_is_not_sent_again() {
     });
     peer.join();
     other.join();
+}
+
+/// Sends the first request elsewhere, with its method and body.
+fn redirecting_peer(second_try: bool) -> Peer {
+    Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        assert_eq!(read_chunked(&mut stream), [b"part"]);
+        let answer = "HTTP/1.1 307 Elsewhere\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+        if second_try {
+            assert!(read_head(&mut stream).starts_with("post /next "));
+            assert_eq!(read_chunked(&mut stream), [b"part"]);
+            ok(&mut stream);
+        }
+    })
+}
+
+#[test]
+fn r08_a_producer_is_called_again_for_a_redirect() {
+    let peer = redirecting_peer(true);
+    run(async {
+        let body = Body::producer(|mut writer| async move { writer.write("part").await.map(drop) });
+        assert_eq!(post(&peer, body).await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+#[test]
+fn r08_a_redirect_that_wants_a_stream_again_is_an_error() {
+    let peer = redirecting_peer(false);
+    run(async {
+        let body = Body::stream(stream::iter([Ok::<_, io::Error>("part")]));
+        let error = post(&peer, body).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RedirectBody);
+    });
+    peer.join();
 }

@@ -1,6 +1,7 @@
 //! Reading the body of a response, in all its ways.
 #![cfg(feature = "http")]
 
+mod common;
 mod http_peer;
 
 use std::cell::{Cell, RefCell};
@@ -353,4 +354,44 @@ fn an_error_of_a_fetch_is_one_of_io_too() {
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::UnexpectedEof);
     });
     peer.join();
+}
+
+#[test]
+fn bodies_go_both_ways_in_every_set_up() {
+    const PIECES: usize = 50;
+    for (name, builder) in common::setups() {
+        println!("set-up: {name}");
+        let peer = Peer::new(|listener| {
+            let mut stream = accept(&listener);
+            for _ in 0..2 {
+                read_head(&mut stream);
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                stream.write_all(head.as_bytes()).unwrap();
+                for chunk in read_chunked(&mut stream) {
+                    write!(stream, "{:x}\r\n", chunk.len()).unwrap();
+                    stream.write_all(&chunk).unwrap();
+                    stream.write_all(b"\r\n").unwrap();
+                }
+                stream.write_all(b"0\r\n\r\n").unwrap();
+            }
+        });
+        let reactor = builder.build().unwrap();
+        common::run(&reactor, async {
+            let client = Client::new();
+            for reused in [false, true] {
+                let pieces = futures_util::stream::iter(0..PIECES)
+                    .map(|n| Ok::<_, io::Error>(vec![n as u8; 1000 + n]));
+                let request = client.post(peer.url()).body(Body::stream(pieces));
+                let mut response = request.send().await.unwrap();
+                assert_eq!(response.is_reused(), reused);
+                let back = response.bytes().await.unwrap();
+                let sent = (0..PIECES).flat_map(|n| vec![n as u8; 1000 + n]);
+                assert!(back.into_iter().eq(sent), "{name}");
+            }
+        });
+        let counted = reactor.metrics();
+        assert_eq!((counted.stale, counted.panics), (0, 0), "{name}");
+        drop(reactor);
+        peer.join();
+    }
 }
