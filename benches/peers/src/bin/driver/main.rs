@@ -1,1 +1,47 @@
-fn main() {}
+//! Measures the contenders beside each other, in interleaved rounds, and prints and draws the comparison.
+
+mod args;
+mod child;
+mod contenders;
+mod echo;
+mod sample;
+mod strace;
+mod table;
+
+use std::io;
+use std::process::ExitCode;
+
+use args::{Args, Part};
+use sample::Samples;
+
+fn main() -> ExitCode {
+    let args = match Args::parse() {
+        Ok(Some(args)) => args,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driver: {error}; see --help");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driver: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> io::Result<()> {
+    let mut samples = Samples::create(&args.out)?;
+    for part in &args.parts {
+        match part {
+            Part::Echo => echo::run(args, &mut samples)?,
+            Part::Fetch => {}
+            Part::Micro => {}
+            Part::Idle => {}
+        }
+        table::print(&samples, *part);
+    }
+    Ok(())
+}
