@@ -36,9 +36,33 @@ pub const ECHO: &[Contender] = &[
     contender("eyewall", "echo-eyewall"),
     with("eyewall-no-spin", "echo-eyewall", &["--no-spin"]),
     contender("tokio", "echo-tokio"),
+    contender("monoio", "echo-monoio"),
+    contender("compio", "echo-compio"),
+    contender("glommio", "echo-glommio"),
+    contender("tokio-uring", "echo-tokio-uring"),
 ];
 
-/// Those that are chosen and built.
+pub const FETCH: &[Contender] = &[
+    contender("floor", "fetch-floor"),
+    with("floor-spin", "fetch-floor", &["--spin"]),
+    contender("eyewall", "fetch-eyewall"),
+    with("eyewall-no-spin", "fetch-eyewall", &["--no-spin"]),
+    contender("hyper-util", "fetch-hyper"),
+    contender("reqwest", "fetch-reqwest"),
+    contender("curl", "fetch-curl"),
+    contender("cyper", "fetch-cyper"),
+    contender("monoio-http", "fetch-monoio"),
+    contender("ureq", "fetch-ureq"),
+];
+
+pub const MICRO: &[Contender] = &[
+    contender("eyewall", "micro-eyewall"),
+    contender("tokio", "micro-tokio"),
+    contender("monoio", "micro-monoio"),
+    contender("compio", "micro-compio"),
+];
+
+/// Those that are chosen.
 pub fn chosen<'a>(all: &'a [Contender], args: &Args) -> Vec<&'a Contender> {
     all.iter()
         .filter(|contender| args.selects(contender.name))

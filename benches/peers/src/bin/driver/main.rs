@@ -1,9 +1,15 @@
 //! Measures the contenders beside each other, in interleaved rounds, and prints and draws the comparison.
 
 mod args;
+mod chart;
 mod child;
 mod contenders;
 mod echo;
+mod fetch;
+mod goals;
+mod idle;
+mod micro;
+mod nginx;
 mod sample;
 mod strace;
 mod table;
@@ -37,11 +43,13 @@ fn run(args: &Args) -> io::Result<()> {
     for part in &args.parts {
         match part {
             Part::Echo => echo::run(args, &mut samples)?,
-            Part::Fetch => {}
-            Part::Micro => {}
-            Part::Idle => {}
+            Part::Fetch => fetch::run(args, &mut samples)?,
+            Part::Micro => micro::run(args, &mut samples)?,
+            Part::Idle => idle::run(args, &mut samples)?,
         }
         table::print(&samples, *part);
     }
+    chart::draw_all(&samples, &args.charts)?;
+    goals::print(&samples);
     Ok(())
 }

@@ -1,0 +1,189 @@
+//! The goals that a run can decide.
+
+use crate::args::Part::{self, Echo, Fetch, Idle, Micro};
+use crate::sample::Samples;
+use crate::{echo, fetch, idle, micro};
+
+const OWN: &str = "eyewall";
+const FLOOR: &str = "floor";
+
+/// Prints a line for each goal for which there are samples.
+pub fn print(samples: &Samples) {
+    let goals = Goals { samples };
+    println!();
+    goals.echo();
+    goals.fetch();
+    goals.others();
+}
+
+struct Goals<'a> {
+    samples: &'a Samples,
+}
+
+impl Goals<'_> {
+    fn echo(&self) {
+        let one = echo::load(1);
+        self.at_least(
+            &one,
+            "rate to tokio's",
+            self.ratio(Echo, &one, "tokio", "rate"),
+            2.0,
+        );
+        self.at_most(
+            &one,
+            "CPU to the floor's",
+            self.ratio(Echo, &one, FLOOR, "cpu_us"),
+            1.1,
+        );
+        for connections in [64, 1000] {
+            let load = echo::load(connections);
+            self.at_most(
+                &load,
+                "CPU to the floor's",
+                self.ratio(Echo, &load, FLOOR, "cpu_us"),
+                1.03,
+            );
+            self.at_most(
+                &load,
+                "CPU to the best peer's",
+                self.to_best_peer(Echo, &load, "cpu_us", f64::min),
+                1.0,
+            );
+        }
+        // Looking for completions is an enter each: what a request needs is seen where the reactor parks.
+        let enters = |load: &str, contender| self.samples.median(Echo, load, contender, "enters");
+        self.at_most(
+            &one,
+            "enters without the spin",
+            enters(&one, "eyewall-no-spin"),
+            1.05,
+        );
+        self.at_most(&echo::load(64), "enters", enters(&echo::load(64), OWN), 0.1);
+    }
+
+    fn fetch(&self) {
+        let one = fetch::load("1 KiB", 1);
+        self.at_least(
+            &one,
+            "rate to the best peer's",
+            self.to_best_peer(Fetch, &one, "rate", f64::max),
+            2.0,
+        );
+        self.at_most(
+            &one,
+            "CPU to the best peer's",
+            self.to_best_peer(Fetch, &one, "cpu_us", f64::min),
+            1.0,
+        );
+        let many = fetch::load("1 KiB", 64);
+        self.at_most(
+            &many,
+            "CPU to the floor's",
+            self.ratio(Fetch, &many, FLOOR, "cpu_us"),
+            1.15,
+        );
+        self.at_most(
+            &many,
+            "user µs",
+            self.samples.median(Fetch, &many, OWN, "user_us"),
+            1.2,
+        );
+        for concurrency in [1, 64] {
+            let load = fetch::load("1 MiB", concurrency);
+            self.at_least(
+                &load,
+                "MB/s to the best peer's",
+                self.to_best_peer(Fetch, &load, "mb_s", f64::max),
+                1.5,
+            );
+            self.at_most(
+                &load,
+                "CPU to the floor's",
+                self.ratio(Fetch, &load, FLOOR, "cpu_us"),
+                1.1,
+            );
+        }
+    }
+
+    fn others(&self) {
+        for ((_, load), goal) in micro::LOADS.into_iter().zip([45.0, 100.0]) {
+            self.at_most(
+                load,
+                "ns",
+                self.samples.median(Micro, load, OWN, "ns"),
+                goal,
+            );
+            self.at_most(
+                load,
+                "time to the best peer's",
+                self.to_best_peer(Micro, load, "ns", f64::min),
+                1.0,
+            );
+        }
+        self.at_most(
+            idle::LOAD,
+            "bytes",
+            self.samples.median(Idle, idle::LOAD, OWN, "bytes"),
+            512.0,
+        );
+    }
+
+    fn ratio(&self, part: Part, load: &str, to: &str, name: &str) -> Option<f64> {
+        self.samples.ratio(part, load, [OWN, to], name)
+    }
+
+    /// The ratio to the peer with the best median; hand-written loops are no peers.
+    fn to_best_peer(
+        &self,
+        part: Part,
+        load: &str,
+        name: &str,
+        best: fn(f64, f64) -> f64,
+    ) -> Option<f64> {
+        let peers = self
+            .samples
+            .contenders(part, load)
+            .into_iter()
+            .filter(|contender| {
+                !contender.starts_with(OWN)
+                    && !contender.starts_with(FLOOR)
+                    && *contender != "epoll"
+            });
+        let medians =
+            peers.filter_map(|peer| Some((peer, self.samples.median(part, load, peer, name)?)));
+        let (peer, _) = medians.reduce(|one, other| {
+            if best(one.1, other.1) == one.1 {
+                one
+            } else {
+                other
+            }
+        })?;
+        self.ratio(part, load, peer, name)
+    }
+
+    fn at_least(&self, load: &str, what: &str, measured: Option<f64>, goal: f64) {
+        line(load, what, "at least", measured, goal, |measured| {
+            measured >= goal
+        });
+    }
+
+    fn at_most(&self, load: &str, what: &str, measured: Option<f64>, goal: f64) {
+        line(load, what, "at most", measured, goal, |measured| {
+            measured <= goal
+        });
+    }
+}
+
+fn line(
+    load: &str,
+    what: &str,
+    bound: &str,
+    measured: Option<f64>,
+    goal: f64,
+    met: impl Fn(f64) -> bool,
+) {
+    if let Some(measured) = measured {
+        let verdict = if met(measured) { "met" } else { "missed" };
+        println!("goal: {load}; {what} {bound} {goal}; measured {measured:.2}; {verdict}");
+    }
+}
