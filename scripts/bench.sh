@@ -10,7 +10,7 @@ for tool in taskset nginx strace; do
   }
 done
 export PATH=$PATH:/usr/sbin
-cargo build --quiet --release --locked --manifest-path benches/peers/Cargo.toml
+cargo build --quiet --release --manifest-path benches/peers/Cargo.toml
 target=$(cargo metadata --no-deps --offline --format-version 1 --manifest-path benches/peers/Cargo.toml |
   sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 exec "$target/release/driver" "$@"

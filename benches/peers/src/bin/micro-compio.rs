@@ -8,11 +8,7 @@ use peers::micro::{self, TIMER};
 
 fn main() -> io::Result<()> {
     let runtime = compio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        compio::runtime::spawn(micro::measure(spawns, timers))
-            .await
-            .expect("no panic")
-    })
+    runtime.block_on(micro::measure(spawns, timers))
 }
 
 async fn spawns(count: u64) {

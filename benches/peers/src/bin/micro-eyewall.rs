@@ -7,11 +7,7 @@ use futures_util::poll;
 use peers::micro::{self, TIMER};
 
 fn main() -> io::Result<()> {
-    let measured =
-        eyewall::block_on(async { eyewall::spawn(micro::measure(spawns, timers)).await });
-    measured
-        .map_err(io::Error::other)?
-        .map_err(io::Error::other)?
+    eyewall::block_on(micro::measure(spawns, timers)).map_err(io::Error::other)?
 }
 
 async fn spawns(count: u64) {

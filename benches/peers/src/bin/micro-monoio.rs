@@ -10,7 +10,7 @@ fn main() -> io::Result<()> {
     let mut runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
         .enable_timer()
         .build()?;
-    runtime.block_on(async { monoio::spawn(micro::measure(spawns, timers)).await })
+    runtime.block_on(micro::measure(spawns, timers))
 }
 
 async fn spawns(count: u64) {

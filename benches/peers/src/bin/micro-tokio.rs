@@ -10,7 +10,7 @@ fn main() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async { tokio::spawn(micro::measure(spawns, timers)).await? })
+    runtime.block_on(micro::measure(spawns, timers))
 }
 
 async fn spawns(count: u64) {

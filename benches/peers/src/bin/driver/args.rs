@@ -14,7 +14,7 @@ Usage: scripts/bench.sh [OPTIONS]
   --parts LIST       of echo,fetch,micro,idle (all)
   --contenders LIST  of the names in the tables, as in floor,tokio,eyewall (all)
   --out DIR          where results.jsonl goes (target/peers)
-  --charts DIR       where the charts go (the directory of --out)
+  --charts DIR       where the charts go (docs/charts)
   -h, --help         this
 ";
 
@@ -92,7 +92,7 @@ impl Args {
             window: Duration::from_secs_f64(seconds),
             parts,
             contenders,
-            charts: charts.unwrap_or_else(|| out.clone()),
+            charts: charts.unwrap_or_else(|| PathBuf::from("docs/charts")),
             out,
         }))
     }

@@ -50,6 +50,7 @@ impl Goals<'_> {
                 1.0,
             );
         }
+        // Accepting and the start are among the counted calls, hence the 0.05.
         // Looking for completions is an enter each: what a request needs is seen where the reactor parks.
         let enters = |load: &str, contender| self.samples.median(Echo, load, contender, "enters");
         self.at_most(
