@@ -179,7 +179,11 @@ impl Client {
         watch.enter(Stage::Queue);
         let slot = match pool.try_enter(&route)? {
             Some(slot) => slot,
-            None => watch.over(None, Box::pin(pool.enter(&route)).as_mut()).await?,
+            None => {
+                watch
+                    .over(None, Box::pin(pool.enter(&route)).as_mut())
+                    .await?
+            }
         };
         timings.queued = timings.now();
         let closing = slot.closing();
