@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::pool::Stir;
-use crate::net::TcpStream;
+use super::transport::Transport;
 
 /// A connection to an origin, between or in exchanges.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Transport,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: Option<SocketAddr>,
     /// It has carried an exchange before.
@@ -20,10 +20,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Connection {
+    pub(super) fn new(stream: Transport) -> Connection {
         Connection {
-            local: stream.local_addr().ok(),
-            peer: stream.peer_addr().ok(),
+            local: stream.local_addr(),
+            peer: stream.peer_addr(),
             stream,
             reused: false,
             stir: None,
@@ -43,6 +43,6 @@ impl Connection {
     /// Whether the connection can carry another exchange: the peer has neither closed it nor sent anything.
     /// The waker is woken when that changes.
     pub(super) fn poll_alive(&mut self, cx: &mut Context<'_>) -> bool {
-        self.stream.split().0.poll_recv_chunk(cx).is_pending()
+        self.stream.split().0.poll_alive(cx)
     }
 }

@@ -29,9 +29,9 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind, Stage};
 use super::hooks::Hooks;
 use super::timings::Timings;
+use super::transport::SendSide;
 use super::watch::Watch;
 use crate::buf::{Chunk, IoBuf};
-use crate::net::SendHalf;
 use crate::time::sleep;
 
 /// A body of at most so many bytes goes out in one operation with its head. A larger one goes in pieces of this
@@ -364,7 +364,7 @@ impl Exchange {
             return Ok((0, whole));
         };
         let at = whole.len();
-        let (result, slice) = connection.stream.recv(whole.slice(at..end)).await;
+        let (result, slice) = connection.stream.split().0.recv(whole.slice(at..end)).await;
         let count = result.map_err(|error| Error::io(ErrorKind::Receive, error))?;
         match count {
             0 => incoming.finish()?,
@@ -630,7 +630,7 @@ async fn drive(
 }
 
 async fn send_in_pieces(
-    send: &mut SendHalf,
+    send: &mut SendSide,
     outgoing: Outgoing,
     shared: &Shared,
     watch: &Watch,
@@ -666,7 +666,7 @@ async fn wait_for_leave(shared: &Shared, patience: Duration) {
     shared.gate.set(Gate::Open);
 }
 
-async fn send_body(send: &mut SendHalf, body: &Body, watch: &Watch) -> Result<(), Error> {
+async fn send_body(send: &mut SendSide, body: &Body, watch: &Watch) -> Result<(), Error> {
     let framing = body.framing();
     let mut source = body.open()?;
     let mut sent = 0;

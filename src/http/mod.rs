@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `codec/` | the wire format: slices in, events out, no sockets |
 //! | `connection.rs` | one connection |
+//! | `transport/` | what carries it: sockets, and what lies on them |
 //! | `exchange.rs`, `hooks.rs` | one exchange of messages on it, and who is told of its heads |
 //! | `pool/` | connections that wait for their next exchange, and fetches that wait for their place |
 //! | `key.rs` | which requests can share a connection |
@@ -50,6 +51,7 @@ mod request;
 mod response;
 mod times;
 mod timings;
+mod transport;
 mod upgraded;
 mod watch;
 

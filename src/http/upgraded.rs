@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 
 use super::connection::Connection;
+use super::transport::{RecvSide, SendSide};
 use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut};
-use crate::net::{RecvHalf, SendHalf};
 
 /// The connection of a response that has switched protocols (101), or of a tunnel (2xx to CONNECT); from
 /// [`Response::upgrade`](super::Response::upgrade).
@@ -29,7 +29,7 @@ impl Upgraded {
     ///
     /// # Errors, cancel safety
     ///
-    /// As [`RecvHalf::recv`].
+    /// As [`RecvHalf::recv`](crate::net::RecvHalf::recv).
     pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
         self.split().0.recv(buffer).await
     }
@@ -38,7 +38,7 @@ impl Upgraded {
     ///
     /// # Errors, cancel safety
     ///
-    /// As [`RecvHalf::recv_chunk`].
+    /// As [`RecvHalf::recv_chunk`](crate::net::RecvHalf::recv_chunk).
     pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
         self.split().0.recv_chunk().await
     }
@@ -47,7 +47,7 @@ impl Upgraded {
     ///
     /// # Errors, cancel safety
     ///
-    /// As [`SendHalf::send_all`].
+    /// As [`SendHalf::send_all`](crate::net::SendHalf::send_all).
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         self.split().1.send_all(buffer).await
     }
@@ -56,7 +56,7 @@ impl Upgraded {
     ///
     /// # Errors
     ///
-    /// As [`SendHalf::shutdown`].
+    /// As [`SendHalf::shutdown`](crate::net::SendHalf::shutdown).
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.split().1.shutdown().await
     }
@@ -83,7 +83,7 @@ impl Upgraded {
 
 /// The receiving direction of an [`Upgraded`] connection.
 pub struct UpgradedRecv<'a> {
-    recv: &'a mut RecvHalf,
+    recv: &'a mut RecvSide,
     leftover: &'a mut Option<Chunk>,
 }
 
@@ -115,7 +115,7 @@ impl UpgradedRecv<'_> {
 
 /// The sending direction of an [`Upgraded`] connection.
 pub struct UpgradedSend<'a> {
-    send: &'a mut SendHalf,
+    send: &'a mut SendSide,
 }
 
 impl UpgradedSend<'_> {

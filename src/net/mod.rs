@@ -28,6 +28,8 @@ mod unix_stream;
 
 use std::io;
 use std::net::SocketAddr;
+#[cfg(feature = "http")]
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use socket2::{Domain, SockAddr, SockRef, Type};
@@ -36,6 +38,8 @@ pub use addresses::ToAddresses;
 pub use connect_error::ConnectError;
 pub use connector::TcpConnector;
 pub use datagram::Datagram;
+#[cfg(feature = "http")]
+pub(crate) use stream::close_halves as close;
 pub use stream::{Chunks, RecvHalf, SendHalf};
 pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};
@@ -95,4 +99,16 @@ fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
     address
         .as_socket()
         .ok_or_else(|| io::Error::other("the socket has no IP address"))
+}
+
+/// The IP address of this end of a socket, if it has one.
+#[cfg(feature = "http")]
+pub(crate) fn local_ip_addr(socket: &impl AsFd) -> Option<SocketAddr> {
+    SockRef::from(socket).local_addr().ok()?.as_socket()
+}
+
+/// The IP address of the other end of a socket, if it has one.
+#[cfg(feature = "http")]
+pub(crate) fn peer_ip_addr(socket: &impl AsFd) -> Option<SocketAddr> {
+    SockRef::from(socket).peer_addr().ok()?.as_socket()
 }

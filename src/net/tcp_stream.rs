@@ -57,12 +57,6 @@ impl TcpStream {
         }
     }
 
-    /// Whether it belongs to the reactor that runs on this thread, or to one that has been shut down.
-    #[cfg(feature = "http")]
-    pub(crate) fn is_current(&self) -> bool {
-        self.stream.recv.is_current()
-    }
-
     /// Takes over a connected socket.
     ///
     /// # Errors

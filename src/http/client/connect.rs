@@ -34,7 +34,7 @@ impl Client {
             .await
             .map_err(|error| Error::io(ErrorKind::Connect, error))?;
         timings.connected = timings.now();
-        let connection = Connection::new(stream);
+        let connection = Connection::new(stream.into());
         let remote = connection.peer;
         self.watchers().tell(&ClientEvent::Connected { remote });
         Ok(connection)

@@ -37,6 +37,12 @@ impl Stream {
     }
 }
 
+/// As [`Stream::close`], for halves of one stream that have been parted.
+#[cfg(feature = "http")]
+pub(crate) async fn close_halves(recv: RecvHalf, send: SendHalf) -> io::Result<()> {
+    Stream { recv, send }.close().await
+}
+
 /// Cancels what is in flight on `fd`, and closes it once that has ended and every holder has gone.
 pub(super) async fn close(core: &Rc<Core>, fd: SharedFd) -> io::Result<()> {
     core.check_open()?;
