@@ -575,12 +575,20 @@ fn urls_that_cannot_be_fetched() {
         ("http://", ErrorKind::Url),
         ("http://[::1", ErrorKind::Url),
         ("http://127.0.0.1:99999/", ErrorKind::Url),
-        ("https://127.0.0.1/", ErrorKind::UnsupportedScheme),
         ("ftp://127.0.0.1/", ErrorKind::UnsupportedScheme),
         ("mailto:a@b.invalid", ErrorKind::UnsupportedScheme),
     ] {
         assert_eq!(run(get(url)).unwrap_err().kind(), kind, "{url}");
     }
+}
+
+#[test]
+#[cfg(not(feature = "tls"))]
+fn https_without_the_feature_says_so() {
+    let error = run(get("https://127.0.0.1/")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert!(reason.contains("the feature \"tls\""), "{reason}");
 }
 
 #[test]

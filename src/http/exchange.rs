@@ -29,7 +29,7 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind, Stage};
 use super::hooks::Hooks;
 use super::timings::Timings;
-use super::transport::SendSide;
+use super::transport::{SendSide, is_unclean_end};
 use super::watch::Watch;
 use crate::buf::{Chunk, IoBuf};
 use crate::time::sleep;
@@ -305,7 +305,7 @@ impl Exchange {
         {
             return Err(self.sent.take_error());
         }
-        let received = received.map_err(|error| Error::io(ErrorKind::Receive, error))?;
+        let received = received.map_err(|error| self.incoming.receive_error(error))?;
         let more = received.is_some();
         match received {
             Some(chunk) => {
@@ -313,7 +313,7 @@ impl Exchange {
                 self.incoming.pending = Some(chunk);
             }
             // An end here is one of the response, and never of a kept connection.
-            None => self.incoming.finish()?,
+            None => self.incoming.finish(true)?,
         }
         Ok(more)
     }
@@ -365,9 +365,9 @@ impl Exchange {
         };
         let at = whole.len();
         let (result, slice) = connection.stream.split().0.recv(whole.slice(at..end)).await;
-        let count = result.map_err(|error| Error::io(ErrorKind::Receive, error))?;
+        let count = result.map_err(|error| incoming.receive_error(error))?;
         match count {
-            0 => incoming.finish()?,
+            0 => incoming.finish(true)?,
             count => {
                 self.watch.received(count as u64);
                 incoming.advance(count);
@@ -474,19 +474,31 @@ impl Incoming {
                 Ok(())
             }
             Ok(None) => {
-                let ended = self.decoder.finish();
                 let answered = self.decoder.bytes_received() > 0;
-                Err(match (ended, &sent) {
+                Err(match (self.finish(true), &sent) {
                     (_, Sent::Failed(_)) if !answered => sent.take_error(),
-                    (Err(error), _) => Error::protocol(error, 0),
+                    (Err(error), _) => error,
                     (Ok(_), _) => Error::new(ErrorKind::EmptyReply),
                 })
             }
-            Err(error) => Err(match sent {
-                Sent::Failed(_) => sent.take_error(),
-                _ => Error::io(ErrorKind::Receive, error),
-            }),
+            Err(error) => {
+                let error = self.receive_error(error);
+                Err(match sent {
+                    // TLS that is broken says more than a send that fails for that.
+                    Sent::Failed(_) if !error.is_tls() => sent.take_error(),
+                    _ => error,
+                })
+            }
         }
+    }
+
+    /// What an error of receiving means: it may be an end that the framing has to judge.
+    fn receive_error(&mut self, error: io::Error) -> Error {
+        let judged = match is_unclean_end(&error) {
+            true => self.finish(false).err(),
+            false => None,
+        };
+        judged.unwrap_or_else(|| Error::io(ErrorKind::Receive, error))
     }
 
     /// The head of the final response, if it has come; `interim` is called with each that comes before it.
@@ -543,11 +555,14 @@ impl Incoming {
         self.content += count as u64;
     }
 
-    /// The peer has closed.
-    fn finish(&mut self) -> Result<(), Error> {
+    /// The peer has closed; or, if that is not `orderly`, somebody has.
+    fn finish(&mut self, orderly: bool) -> Result<(), Error> {
         let content = self.content;
-        self.decoder
-            .finish()
+        let ended = match orderly {
+            true => self.decoder.finish(),
+            false => self.decoder.finish_unclean(),
+        };
+        ended
             .map(drop)
             .map_err(|error| Error::protocol(error, content))
     }

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::origin;
 use super::proxy::ProxyServer;
+use super::transport::ConnectOptions;
 
 /// What a connection is kept under: everything that decides whom it reaches, and as whom.
 ///
@@ -21,6 +22,8 @@ pub(super) struct Key {
     pub(super) authority: Box<str>,
     /// The way there.
     pub(super) proxy: Option<Rc<ProxyServer>>,
+    /// How connections are made: from where, by which names, with whose certificates.
+    pub(super) connect: ConnectOptions,
 }
 
 impl Key {
@@ -29,6 +32,7 @@ impl Key {
         self.secure == wanted.secure
             && *self.authority == *wanted.authority
             && self.proxy.as_ref() == wanted.proxy
+            && self.connect == *wanted.connect
     }
 }
 
@@ -38,11 +42,16 @@ pub(super) struct Route<'a> {
     pub(super) secure: bool,
     pub(super) authority: &'a str,
     pub(super) proxy: Option<&'a Rc<ProxyServer>>,
+    pub(super) connect: &'a ConnectOptions,
 }
 
 impl<'a> Route<'a> {
     /// The route to `url`, through `proxy` if there is one.
-    pub(super) fn to(url: &'a Url, proxy: Option<&'a Rc<ProxyServer>>) -> Route<'a> {
+    pub(super) fn to(
+        url: &'a Url,
+        proxy: Option<&'a Rc<ProxyServer>>,
+        connect: &'a ConnectOptions,
+    ) -> Route<'a> {
         let secure = url.scheme() == "https";
         Route {
             secure,
@@ -51,6 +60,7 @@ impl<'a> Route<'a> {
                 _ => origin::host_field(url),
             },
             proxy,
+            connect,
         }
     }
 
@@ -59,6 +69,7 @@ impl<'a> Route<'a> {
             secure: self.secure,
             authority: self.authority.into(),
             proxy: self.proxy.cloned(),
+            connect: self.connect.clone(),
         }
     }
 }

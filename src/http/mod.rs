@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `codec/` | the wire format: slices in, events out, no sockets |
 //! | `connection.rs` | one connection |
-//! | `transport/` | what carries it: sockets, and what lies on them |
+//! | `transport/` | what carries it: sockets, and what lies on them; how connections are made |
+//! | `tls/` | TLS over any transport |
 //! | `exchange.rs`, `hooks.rs` | one exchange of messages on it, and who is told of its heads |
 //! | `pool/` | connections that wait for their next exchange, and fetches that wait for their place |
 //! | `key.rs` | which requests can share a connection |
@@ -51,6 +52,8 @@ mod request;
 mod response;
 mod times;
 mod timings;
+#[cfg(feature = "__tls")]
+mod tls;
 mod transport;
 mod upgraded;
 mod watch;
@@ -70,5 +73,8 @@ pub use redirect::{Action, Attempt, Redirect};
 pub use request::RequestBuilder;
 pub use response::{Chunks, Flow, Push, Pusher, Response};
 pub use timings::Timings;
+#[cfg(feature = "__tls")]
+pub use tls::{Pem, rustls};
+pub use transport::{Conduit, ConnectOptions, Connector, Resolver, Target};
 pub use upgraded::{Upgraded, UpgradedRecv, UpgradedSend};
 pub use url::Url;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::proxy::{Proxies, Proxy};
 use super::redirect::Policy;
 use super::times::Times;
+use super::transport::ConnectOptions;
 
 /// Each `None` where it is not said.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,7 @@ pub(super) struct Options {
     /// Leave to send the body is asked for.
     pub(super) expect_continue: Option<bool>,
     pub(super) decompress: Option<bool>,
+    pub(super) connect: Option<ConnectOptions>,
 }
 
 impl Options {

@@ -13,7 +13,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// The origin of an `http` URL.
+    /// The origin of an `http` or `https` URL.
     pub(super) fn of(url: &Url) -> Result<Origin, Error> {
         check_scheme(url)?;
         let host = match url.host() {
@@ -27,14 +27,30 @@ impl Origin {
             port: url.port_or_known_default().unwrap_or(80),
         })
     }
+
+    /// Host and port, as a proxy is asked for a tunnel to them.
+    pub(super) fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
 }
 
 /// Refuses a URL of a scheme that is not fetched here.
 pub(super) fn check_scheme(url: &Url) -> Result<(), Error> {
     match url.scheme() {
         "http" => Ok(()),
+        "https" if cfg!(feature = "__tls") => Ok(()),
+        "https" => Err(without_tls().at(url)),
         _ => Err(Error::new(ErrorKind::UnsupportedScheme).at(url)),
     }
+}
+
+/// The error of an `https` URL where this crate was built without TLS.
+pub(super) fn without_tls() -> Error {
+    let reason = "https needs the feature \"tls\" of this crate";
+    Error::boxed(ErrorKind::UnsupportedScheme, reason)
 }
 
 /// What a request can be made for: a URL, or the text of one.

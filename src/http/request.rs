@@ -130,7 +130,7 @@ impl RequestBuilder {
         self.request.as_ref().ok().map(|request| &request.url)
     }
 
-    fn set(self, set: impl FnOnce(&mut Options)) -> RequestBuilder {
+    pub(super) fn set(self, set: impl FnOnce(&mut Options)) -> RequestBuilder {
         self.change(|request| {
             set(&mut request.options);
             Ok(())

@@ -39,7 +39,7 @@ pub use connect_error::ConnectError;
 pub use connector::TcpConnector;
 pub use datagram::Datagram;
 #[cfg(feature = "http")]
-pub(crate) use stream::close_halves as close;
+pub(crate) use stream::close_half as close;
 pub use stream::{Chunks, RecvHalf, SendHalf};
 pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};

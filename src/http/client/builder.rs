@@ -13,12 +13,15 @@ use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
 use crate::http::proxy::{Proxies, Proxy};
 use crate::http::redirect::{Action, Attempt, Policy};
+use crate::http::transport::ConnectOptions;
 
 /// What does not change in the life of a client.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Settings {
     pub(in crate::http) options: Options,
     pub(in crate::http) https_only: bool,
+    /// Those of the options, or the defaults.
+    pub(in crate::http) connect: ConnectOptions,
 }
 
 /// The settings of a [`Client`]; made by [`Client::builder`].
@@ -68,6 +71,7 @@ impl Default for ClientBuilder {
             settings: Settings {
                 options,
                 https_only: false,
+                connect: ConnectOptions::new(),
             },
             pool: PoolLimits {
                 idle_per_host: 64,
@@ -82,7 +86,7 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    fn set(mut self, set: impl FnOnce(&mut Options)) -> ClientBuilder {
+    pub(in crate::http) fn set(mut self, set: impl FnOnce(&mut Options)) -> ClientBuilder {
         set(&mut self.settings.options);
         self
     }
@@ -289,6 +293,7 @@ impl ClientBuilder {
         options
             .proxies
             .get_or_insert_with(|| Rc::new(Proxies::of_environment()));
+        self.settings.connect = options.connect.clone().unwrap_or_default();
         let watchers: Rc<Watchers> = Rc::default();
         Client {
             inner: Rc::new(Inner {

@@ -1,15 +1,14 @@
 //! Making a connection for a request.
 
 use super::Client;
-use crate::dns;
 use crate::http::connection::Connection;
-use crate::http::error::{Error, ErrorKind, Stage};
+use crate::http::error::{Error, Stage};
 use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::timings::Timings;
+use crate::http::transport::{Transport, open, tunnel};
 use crate::http::watch::Watch;
-use crate::net::TcpStream;
 
 impl Client {
     /// Makes a connection to `origin`, the way that `route` says. The deadlines are the watch's.
@@ -20,23 +19,59 @@ impl Client {
         timings: &mut Timings,
         watch: &Watch,
     ) -> Result<Connection, Error> {
-        watch.enter(Stage::Resolve);
         let (host, port) = match route.proxy {
             Some(proxy) => (&*proxy.host, proxy.port),
             None => (&*origin.host, origin.port),
         };
-        let addresses = dns::resolve(host, port)
-            .await
-            .map_err(|error| Error::io(ErrorKind::Resolve, error))?;
-        timings.resolved = timings.now();
-        watch.enter(Stage::Connect);
-        let stream = TcpStream::connect(&addresses[..])
-            .await
-            .map_err(|error| Error::io(ErrorKind::Connect, error))?;
-        timings.connected = timings.now();
-        let connection = Connection::new(stream.into());
+        let mut transport = open(route.connect, host, port, timings, watch).await?;
+        if route.secure {
+            transport = secure(transport, route, &origin, timings, watch).await?;
+        }
+        let connection = Connection::new(transport);
         let remote = connection.peer;
         self.watchers().tell(&ClientEvent::Connected { remote });
         Ok(connection)
     }
+}
+
+/// Makes TLS with `origin`, which may lie behind a proxy.
+#[cfg(feature = "__tls")]
+async fn secure(
+    mut transport: Transport,
+    route: &Route<'_>,
+    origin: &Origin,
+    timings: &mut Timings,
+    watch: &Watch,
+) -> Result<Transport, Error> {
+    use crate::http::error::ErrorKind;
+    use crate::http::tls::handshake;
+
+    let mut received = None;
+    if let Some(proxy) = route.proxy {
+        watch.enter(Stage::Tunnel);
+        received = tunnel(&mut transport, proxy, origin).await?;
+    }
+    watch.enter(Stage::Tls);
+    let failed = |error| Error::io(ErrorKind::Tls, error);
+    let config = route.connect.tls().config().await.map_err(failed)?;
+    let transport = handshake(transport, &config, &origin.host, received);
+    let transport = transport.await.map_err(failed)?;
+    timings.tls = timings.now();
+    Ok(transport)
+}
+
+/// There is none in this build: such a URL has been refused before.
+#[cfg(not(feature = "__tls"))]
+async fn secure(
+    mut transport: Transport,
+    route: &Route<'_>,
+    origin: &Origin,
+    _timings: &mut Timings,
+    watch: &Watch,
+) -> Result<Transport, Error> {
+    if let Some(proxy) = route.proxy {
+        watch.enter(Stage::Tunnel);
+        tunnel(&mut transport, proxy, origin).await?;
+    }
+    Err(crate::http::origin::without_tls())
 }

@@ -165,12 +165,14 @@ impl Client {
             return Err(Error::new(ErrorKind::HttpsOnly));
         }
         origin::check_scheme(&request.url)?;
+        let connect = request.options.connect.as_ref();
+        let connect = connect.unwrap_or(&settings.connect);
         let proxies = request.options.proxies.as_deref();
         let proxy = match proxies.or(settings.options.proxies.as_deref()) {
-            Some(proxies) => proxies.of(&request.url)?,
-            None => None,
+            Some(proxies) if !connect.is_elsewhere() => proxies.of(&request.url)?,
+            _ => None,
         };
-        let route = Route::to(&request.url, proxy);
+        let route = Route::to(&request.url, proxy, connect);
         let forwarder = proxy.filter(|_| !route.secure);
         let forwarder = forwarder.map(|proxy| &**proxy);
         let outgoing = self.encode(request, forwarder, expect(request, settings))?;

@@ -87,7 +87,13 @@ impl Error {
         error
     }
 
+    /// An error of a connection; where TLS is to blame, that is its kind.
     pub(super) fn io(kind: ErrorKind, error: io::Error) -> Error {
+        #[cfg(feature = "__tls")]
+        let kind = match super::tls::is_tls_error(&error) {
+            true => ErrorKind::Tls,
+            false => kind,
+        };
         Error::because(kind, Source::Io(error))
     }
 

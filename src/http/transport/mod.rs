@@ -3,21 +3,42 @@
 //! | file | job |
 //! | --- | --- |
 //! | `recv.rs`, `send.rs` | the two directions |
+//! | `conduit.rs` | a connection that a user has made |
+//! | `options.rs`, `builder.rs` | how connections are to be made |
+//! | `connector.rs`, `resolver.rs` | making them, and looking names up, in the user's own way |
+//! | `open.rs` | making one |
+//! | `tunnel.rs` | through a proxy, to what lies behind it |
 //!
 //! A transport has two sides, which can be used at the same time, as the halves of a socket can. What those
 //! promise holds here too: nothing received is lost, and nothing sent is torn, when a future is dropped. A socket
 //! costs one comparison more than by itself.
 
+mod builder;
+mod conduit;
+mod connector;
+mod open;
+mod options;
 mod recv;
+mod resolver;
 mod send;
+mod tunnel;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+pub use conduit::Conduit;
+pub use connector::{Connector, Target};
+pub(super) use open::open;
+pub use options::ConnectOptions;
 pub(super) use recv::RecvSide;
+pub use resolver::Resolver;
 pub(super) use send::SendSide;
+pub(super) use tunnel::tunnel;
 
-use crate::net::{self, TcpStream};
+#[cfg(feature = "__tls")]
+use super::tls::{TlsRecv, TlsSend};
+use crate::net::{self, RecvHalf, SendHalf, TcpStream, UnixStream};
 
 /// A connection to a peer: both directions.
 #[derive(Debug)]
@@ -28,7 +49,18 @@ pub(super) struct Transport {
 
 impl From<TcpStream> for Transport {
     fn from(stream: TcpStream) -> Transport {
-        let (recv, send) = stream.into_split();
+        stream.into_split().into()
+    }
+}
+
+impl From<UnixStream> for Transport {
+    fn from(stream: UnixStream) -> Transport {
+        stream.into_split().into()
+    }
+}
+
+impl From<(RecvHalf, SendHalf)> for Transport {
+    fn from((recv, send): (RecvHalf, SendHalf)) -> Transport {
         Transport {
             recv: RecvSide::Socket(recv),
             send: SendSide::Socket(send),
@@ -42,18 +74,27 @@ impl Transport {
         (&mut self.recv, &mut self.send)
     }
 
+    /// One that goes through this one.
+    #[cfg(feature = "__tls")]
+    pub(super) fn through(
+        self,
+        tls: impl FnOnce(RecvSide, SendSide) -> (TlsRecv, TlsSend),
+    ) -> Transport {
+        let (recv, send) = tls(self.recv, self.send);
+        Transport {
+            recv: RecvSide::Tls(Box::new(recv)),
+            send: SendSide::Tls(Box::new(send)),
+        }
+    }
+
     /// The address of this end, where it has an IP address.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.recv {
-            RecvSide::Socket(half) => net::local_ip_addr(half),
-        }
+        net::local_ip_addr(self.recv.socket()?)
     }
 
     /// The address of the peer, where it has an IP address.
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
-        match &self.recv {
-            RecvSide::Socket(half) => net::peer_ip_addr(half),
-        }
+        net::peer_ip_addr(self.recv.socket()?)
     }
 
     /// Whether it belongs to the reactor that runs on this thread, or to one that has been shut down.
@@ -62,9 +103,38 @@ impl Transport {
     }
 
     /// Closes the connection and waits until that is done.
-    pub(super) async fn close(self) -> io::Result<()> {
-        match (self.recv, self.send) {
-            (RecvSide::Socket(recv), SendSide::Socket(send)) => net::close(recv, send).await,
+    pub(super) async fn close(mut self) -> io::Result<()> {
+        self.send.finish().await;
+        let closing = self.recv.socket().map(net::close);
+        drop(self);
+        match closing {
+            Some(closing) => closing.await,
+            None => Ok(()),
         }
     }
 }
+
+/// The error of an end that anybody between here and the peer may have made: that of a TLS connection without
+/// close_notify.
+#[cfg(feature = "__tls")]
+pub(super) fn unclean_end() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, UncleanEnd)
+}
+
+/// Whether `error` is that of an unclean end.
+pub(super) fn is_unclean_end(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<UncleanEnd>())
+}
+
+#[derive(Debug)]
+struct UncleanEnd;
+
+impl fmt::Display for UncleanEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection has ended without TLS saying so: it may have been cut off")
+    }
+}
+
+impl std::error::Error for UncleanEnd {}

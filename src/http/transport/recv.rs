@@ -4,7 +4,10 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
+use super::conduit::ConduitRecv;
 use crate::buf::{BufResult, Chunk, IoBufMut};
+#[cfg(feature = "__tls")]
+use crate::http::tls::TlsRecv;
 use crate::net::RecvHalf;
 
 /// Receives what the peer sends.
@@ -12,16 +15,24 @@ use crate::net::RecvHalf;
 pub(in crate::http) enum RecvSide {
     /// A TCP or Unix socket.
     Socket(RecvHalf),
+    #[cfg(feature = "__tls")]
+    Tls(Box<TlsRecv>),
+    /// What a user has made.
+    Conduit(Box<ConduitRecv>),
 }
 
 impl RecvSide {
-    /// The next bytes; `None` when the peer has finished sending. Dropping nothing loses nothing.
+    /// The next bytes; `None` when the peer has finished sending, where it is certain that it was the peer. Dropping
+    /// nothing loses nothing.
     pub(in crate::http) fn poll_recv_chunk(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Chunk>>> {
         match self {
             RecvSide::Socket(half) => half.poll_recv_chunk(cx),
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => tls.poll_recv_chunk(cx),
+            RecvSide::Conduit(conduit) => conduit.poll_recv_chunk(cx),
         }
     }
 
@@ -32,21 +43,69 @@ impl RecvSide {
 
     /// Receives into `buffer`, from its start, as much as is there and fits; gives it back with the count, which
     /// is 0 when the peer has finished sending. Dropping the future loses no bytes.
-    pub(in crate::http) async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
+    pub(in crate::http) async fn recv<B: IoBufMut>(
+        &mut self,
+        mut buffer: B,
+    ) -> BufResult<usize, B> {
+        if let RecvSide::Socket(half) = self {
+            return half.recv(buffer).await;
+        }
+        if buffer.bytes_capacity() == 0 {
+            let message = "the buffer to receive into has no capacity";
+            let error = io::Error::new(io::ErrorKind::InvalidInput, message);
+            return (Err(error), buffer);
+        }
+        match self.recv_chunk().await {
+            Ok(Some(mut chunk)) => {
+                let count = crate::buf::fill(&mut buffer, &chunk);
+                chunk.advance(count);
+                if !chunk.is_empty() {
+                    self.put_back(chunk);
+                }
+                (Ok(count), buffer)
+            }
+            Ok(None) => (Ok(0), buffer),
+            Err(error) => (Err(error), buffer),
+        }
+    }
+
+    /// What was received and not used up is received again.
+    fn put_back(&mut self, chunk: Chunk) {
         match self {
-            RecvSide::Socket(half) => half.recv(buffer).await,
+            RecvSide::Socket(_) => {}
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => tls.put_back(chunk),
+            RecvSide::Conduit(conduit) => conduit.put_back(chunk),
         }
     }
 
     /// Whether the peer has neither closed the connection nor sent anything, while it is not in use. The waker is
     /// woken when that may have changed.
     pub(in crate::http) fn poll_alive(&mut self, cx: &mut Context<'_>) -> bool {
-        self.poll_recv_chunk(cx).is_pending()
+        let alive = self.poll_recv_chunk(cx).is_pending();
+        #[cfg(feature = "__tls")]
+        if let RecvSide::Tls(tls) = self {
+            tls.rest();
+        }
+        alive
     }
 
     pub(super) fn is_current(&self) -> bool {
         match self {
             RecvSide::Socket(half) => half.is_current(),
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => tls.below().is_current(),
+            RecvSide::Conduit(conduit) => conduit.is_current(),
+        }
+    }
+
+    /// The socket at the bottom.
+    pub(super) fn socket(&self) -> Option<&RecvHalf> {
+        match self {
+            RecvSide::Socket(half) => Some(half),
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => tls.below().socket(),
+            RecvSide::Conduit(_) => None,
         }
     }
 }

@@ -3,7 +3,12 @@
 use std::future::Future;
 use std::io;
 
+use futures_util::future::Either;
+
+use super::conduit::ConduitSend;
 use crate::buf::{BufResult, IoBuf};
+#[cfg(feature = "__tls")]
+use crate::http::tls::TlsSend;
 use crate::net::SendHalf;
 
 /// Sends to the peer.
@@ -11,25 +16,41 @@ use crate::net::SendHalf;
 pub(in crate::http) enum SendSide {
     /// A TCP or Unix socket.
     Socket(SendHalf),
+    #[cfg(feature = "__tls")]
+    Tls(Box<TlsSend>),
+    /// What a user has made.
+    Conduit(Box<ConduitSend>),
 }
 
 impl SendSide {
     /// Hands `buffer` over to be sent and does not wait for that, where the transport can; its error comes with
-    /// the next call. Dropped before it returns, nothing is sent.
+    /// the next call. If it is dropped before it returns, nothing is sent, or all with the next call.
     pub(in crate::http) fn post<B: IoBuf>(
         &mut self,
         buffer: B,
     ) -> impl Future<Output = io::Result<()>> {
         match self {
-            SendSide::Socket(half) => half.post(buffer),
+            SendSide::Socket(half) => Either::Left(half.post(buffer)),
+            other => Either::Right(Box::pin(async move {
+                let buffer = buffer.slice(..);
+                match other {
+                    SendSide::Socket(_) => Ok(()),
+                    #[cfg(feature = "__tls")]
+                    SendSide::Tls(tls) => tls.post(buffer.as_ref()).await,
+                    SendSide::Conduit(conduit) => conduit.send(&[buffer.as_ref()]).await,
+                }
+            })),
         }
     }
 
     /// Sends all of `buffer`; gives it back. A dropped send has not begun, or sends the whole buffer.
     pub(in crate::http) async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        match self {
-            SendSide::Socket(half) => half.send_all(buffer).await,
+        if let SendSide::Socket(half) = self {
+            return half.send_all(buffer).await;
         }
+        let buffer = buffer.slice(..);
+        let result = self.send_slices(&[buffer.as_ref()]).await;
+        (result, buffer.into_inner())
     }
 
     /// Sends all of `buffers`, one behind the other; otherwise as [`send_all`](SendSide::send_all).
@@ -37,8 +58,32 @@ impl SendSide {
         &mut self,
         buffers: Vec<B>,
     ) -> BufResult<(), Vec<B>> {
+        if let SendSide::Socket(half) = self {
+            return half.send_vectored(buffers).await;
+        }
+        let buffers: Vec<_> = buffers.into_iter().map(|buffer| buffer.slice(..)).collect();
+        let slices: Vec<&[u8]> = buffers.iter().map(|buffer| buffer.as_ref()).collect();
+        let result = self.send_slices(&slices).await;
+        let buffers = buffers.into_iter().map(|buffer| buffer.into_inner());
+        (result, buffers.collect())
+    }
+
+    async fn send_slices(&mut self, slices: &[&[u8]]) -> io::Result<()> {
         match self {
-            SendSide::Socket(half) => half.send_vectored(buffers).await,
+            SendSide::Socket(_) => Ok(()),
+            #[cfg(feature = "__tls")]
+            SendSide::Tls(tls) => tls.send(slices).await,
+            SendSide::Conduit(conduit) => conduit.send(slices).await,
+        }
+    }
+
+    /// Waits until everything has been sent.
+    #[cfg(feature = "__tls")]
+    pub(in crate::http) async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            SendSide::Socket(half) => half.flush().await,
+            SendSide::Tls(tls) => tls.flush().await,
+            SendSide::Conduit(conduit) => conduit.flush().await,
         }
     }
 
@@ -46,6 +91,17 @@ impl SendSide {
     pub(in crate::http) async fn shutdown(&mut self) -> io::Result<()> {
         match self {
             SendSide::Socket(half) => half.shutdown().await,
+            #[cfg(feature = "__tls")]
+            SendSide::Tls(tls) => tls.shutdown().await,
+            SendSide::Conduit(conduit) => conduit.shutdown().await,
+        }
+    }
+
+    /// Says what is to be said before the connection is closed, where that is more than the closing itself.
+    pub(super) async fn finish(&mut self) {
+        if !matches!(self, SendSide::Socket(_)) {
+            // It is closed in any case.
+            let _ = self.shutdown().await;
         }
     }
 
@@ -53,6 +109,9 @@ impl SendSide {
     pub(in crate::http) fn is_settled(&self) -> bool {
         match self {
             SendSide::Socket(half) => half.is_settled(),
+            #[cfg(feature = "__tls")]
+            SendSide::Tls(tls) => tls.is_settled(),
+            SendSide::Conduit(conduit) => conduit.is_settled(),
         }
     }
 }

@@ -37,10 +37,11 @@ impl Stream {
     }
 }
 
-/// As [`Stream::close`], for halves of one stream that have been parted.
+/// Closes the connection that `half` belongs to, once both halves have been dropped.
 #[cfg(feature = "http")]
-pub(crate) async fn close_halves(recv: RecvHalf, send: SendHalf) -> io::Result<()> {
-    Stream { recv, send }.close().await
+pub(crate) fn close_half(half: &RecvHalf) -> impl Future<Output = io::Result<()>> + use<> {
+    let (core, fd) = half.parts();
+    async move { close(&core, fd).await }
 }
 
 /// Cancels what is in flight on `fd`, and closes it once that has ended and every holder has gone.

@@ -1,0 +1,39 @@
+//! TLS over any transport.
+//!
+//! | file | job |
+//! | --- | --- |
+//! | `session.rs` | TLS without a socket: ciphertext and plaintext, in and out; and rustls behind that |
+//! | `sides.rs` | the two sides of a transport that goes through a session |
+//! | `handshake.rs` | from a transport to one with TLS |
+//! | `config.rs` | the user's settings, and what rustls makes of them |
+//! | `roots.rs` | whom to trust |
+//! | `verifier.rs` | trusting everybody |
+//!
+//! rustls is seen here and nowhere else, but for the type of its configuration, which a user may bring.
+
+mod config;
+mod handshake;
+mod roots;
+mod session;
+mod sides;
+mod verifier;
+
+use std::io;
+
+pub use ::rustls;
+pub use config::Pem;
+pub(super) use config::TlsSettings;
+pub(super) use handshake::handshake;
+pub(super) use sides::{TlsRecv, TlsSend};
+
+/// As the error of a transport.
+fn failed(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Whether an error of a transport is one of TLS.
+pub(super) fn is_tls_error(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+}

@@ -1,0 +1,263 @@
+//! TLS without a socket: ciphertext and plaintext, in and out.
+
+use std::sync::Arc;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+};
+use rustls::{ClientConfig, Error, InvalidMessage};
+
+/// A TLS session of a client. It knows no socket, and keeps what it has made until it is fetched.
+pub(super) trait TlsSession {
+    /// Takes in what has come from the peer, in whatever pieces it comes. An error is final; there may be an alert
+    /// to be sent after it.
+    fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error>;
+
+    /// What the peer has sent, decrypted, if there is anything.
+    fn take_plaintext(&mut self) -> Option<Vec<u8>>;
+
+    /// Encrypts what is to be sent to the peer, behind everything before.
+    fn send(&mut self, plaintext: &[u8]) -> Result<(), Error>;
+
+    /// Says to the peer that nothing more will be sent.
+    fn close(&mut self);
+
+    /// What has to go to the peer, if there is anything.
+    fn take_ciphertext(&mut self) -> Option<Vec<u8>>;
+
+    /// Whether the handshake goes on.
+    fn is_handshaking(&self) -> bool;
+
+    /// Whether the peer has said that nothing more will come (close_notify).
+    fn has_ended(&self) -> bool;
+
+    /// The protocol that the handshake has settled on, if it was a subject.
+    fn alpn(&self) -> Option<&[u8]>;
+
+    /// Gives memory back that is of no use while nothing is sent or received.
+    fn rest(&mut self);
+}
+
+/// By rustls, through the interface that keeps no buffers of its own.
+pub(super) struct Rustls {
+    connection: UnbufferedClientConnection,
+    /// Received and not yet decrypted: a part of a record, or of a message of the handshake.
+    received: Vec<u8>,
+    plaintext: Vec<u8>,
+    ciphertext: Vec<u8>,
+    handshaking: bool,
+    ended: bool,
+}
+
+/// A session keeps no more than so much that it cannot use yet. The largest message of a handshake has 64 KiB;
+/// records are smaller, and come with some bytes of their own.
+const MAX_UNUSED: usize = 80 << 10;
+
+impl Rustls {
+    /// Begins a handshake with `name`. The first message is there to be sent.
+    pub(super) fn new(
+        config: &Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Rustls, Error> {
+        let mut session = Rustls {
+            connection: UnbufferedClientConnection::new(Arc::clone(config), name)?,
+            received: Vec::new(),
+            plaintext: Vec::new(),
+            ciphertext: Vec::new(),
+            handshaking: true,
+            ended: false,
+        };
+        session.run(Then::Nothing)?;
+        Ok(session)
+    }
+
+    /// Goes on until the session wants more from the peer, and then does `then`, if the session can.
+    fn run(&mut self, then: Then<'_>) -> Result<(), Error> {
+        let mut used = 0;
+        let result = loop {
+            let UnbufferedStatus { mut discard, state } = self
+                .connection
+                .process_tls_records(&mut self.received[used..]);
+            let done = match state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+                    match traffic.next_record() {
+                        Some(Ok(record)) => {
+                            discard += record.discard;
+                            self.plaintext.extend_from_slice(record.payload);
+                        }
+                        Some(Err(error)) => break Some(Err(error)),
+                        None => break None,
+                    }
+                },
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    let encoded = append(&mut self.ciphertext, 0, |out| {
+                        data.encode(out).map_err(|error| match error {
+                            EncodeError::InsufficientSize(size) => Failed::TooSmall(size),
+                            error => Failed::For(Error::General(error.to_string())),
+                        })
+                    });
+                    encoded.err().map(Err)
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    // It is kept in order, and will be sent in order.
+                    data.done();
+                    None
+                }
+                Ok(ConnectionState::PeerClosed) => {
+                    self.ended = true;
+                    None
+                }
+                Ok(ConnectionState::BlockedHandshake) => Some(match then {
+                    Then::Send(_) => Err(Error::HandshakeNotComplete),
+                    Then::Nothing | Then::Close => Ok(()),
+                }),
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    self.handshaking = false;
+                    Some(match then {
+                        Then::Nothing => Ok(()),
+                        Then::Send(plaintext) => {
+                            let guess = plaintext.len() + 64 * (plaintext.len() / 16384 + 1);
+                            append(&mut self.ciphertext, guess, |out| {
+                                traffic.encrypt(plaintext, out).map_err(Failed::from)
+                            })
+                        }
+                        Then::Close => append(&mut self.ciphertext, 64, |out| {
+                            traffic.queue_close_notify(out).map_err(Failed::from)
+                        }),
+                    })
+                }
+                Ok(ConnectionState::Closed) => Some(match then {
+                    Then::Send(_) => Err(Error::General("the TLS session has been closed".into())),
+                    Then::Nothing | Then::Close => Ok(()),
+                }),
+                // There is no early data for a client, and nothing else that is known.
+                Ok(_) => Some(Err(Error::General("an unknown state of TLS".into()))),
+                Err(error) => Some(Err(error)),
+            };
+            used += discard;
+            if let Some(result) = done {
+                break result;
+            }
+        };
+        self.received.drain(..used);
+        result
+    }
+
+    /// The alert that follows an error.
+    fn encode_alert(&mut self) {
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) =
+            self.connection.process_tls_records(&mut []).state
+        {
+            // Without the alert, the peer sees the end of the connection.
+            let _ = append(&mut self.ciphertext, 64, |out| {
+                data.encode(out).map_err(|error| match error {
+                    EncodeError::InsufficientSize(size) => Failed::TooSmall(size),
+                    error => Failed::For(Error::General(error.to_string())),
+                })
+            });
+        }
+    }
+}
+
+/// What to do once the session can.
+#[derive(Clone, Copy)]
+enum Then<'a> {
+    Nothing,
+    Send(&'a [u8]),
+    Close,
+}
+
+/// Why something could not be written.
+enum Failed {
+    TooSmall(InsufficientSizeError),
+    For(Error),
+}
+
+impl From<EncryptError> for Failed {
+    fn from(error: EncryptError) -> Failed {
+        match error {
+            EncryptError::InsufficientSize(size) => Failed::TooSmall(size),
+            EncryptError::EncryptExhausted => Failed::For(Error::EncryptError),
+        }
+    }
+}
+
+/// Appends to `out` what `write` writes, which has about `guess` bytes.
+fn append(
+    out: &mut Vec<u8>,
+    guess: usize,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, Failed>,
+) -> Result<(), Error> {
+    let start = out.len();
+    let mut size = guess;
+    let result = loop {
+        out.resize(start + size, 0);
+        match write(&mut out[start..]) {
+            Ok(written) => break Ok(written),
+            Err(Failed::TooSmall(wanted)) if wanted.required_size > size => {
+                size = wanted.required_size;
+            }
+            Err(Failed::TooSmall(_)) => break Err(Error::EncryptError),
+            Err(Failed::For(error)) => break Err(error),
+        }
+    };
+    out.truncate(start + *result.as_ref().unwrap_or(&0));
+    result.map(drop)
+}
+
+impl TlsSession for Rustls {
+    fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
+        self.received.extend_from_slice(ciphertext);
+        if !self.handshaking {
+            self.plaintext.reserve(self.received.len());
+        }
+        let result = self.run(Then::Nothing);
+        if result.is_err() {
+            self.encode_alert();
+        } else if self.received.len() > MAX_UNUSED {
+            return Err(InvalidMessage::HandshakePayloadTooLarge.into());
+        }
+        result
+    }
+
+    fn take_plaintext(&mut self) -> Option<Vec<u8>> {
+        match self.plaintext.is_empty() {
+            true => None,
+            false => Some(std::mem::take(&mut self.plaintext)),
+        }
+    }
+
+    fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
+        self.run(Then::Send(plaintext))
+    }
+
+    fn close(&mut self) {
+        // One that has failed has nothing to say.
+        let _ = self.run(Then::Close);
+    }
+
+    fn take_ciphertext(&mut self) -> Option<Vec<u8>> {
+        match self.ciphertext.is_empty() {
+            true => None,
+            false => Some(std::mem::take(&mut self.ciphertext)),
+        }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.handshaking
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn alpn(&self) -> Option<&[u8]> {
+        self.connection.alpn_protocol()
+    }
+
+    fn rest(&mut self) {
+        self.received.shrink_to_fit();
+    }
+}

@@ -1,0 +1,220 @@
+//! The two sides of a transport that goes through a TLS session.
+//!
+//! They share the session. What the receiving side makes the session answer (to a request for new keys) goes out
+//! with what is sent next: it has to be there before that, and no earlier (RFC 8446, 4.6.3).
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+
+use super::failed;
+use super::session::TlsSession;
+use crate::buf::Chunk;
+use crate::http::transport::{RecvSide, SendSide, unclean_end};
+
+/// The session of both sides.
+pub(super) type Shared = Rc<RefCell<Box<dyn TlsSession>>>;
+
+/// The receiving side.
+pub(in crate::http) struct TlsRecv {
+    below: RecvSide,
+    session: Shared,
+    /// Decrypted, and not yet taken.
+    rest: Option<Chunk>,
+    /// The transport below has ended.
+    ended: bool,
+}
+
+impl TlsRecv {
+    pub(super) fn new(below: RecvSide, session: Shared) -> TlsRecv {
+        TlsRecv {
+            below,
+            session,
+            rest: None,
+            ended: false,
+        }
+    }
+
+    pub(in crate::http) fn below(&self) -> &RecvSide {
+        &self.below
+    }
+
+    pub(in crate::http) fn poll_recv_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        if let Some(rest) = self.rest.take() {
+            return Poll::Ready(Ok(Some(rest)));
+        }
+        loop {
+            let mut session = self.session.borrow_mut();
+            if let Some(plaintext) = session.take_plaintext() {
+                return Poll::Ready(Ok(Some(Chunk::owned(plaintext))));
+            }
+            if session.has_ended() {
+                return Poll::Ready(Ok(None));
+            }
+            if self.ended {
+                return Poll::Ready(Err(unclean_end()));
+            }
+            drop(session);
+            match ready!(self.below.poll_recv_chunk(cx))? {
+                Some(chunk) => {
+                    let received = self.session.borrow_mut().receive(&chunk);
+                    received.map_err(failed)?;
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+
+    /// What was taken and not used up is taken again.
+    pub(in crate::http) fn put_back(&mut self, chunk: Chunk) {
+        self.rest = Some(chunk);
+    }
+
+    /// See [`TlsSession::rest`].
+    pub(in crate::http) fn rest(&mut self) {
+        self.session.borrow_mut().rest();
+    }
+}
+
+/// The sending side.
+pub(in crate::http) struct TlsSend {
+    below: SendSide,
+    session: Shared,
+    /// Encrypted, and not yet handed over. It cannot be taken back, since the peer counts the records: if the future
+    /// that sends it is dropped, it goes out with the next one.
+    pending: Option<Bytes>,
+    closed: bool,
+}
+
+/// What a send that may wait in another one's belly returns.
+type Sending<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
+
+/// The content of a record has at most so many bytes.
+const RECORD: usize = 16 << 10;
+
+impl TlsSend {
+    pub(super) fn new(below: SendSide, session: Shared) -> TlsSend {
+        TlsSend {
+            below,
+            session,
+            pending: None,
+            closed: false,
+        }
+    }
+
+    /// Hands `buffer` over to be sent.
+    pub(in crate::http) fn post<'a>(&'a mut self, buffer: &'a [u8]) -> Sending<'a> {
+        Box::pin(async move { self.encrypt_and_post(&[buffer]).await })
+    }
+
+    /// Sends all of `buffers`.
+    pub(in crate::http) fn send<'a>(&'a mut self, buffers: &'a [&'a [u8]]) -> Sending<'a> {
+        Box::pin(async move {
+            self.encrypt_and_post(buffers).await?;
+            self.below.flush().await
+        })
+    }
+
+    /// Waits until everything has been sent.
+    pub(in crate::http) fn flush(&mut self) -> Sending<'_> {
+        Box::pin(async move {
+            self.hand_over().await?;
+            self.below.flush().await
+        })
+    }
+
+    /// Tells the peer that nothing more will come, here and below.
+    pub(in crate::http) fn shutdown(&mut self) -> Sending<'_> {
+        Box::pin(async move {
+            self.close();
+            self.hand_over().await?;
+            self.below.shutdown().await
+        })
+    }
+
+    pub(in crate::http) fn is_settled(&self) -> bool {
+        self.pending.is_none() && self.below.is_settled()
+    }
+
+    async fn encrypt_and_post(&mut self, buffers: &[&[u8]]) -> io::Result<()> {
+        if self.pending.is_some() {
+            self.hand_over().await?;
+        }
+        self.encrypt(buffers).map_err(failed)?;
+        self.hand_over().await
+    }
+
+    fn encrypt(&mut self, buffers: &[&[u8]]) -> Result<(), rustls::Error> {
+        let mut session = self.session.borrow_mut();
+        let size: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        if buffers.len() > 1 && size <= RECORD {
+            return session.send(&buffers.concat());
+        }
+        buffers.iter().try_for_each(|buffer| session.send(buffer))
+    }
+
+    /// Hands over what has been encrypted.
+    async fn hand_over(&mut self) -> io::Result<()> {
+        loop {
+            if self.pending.is_none() {
+                self.pending = self.session.borrow_mut().take_ciphertext().map(Bytes::from);
+            }
+            let Some(pending) = &self.pending else {
+                return Ok(());
+            };
+            self.below.post(pending.clone()).await?;
+            self.pending = None;
+        }
+    }
+
+    fn close(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.session.borrow_mut().close();
+        }
+    }
+
+    /// Sends the last words, if that can be done at once: close_notify (RFC 8446, 6.1), or the alert of what went
+    /// wrong.
+    fn say_goodbye(&mut self) {
+        if self.pending.is_some() {
+            return;
+        }
+        self.close();
+        let last = self.session.borrow_mut().take_ciphertext();
+        if let Some(last) = last {
+            let mut post = pin!(self.below.post(last));
+            let _ = post.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+}
+
+impl Drop for TlsSend {
+    fn drop(&mut self) {
+        self.say_goodbye();
+    }
+}
+
+impl fmt::Debug for TlsRecv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsRecv")
+            .field("below", &self.below)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TlsSend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSend")
+            .field("below", &self.below)
+            .finish_non_exhaustive()
+    }
+}

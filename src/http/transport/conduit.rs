@@ -1,0 +1,162 @@
+//! A connection that a user has made.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+
+use super::{RecvSide, SendSide, Transport};
+use crate::buf::Chunk;
+use crate::net::{TcpStream, UnixStream};
+use crate::reactor::Core;
+
+/// A connection that a [`Connector`](super::Connector) has made: a socket of this crate, or anything that bytes go
+/// through in both directions.
+#[derive(Debug)]
+pub struct Conduit(Transport);
+
+impl From<TcpStream> for Conduit {
+    fn from(stream: TcpStream) -> Conduit {
+        Conduit(stream.into())
+    }
+}
+
+impl From<UnixStream> for Conduit {
+    fn from(stream: UnixStream) -> Conduit {
+        Conduit(stream.into())
+    }
+}
+
+impl Conduit {
+    /// A connection by its two directions: what comes from the peer, and what goes to it.
+    ///
+    /// The stream is polled while the connection is idle, too, and ends when the peer has finished sending: that is
+    /// how the pool learns that the connection is of no use any more. The sink is flushed after each request or
+    /// piece of one, and closed before the connection is dropped on purpose; a connection that is not wanted any more
+    /// is just dropped.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use eyewall::http::Conduit;
+    /// use futures_util::{sink, stream};
+    ///
+    /// // A peer that says the same to everybody, and does not listen.
+    /// let answer = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    /// # eyewall::block_on(async move {
+    /// let conduit = Conduit::new(
+    ///     stream::iter([Ok(answer)]),
+    ///     sink::unfold((), |(), _: Bytes| async { Ok(()) }),
+    /// )?;
+    /// # std::io::Result::Ok(()) })??;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where no reactor runs on this thread.
+    pub fn new(
+        stream: impl Stream<Item = io::Result<Bytes>> + 'static,
+        sink: impl Sink<Bytes, Error = io::Error> + 'static,
+    ) -> io::Result<Conduit> {
+        let recv = ConduitRecv {
+            core: Core::current()?,
+            stream: Box::pin(stream),
+            rest: None,
+        };
+        let send = ConduitSend {
+            sink: Box::pin(sink),
+            settled: true,
+        };
+        Ok(Conduit(Transport {
+            recv: RecvSide::Conduit(Box::new(recv)),
+            send: SendSide::Conduit(Box::new(send)),
+        }))
+    }
+
+    pub(super) fn into_transport(self) -> Transport {
+        self.0
+    }
+}
+
+pub(in crate::http) struct ConduitRecv {
+    core: Rc<Core>,
+    stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>,
+    rest: Option<Chunk>,
+}
+
+impl ConduitRecv {
+    pub(super) fn poll_recv_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        if let Some(rest) = self.rest.take() {
+            return Poll::Ready(Ok(Some(rest)));
+        }
+        loop {
+            match std::task::ready!(self.stream.as_mut().poll_next(cx)?) {
+                // To others, nothing at all would be the end.
+                Some(bytes) if bytes.is_empty() => {}
+                Some(bytes) => return Poll::Ready(Ok(Some(Chunk::owned(bytes)))),
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    pub(super) fn put_back(&mut self, chunk: Chunk) {
+        self.rest = Some(chunk);
+    }
+
+    pub(super) fn is_current(&self) -> bool {
+        self.core.is_current() || self.core.check_open().is_err()
+    }
+}
+
+pub(in crate::http) struct ConduitSend {
+    sink: Pin<Box<dyn Sink<Bytes, Error = io::Error>>>,
+    /// Everything has been flushed.
+    settled: bool,
+}
+
+impl ConduitSend {
+    pub(super) async fn send(&mut self, slices: &[&[u8]]) -> io::Result<()> {
+        for slice in slices {
+            poll_fn(|cx| self.sink.as_mut().poll_ready(cx)).await?;
+            self.settled = false;
+            self.sink
+                .as_mut()
+                .start_send(Bytes::copy_from_slice(slice))?;
+        }
+        self.flush().await
+    }
+
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.sink.as_mut().poll_flush(cx)).await?;
+        self.settled = true;
+        Ok(())
+    }
+
+    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.sink.as_mut().poll_close(cx)).await
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+}
+
+impl fmt::Debug for ConduitRecv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConduitRecv").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConduitSend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConduitSend").finish_non_exhaustive()
+    }
+}

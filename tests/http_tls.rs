@@ -1,0 +1,546 @@
+//! Fetches over TLS, from peers with good and bad certificates, good and bad manners.
+#![cfg(all(feature = "http", feature = "tls-ring"))]
+
+mod tls_support;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use eyewall::http::{Client, ClientBuilder, ConnectOptions, Error, ErrorKind, Pem, Phase, Stage};
+use tls_support::{
+    Authority, Identity, Peer, accept, accept_tcp, goodbye, provider, read_head, run, self_signed,
+    server, server_of,
+};
+
+const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// A client that trusts `authority`, and knows where `site.test` is.
+fn client(authority: &Authority, address: SocketAddr) -> ClientBuilder {
+    Client::builder()
+        .ca_certificates(Pem::text(authority.pem()))
+        .resolve("site.test", 0, [address])
+}
+
+async fn get(client: &Client, url: &str) -> Result<String, Error> {
+    client.get(url).send().await?.text().await
+}
+
+/// What comes of a fetch from a peer with this certificate.
+fn fetch_from(authority: &Authority, identity: &Identity) -> Result<String, Error> {
+    let peer = Peer::patient(server(identity), 1, HELLO);
+    let result = run(async {
+        let client = client(authority, peer.address).build();
+        get(&client, &peer.url()).await
+    });
+    peer.join();
+    result
+}
+
+/// The text of the innermost error.
+fn cause(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
+}
+
+#[test]
+fn a_good_certificate_and_a_connection_that_is_kept() {
+    let authority = Authority::new();
+    let mut config = server(&authority.identity(&["site.test"]));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        let head = read_head(&mut tls);
+        assert!(head.contains("host: site.test:"), "{head}");
+        assert_eq!(tls.conn.server_name(), Some("site.test"));
+        assert_eq!(tls.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+        tls.write_all(HELLO.as_bytes()).unwrap();
+        read_head(&mut tls);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+        goodbye(tls);
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(response.timings().tls.unwrap() >= response.timings().connected.unwrap());
+        assert_eq!(response.remote_addr(), Some(peer.address));
+        assert_eq!(response.text().await.unwrap(), "hello");
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(response.is_reused());
+        assert_eq!(response.text().await.unwrap(), "hello");
+    });
+    peer.join();
+}
+
+#[test]
+fn c05_bad_certificates_are_refused_and_the_error_says_why() {
+    let authority = Authority::new();
+    let wrong_usage = authority.client();
+    let cases = [
+        (authority.identity(&["other.test"]), "not valid for name"),
+        (authority.expired(&["site.test"]), "expired"),
+        (self_signed(&["site.test"]), "UnknownIssuer"),
+        (Authority::new().identity(&["site.test"]), "UnknownIssuer"),
+    ];
+    for (identity, reason) in &cases {
+        let error = fetch_from(&authority, identity).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+        assert_eq!(error.stage(), Some(Stage::Tls));
+        assert!(cause(&error).contains(reason), "{error:?}");
+    }
+    // For a client, which this server is not.
+    let error = fetch_from(&authority, &wrong_usage).unwrap_err();
+    assert!(error.is_tls() && error.is_connect(), "{error:?}");
+}
+
+#[test]
+fn c05_accepting_invalid_certificates_stays_with_the_client_that_does() {
+    let authority = Authority::new();
+    let peer = Peer::patient(server(&self_signed(&["other.test"])), 2, HELLO);
+    run(async {
+        let careless = client(&authority, peer.address)
+            .danger_accept_invalid_certs(true)
+            .build();
+        let careful = client(&authority, peer.address).build();
+        assert_eq!(get(&careless, &peer.url()).await.unwrap(), "hello");
+        drop(careless);
+        let error = get(&careful, &peer.url()).await.unwrap_err();
+        assert!(error.is_tls(), "{error:?}");
+    });
+    peer.join();
+}
+
+#[test]
+fn p07_requests_with_other_options_do_not_share_a_connection() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&self_signed(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut kept = accept(&listener, &config);
+        read_head(&mut kept);
+        kept.write_all(HELLO.as_bytes()).unwrap();
+        let mut other = accept(&listener, &config);
+        // The client does not like the certificate.
+        assert!(tls_support::try_read_head(&mut other).is_none());
+        read_head(&mut kept);
+        kept.write_all(HELLO.as_bytes()).unwrap();
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let careless = ConnectOptions::new()
+            .resolve("site.test", 0, [peer.address])
+            .danger_accept_invalid_certs(true);
+        let request = || client.get(peer.url()).connect_options(&careless);
+        assert_eq!(
+            request().send().await.unwrap().text().await.unwrap(),
+            "hello"
+        );
+        assert_eq!(client.idle_connections(), 1);
+        assert!(get(&client, &peer.url()).await.unwrap_err().is_tls());
+        let mut response = request().send().await.unwrap();
+        assert!(response.is_reused());
+        assert_eq!(response.text().await.unwrap(), "hello");
+    });
+    peer.join();
+}
+
+#[test]
+fn tls_1_2() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["site.test"]);
+    let peer = Peer::answering(server_of(&identity, &[&rustls::version::TLS12]), HELLO);
+    run(async {
+        let client = client(&authority, peer.address).build();
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+    });
+    peer.join();
+}
+
+#[test]
+fn an_address_has_a_certificate_and_no_sni() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["127.0.0.1"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        assert_eq!(tls.conn.server_name(), None);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+        goodbye(tls);
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let url = format!("https://{}/", peer.address);
+        assert_eq!(get(&client, &url).await.unwrap(), "hello");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_session_is_resumed() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let authority = Authority::new();
+        let config = server_of(&authority.identity(&["site.test"]), &[version]);
+        let config = Arc::new(config);
+        let peer = Peer::new(move |listener| {
+            for expected in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
+                let mut tls = accept(&listener, &config);
+                read_head(&mut tls);
+                assert_eq!(tls.conn.handshake_kind(), Some(expected));
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                tls.write_all(answer).unwrap();
+                goodbye(tls);
+            }
+        });
+        run(async {
+            let client = client(&authority, peer.address).build();
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "");
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "");
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn a_configuration_of_the_user() {
+    let authority = Authority::new();
+    let peer = Peer::answering(server(&authority.identity(&["site.test"])), HELLO);
+    let config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    run(async {
+        let client = Client::builder()
+            .tls_config(Arc::new(config))
+            .resolve("site.test", 0, [peer.address])
+            .build();
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_protocol_that_is_not_spoken_here_is_refused() {
+    let authority = Authority::new();
+    let mut config = server(&authority.identity(&["site.test"]));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let peer = Peer::patient(config, 1, HELLO);
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    run(async {
+        let client = Client::builder()
+            .tls_config(Arc::new(config))
+            .resolve("site.test", 0, [peer.address])
+            .build();
+        let error = get(&client, &peer.url()).await.unwrap_err();
+        assert!(error.is_tls(), "{error:?}");
+        assert!(cause(&error).contains("\"h2\""), "{error:?}");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_client_with_a_certificate() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["site.test"]);
+    let peer = Peer::patient(authority.asking(&identity), 2, HELLO);
+    let own = authority.client();
+    let directory = std::env::temp_dir().join(format!("eyewall-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("client.pem");
+    std::fs::write(&file, own.pem.clone() + &own.key.serialize_pem()).unwrap();
+    run(async {
+        let client = client(&authority, peer.address);
+        let with = (client.clone())
+            .client_certificate(Pem::file(&file), Pem::file(&file))
+            .build();
+        assert_eq!(get(&with, &peer.url()).await.unwrap(), "hello");
+        drop(with);
+        // In TLS 1.3 the client hears of it when it has sent its request.
+        let error = get(&client.build(), &peer.url()).await.unwrap_err();
+        assert!(error.is_tls(), "{error:?}");
+        assert!(cause(&error).contains("CertificateRequired"), "{error:?}");
+    });
+    std::fs::remove_dir_all(&directory).unwrap();
+    peer.join();
+}
+
+#[test]
+fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
+    let authority = Authority::new();
+    let nowhere = Pem::file("/nowhere/ca.pem");
+    run(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let cases = [
+            (
+                ConnectOptions::new().ca_certificates(nowhere.clone()),
+                "/nowhere/ca.pem",
+            ),
+            (
+                ConnectOptions::new().ca_certificates(Pem::text("none here")),
+                "there are none",
+            ),
+            (
+                ConnectOptions::new()
+                    .ca_certificates(Pem::text(authority.pem()))
+                    .client_certificate(Pem::text(authority.pem()), Pem::text("")),
+                "the private key",
+            ),
+        ];
+        for (options, reason) in cases {
+            let client = Client::builder().connect_options(options).build();
+            let error = get(&client, &url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Tls);
+            assert!(cause(&error).contains(reason), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn c06_without_close_notify_the_framing_judges() {
+    let authority = Authority::new();
+    let answers = [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            Ok("hello"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            Ok("hello"),
+        ),
+        ("HTTP/1.1 200 OK\r\n\r\nhello", Err((5, None))),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+            Err((5, Some(9))),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            Err((5, None)),
+        ),
+    ];
+    for (answer, expected) in answers {
+        let config = Arc::new(server(&authority.identity(&["site.test"])));
+        let peer = Peer::new(move |listener| {
+            let mut tls = accept(&listener, &config);
+            read_head(&mut tls);
+            tls.write_all(answer.as_bytes()).unwrap();
+            // Drops the socket without a word.
+        });
+        let result = run(async {
+            let client = client(&authority, peer.address).build();
+            get(&client, &peer.url()).await
+        });
+        match (result, expected) {
+            (Ok(text), Ok(expected)) => assert_eq!(text, expected),
+            (Err(error), Err((received, expected))) => {
+                let truncated = ErrorKind::Truncated { received, expected };
+                assert_eq!(error.kind(), truncated, "{answer:?}: {error:?}");
+            }
+            (result, _) => panic!("{answer:?}: {result:?}"),
+        }
+        peer.join();
+    }
+}
+
+#[test]
+fn c06_with_close_notify_the_end_is_the_end_of_the_body() {
+    let authority = Authority::new();
+    let config = server(&authority.identity(&["site.test"]));
+    let peer = Peer::answering(config, "HTTP/1.1 200 OK\r\n\r\nall of it");
+    run(async {
+        let client = client(&authority, peer.address).build();
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "all of it");
+    });
+    peer.join();
+}
+
+#[test]
+fn c07_records_and_handshakes_in_small_pieces() {
+    let authority = Authority::new();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let identity = authority.identity(&["site.test"]);
+        let config = Arc::new(server_of(&identity, &[version]));
+        let peer = Peer::new(move |listener| {
+            let mut tls = accept(&listener, &config);
+            tls.sock.size = 3;
+            read_head(&mut tls);
+            for byte in HELLO.as_bytes() {
+                tls.write_all(&[*byte]).unwrap();
+                tls.flush().unwrap();
+            }
+            goodbye(tls);
+        });
+        run(async {
+            let client = client(&authority, peer.address).build();
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn c07_large_records_both_ways() {
+    const SIZE: usize = 3 << 20;
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let body: Vec<u8> = (0..SIZE).map(|at| (at % 251) as u8).collect();
+    let sent = body.clone();
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        tls.conn.set_buffer_limit(None);
+        read_head(&mut tls);
+        let mut body = vec![0; SIZE];
+        std::io::Read::read_exact(&mut tls, &mut body).unwrap();
+        write!(tls, "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").unwrap();
+        tls.write_all(&body).unwrap();
+        goodbye(tls);
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let mut response = client.post(peer.url()).body(sent).send().await.unwrap();
+        assert!(response.bytes().await.unwrap() == body);
+    });
+    peer.join();
+}
+
+#[test]
+fn c08_new_keys_and_tickets_in_the_middle_of_a_body() {
+    let authority = Authority::new();
+    let mut config = server(&authority.identity(&["site.test"]));
+    config.send_tls13_tickets = 8;
+    let config = Arc::new(config);
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        for _ in 0..3 {
+            read_head(&mut tls);
+            tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")
+                .unwrap();
+            tls.flush().unwrap();
+            // Asks the client for new keys, too: its next request is encrypted with them.
+            tls.conn.refresh_traffic_keys().unwrap();
+            tls.write_all(b"last").unwrap();
+            tls.flush().unwrap();
+        }
+        goodbye(tls);
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        for reused in [false, true, true] {
+            let mut response = client.get(peer.url()).send().await.unwrap();
+            assert_eq!(response.is_reused(), reused);
+            assert_eq!(response.text().await.unwrap(), "firstlast");
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn t03_a_handshake_that_stalls_is_a_timeout_of_tls() {
+    let authority = Authority::new();
+    let (done, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let stream = accept_tcp(&listener);
+        wait.recv().unwrap();
+        drop(stream);
+    });
+    run(async {
+        let limit = Duration::from_millis(100);
+        let builder = client(&authority, peer.address).tls_timeout(limit);
+        let error = get(&builder.build(), &peer.url()).await.unwrap_err();
+        let phase = Phase::Tls;
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+        assert_eq!(error.stage(), Some(Stage::Tls));
+        let builder = client(&authority, peer.address).connect_timeout(limit);
+        let phase = Phase::Connect;
+        let error = get(&builder.build(), &peer.url()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+    });
+    done.send(()).unwrap();
+    peer.join();
+}
+
+#[test]
+fn what_is_not_tls_is_an_error_of_tls() {
+    let authority = Authority::new();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept_tcp(&listener);
+        stream
+            .write_all(b"HTTP/1.0 400 This is not TLS\r\n\r\n")
+            .unwrap();
+        // Until the client has seen enough.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let error = get(&client, &peer.url()).await.unwrap_err();
+        assert!(error.is_tls(), "{error:?}");
+    });
+    peer.join();
+}
+
+#[test]
+fn a_peer_that_closes_in_the_handshake() {
+    let authority = Authority::new();
+    let peer = Peer::new(move |listener| drop(accept_tcp(&listener)));
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let error = get(&client, &peer.url()).await.unwrap_err();
+        assert!(error.is_tls(), "{error:?}");
+    });
+    peer.join();
+}
+
+#[test]
+fn the_client_says_goodbye() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+        // Without close_notify this were an error.
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut rest).unwrap();
+        assert_eq!(rest, b"");
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+        drop(client);
+    });
+    peer.join();
+}
+
+#[test]
+fn p02_a_kept_connection_that_ends_is_replaced() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let (close, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+        wait.recv().unwrap();
+        goodbye(tls);
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+        assert_eq!(client.idle_connections(), 1);
+        close.send(()).unwrap();
+        while client.idle_connections() > 0 {
+            eyewall::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+    });
+    peer.join();
+}

@@ -1,0 +1,401 @@
+//! How connections are made: Unix sockets, names, addresses, proxies, the user's own ways.
+#![cfg(feature = "http")]
+
+mod http_support;
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use eyewall::http::{Client, Conduit, ConnectOptions, Error, ErrorKind, Proxy, Target};
+use eyewall::net::{ConnectError, Keepalive, TcpStream};
+use futures_util::{SinkExt, StreamExt};
+use http_support::{Reply, Server, run};
+
+async fn get(client: &Client, url: &str) -> Result<String, Error> {
+    client.get(url).send().await?.text().await
+}
+
+fn cause(error: &Error) -> String {
+    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
+}
+
+/// A path for a socket, in a directory that goes with it.
+struct SocketPath(std::path::PathBuf);
+
+impl SocketPath {
+    fn new(name: &str) -> SocketPath {
+        let directory = format!("eyewall-{}-{name}", std::process::id());
+        let directory = std::env::temp_dir().join(directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        SocketPath(directory.join("socket"))
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let directory = self.0.parent().unwrap();
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}
+
+fn read_head(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "the client closed");
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[test]
+fn a_unix_socket_carries_several_fetches() {
+    let path = SocketPath::new("carries");
+    let listener = UnixListener::bind(&path.0).unwrap();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for _ in 0..2 {
+            assert!(read_head(&mut stream).contains("host: docker\r\n"));
+            stream.write_all(OK).unwrap();
+        }
+    });
+    run(async {
+        // The proxy is not asked: nobody is there.
+        let client = Client::builder()
+            .unix_socket(&path.0)
+            .proxy(Proxy::all("http://127.0.0.1:1").unwrap())
+            .build();
+        for _ in 0..2 {
+            let mut response = client.get("http://docker/x").send().await.unwrap();
+            assert_eq!(response.remote_addr(), None);
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+    });
+    peer.join().unwrap();
+}
+
+#[test]
+fn a_unix_socket_that_is_not_there_is_named() {
+    run(async {
+        let client = Client::builder().unix_socket("/nowhere/at all").build();
+        let error = get(&client, "http://x/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(cause(&error).contains("/nowhere/at all"), "{error:?}");
+    });
+}
+
+#[test]
+fn p07_two_unix_sockets_are_two_keys() {
+    let paths = [SocketPath::new("one"), SocketPath::new("two")];
+    let peers = paths.each_ref().map(|path| {
+        let listener = UnixListener::bind(&path.0).unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_head(&mut stream);
+            stream.write_all(OK).unwrap();
+        })
+    });
+    run(async {
+        let client = Client::new();
+        for path in &paths {
+            let options = ConnectOptions::new().unix_socket(&path.0);
+            let request = client.get("http://same/").connect_options(&options);
+            let mut response = request.send().await.unwrap();
+            assert!(!response.is_reused());
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+    });
+    for peer in peers {
+        peer.join().unwrap();
+    }
+}
+
+#[test]
+fn names_are_overridden_by_port_or_for_all_ports() {
+    let one = Server::new(|_| Reply::ok("one"));
+    let other = Server::new(|_| Reply::ok("other"));
+    run(async {
+        let client = Client::builder()
+            .resolve("Name.test", 0, [one.address])
+            .resolve("name.test", 81, [other.address])
+            .build();
+        assert_eq!(get(&client, "http://name.test/").await.unwrap(), "one");
+        assert_eq!(get(&client, "http://name.test:81/").await.unwrap(), "other");
+        // C12: the dot at the end of a name says no more than that it is whole.
+        assert_eq!(
+            get(&client, "http://NAME.test.:81/").await.unwrap(),
+            "other"
+        );
+        let error = get(&client, "http://else.invalid/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resolve);
+    });
+    assert_eq!(one.requests()[0].field("host"), Some("name.test"));
+}
+
+#[test]
+fn an_override_without_a_port_means_that_of_the_url() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let port = server.address.port();
+    run(async {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let client = Client::builder().resolve("a.test", 0, [anywhere]).build();
+        let url = format!("http://a.test:{port}/");
+        assert_eq!(get(&client, &url).await.unwrap(), "ok");
+    });
+}
+
+#[test]
+fn c12_an_international_name_is_looked_up_in_ascii() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder()
+            .resolve("xn--bcher-kva.test", 0, [server.address])
+            .build();
+        assert_eq!(get(&client, "http://Bücher.test/").await.unwrap(), "ok");
+    });
+    assert_eq!(
+        server.requests()[0].field("host"),
+        Some("xn--bcher-kva.test")
+    );
+}
+
+#[test]
+fn c12_a_zone_in_a_url_is_an_error_and_has_a_way_round() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        // The URL standard knows no zones.
+        let client = Client::new();
+        let error = get(&client, "http://[fe80::1%25lo]/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Url);
+        let client = Client::builder().resolve("[fe80::1]", 0, [server.address]);
+        assert_eq!(
+            get(&client.build(), "http://[fe80::1]/").await.unwrap(),
+            "ok"
+        );
+    });
+}
+
+#[test]
+fn a_resolver_of_the_user_is_asked_about_names_only() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let (address, url) = (server.address, server.url("/"));
+    let asked = Rc::new(AtomicUsize::new(0));
+    let count = Rc::clone(&asked);
+    run(async {
+        let client = Client::builder()
+            .pool_max_idle(0)
+            .resolver(move |host: String, port| {
+                count.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    assert_eq!(port, 80);
+                    match host.as_str() {
+                        "known.test" => Ok(vec![address]),
+                        "empty.test" => Ok(Vec::new()),
+                        _ => Err(std::io::Error::other("never heard of it")),
+                    }
+                }
+            })
+            .build();
+        assert_eq!(get(&client, "http://known.test/").await.unwrap(), "ok");
+        assert_eq!(get(&client, &url).await.unwrap(), "ok");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        for (host, reason) in [("empty", "knows no address"), ("else", "never heard of it")] {
+            let url = format!("http://{host}.test/");
+            let error = get(&client, &url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Resolve);
+            assert!(cause(&error).contains(reason), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn t01_a_resolver_that_hangs_is_a_timeout() {
+    run(async {
+        let limit = Duration::from_millis(50);
+        let client = Client::builder()
+            .connect_timeout(limit)
+            .resolver(|_: String, _| std::future::pending())
+            .build();
+        let error = get(&client, "http://slow.test/").await.unwrap_err();
+        let phase = eyewall::http::Phase::Connect;
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+    });
+}
+
+#[test]
+fn c02_without_ipv6_its_addresses_are_not_tried() {
+    run(async {
+        let client = Client::builder().ipv6(false).build();
+        let error = get(&client, "http://[::1]:1/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(cause(&error).contains("settings allow none"), "{error:?}");
+        let server = Server::new(|_| Reply::ok("ok"));
+        let v6 = SocketAddr::new("::1".parse().unwrap(), server.address.port());
+        let client = Client::builder()
+            .ipv6(false)
+            .resolve("both.test", 0, [v6, server.address])
+            .build();
+        assert_eq!(get(&client, "http://both.test/").await.unwrap(), "ok");
+        let client = Client::builder().ipv4(false).build();
+        let error = get(&client, &server.url("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+    });
+}
+
+#[test]
+fn c01_c03_a_refusal_is_told_for_each_address() {
+    run(async {
+        let nobody = ["127.0.0.1:1", "[::1]:1"].map(|text| text.parse().unwrap());
+        let client = Client::builder().resolve("both.test", 0, nobody).build();
+        let error = get(&client, "http://both.test/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        let source = std::error::Error::source(&error).unwrap();
+        let io: &std::io::Error = source.downcast_ref().unwrap();
+        let inner = io
+            .get_ref()
+            .unwrap()
+            .downcast_ref::<ConnectError>()
+            .unwrap();
+        assert_eq!(inner.attempts().len(), 2);
+        assert!(cause(&error).contains("Connection refused"), "{error:?}");
+    });
+}
+
+#[test]
+fn c04_the_local_address_is_the_one_that_was_asked_for() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let own: IpAddr = Ipv4Addr::new(127, 0, 0, 9).into();
+        let client = Client::builder().local_address(own).build();
+        let response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.local_addr().unwrap().ip(), own);
+        let foreign: IpAddr = Ipv4Addr::new(192, 0, 2, 1).into();
+        let client = Client::builder().local_address(foreign).build();
+        let error = get(&client, &server.url("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(cause(&error).contains("192.0.2.1"), "{error:?}");
+    });
+}
+
+#[test]
+fn c04_the_interface_is_the_one_that_was_asked_for() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder().interface("lo").build();
+        assert_eq!(get(&client, &server.url("/")).await.unwrap(), "ok");
+        let client = Client::builder().interface("none0").build();
+        let error = get(&client, &server.url("/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(cause(&error).contains("none0"), "{error:?}");
+    });
+}
+
+#[test]
+fn keepalive_and_nodelay_are_settings() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let keepalive = Keepalive {
+            idle: Duration::from_secs(15),
+            interval: Duration::from_secs(15),
+            retries: 3,
+        };
+        let client = Client::builder()
+            .keepalive(keepalive)
+            .nodelay(false)
+            .build();
+        assert_eq!(get(&client, &server.url("/")).await.unwrap(), "ok");
+    });
+}
+
+#[test]
+fn a_connector_of_the_user_makes_the_connections() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let address = server.address;
+    run(async {
+        let client = Client::builder()
+            .connector(move |target: Target| async move {
+                match target.host() {
+                    "there.test" => TcpStream::connect(address).await.map(Conduit::from),
+                    host => Err(std::io::Error::other(format!("no way to {host}"))),
+                }
+            })
+            .build();
+        assert_eq!(get(&client, "http://there.test/").await.unwrap(), "ok");
+        assert_eq!(get(&client, "http://there.test/").await.unwrap(), "ok");
+        let error = get(&client, "http://nowhere.test/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        assert!(
+            cause(&error).contains("no way to nowhere.test"),
+            "{error:?}"
+        );
+    });
+    assert_eq!(server.accepted(), 1);
+}
+
+/// A peer in this process, behind two channels: it answers each request, and ends after `limit` of them.
+fn in_memory(limit: usize) -> std::io::Result<Conduit> {
+    let (to_peer, mut requests) = futures_util_channel();
+    let (answers, from_peer) = futures_util_channel();
+    eyewall::spawn(async move {
+        let mut answers = answers;
+        for _ in 0..limit {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let Some(bytes) = requests.next().await else {
+                    return;
+                };
+                let bytes: Bytes = bytes;
+                head.extend_from_slice(&bytes);
+            }
+            for byte in OK {
+                let sent = answers.send(Bytes::copy_from_slice(&[*byte])).await;
+                if sent.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .detach();
+    Conduit::new(
+        from_peer.map(Ok),
+        to_peer.sink_map_err(std::io::Error::other),
+    )
+}
+
+fn futures_util_channel() -> (
+    futures_channel::mpsc::Sender<Bytes>,
+    futures_channel::mpsc::Receiver<Bytes>,
+) {
+    futures_channel::mpsc::channel(1)
+}
+
+#[test]
+fn a_connection_can_be_anything_that_bytes_go_through() {
+    run(async {
+        let made = Rc::new(AtomicUsize::new(0));
+        let count = Rc::clone(&made);
+        let client = Client::builder()
+            .connector(move |_: Target| {
+                count.fetch_add(1, Ordering::SeqCst);
+                async { in_memory(2) }
+            })
+            .build();
+        for _ in 0..2 {
+            assert_eq!(get(&client, "http://memory.test/").await.unwrap(), "ok");
+        }
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+        // The peer ends, and the pool sees that.
+        while client.idle_connections() > 0 {
+            eyewall::yield_now().await;
+        }
+        assert_eq!(get(&client, "http://memory.test/").await.unwrap(), "ok");
+        assert_eq!(made.load(Ordering::SeqCst), 2);
+    });
+}
