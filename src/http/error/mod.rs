@@ -97,6 +97,14 @@ impl Error {
         Error::because(kind, Source::Io(error))
     }
 
+    /// The error of the connection that it comes from.
+    pub(super) fn as_io(&self) -> Option<&io::Error> {
+        match &self.inner.source {
+            Some(Source::Io(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// An error of which `source` says more.
     pub(super) fn boxed(kind: ErrorKind, source: impl Into<BoxError>) -> Error {
         Error::because(kind, Source::Boxed(source.into()))

@@ -192,6 +192,14 @@ impl Pool {
         }
     }
 
+    /// Closes the connection that has been idle for longest, if there is one: somebody needs its descriptor.
+    pub(super) fn make_room(&self) {
+        let mut idle = self.idle.borrow_mut();
+        let oldest = idle.oldest().map(|place| idle.remove(place));
+        drop(idle);
+        self.let_go(oldest);
+    }
+
     /// Ends everything: idle connections, those who wait, and the active fetches.
     pub(super) fn close(&self) {
         self.closed.set(true);
