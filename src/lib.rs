@@ -24,8 +24,11 @@
 //!
 //! - `http` (default): the function `fetch`, and the module `http` with its `Client`.
 //! - `compression` (default): responses in gzip, deflate, brotli and zstd are decoded. It builds zstd's C library.
+//! - `tls` (default): `https`, by rustls. It stands for `tls-ring`, which builds with a C compiler alone, and
+//!   `tls-native-roots`, the certificates that the system trusts. The others to choose from: `tls-aws-lc` for the
+//!   cryptography, and `tls-webpki-roots`, a list that is built in, for where the system has none.
 //!
-//! Without it the reactor alone is built: sockets, files, timers, signals, tasks.
+//! Without `http` the reactor alone is built: sockets, files, timers, signals, tasks.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("eyewall runs on io_uring, which is a part of Linux: no other system has it");
