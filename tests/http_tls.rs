@@ -544,3 +544,109 @@ fn p02_a_kept_connection_that_ends_is_replaced() {
     });
     peer.join();
 }
+
+const SWITCH: &[u8] =
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n";
+
+/// A connection that carries raw bytes both ways over TLS.
+async fn upgraded(client: &Client, url: &str) -> eyewall::http::Upgraded {
+    let request = client.get(url).header("upgrade", "raw");
+    let request = request.header("connection", "upgrade");
+    request.send().await.unwrap().upgrade().unwrap()
+}
+
+#[test]
+fn a_send_that_is_dropped_in_the_middle_tears_nothing() {
+    const SIZE: usize = 8 << 20;
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let (start, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(SWITCH).unwrap();
+        wait.recv().unwrap();
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
+        assert!(all[..SIZE] == vec![b'1'; SIZE], "the first is not whole");
+        // Those that were dropped before they began did not.
+        assert_eq!(&all[SIZE..], b"the last");
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let mut raw = upgraded(&client, &peer.url()).await;
+        let short = Duration::from_millis(100);
+        let sent = eyewall::time::timeout(short, raw.send_all(vec![b'1'; SIZE])).await;
+        assert!(sent.is_err(), "nobody reads, and still it is sent");
+        start.send(()).unwrap();
+        raw.send_all("the last").await.0.unwrap();
+        raw.shutdown().await.unwrap();
+        assert!(
+            raw.recv_chunk().await.is_err(),
+            "the peer does not say goodbye"
+        );
+    });
+    peer.join();
+}
+
+#[test]
+fn a_receive_that_is_dropped_loses_nothing() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let (go, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(SWITCH).unwrap();
+        tls.sock.size = 7;
+        for number in 0..100u8 {
+            tls.write_all(&[number; 3]).unwrap();
+            tls.flush().unwrap();
+            if number % 10 == 0 {
+                wait.recv().unwrap();
+            }
+        }
+        goodbye(tls);
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let mut raw = upgraded(&client, &peer.url()).await;
+        let mut all = Vec::new();
+        let mut ended = false;
+        while !ended {
+            let buffer = Vec::with_capacity(2);
+            let received = eyewall::time::timeout(Duration::from_millis(2), raw.recv(buffer)).await;
+            match received {
+                Ok((count, buffer)) => {
+                    ended = count.unwrap() == 0;
+                    all.extend_from_slice(&buffer);
+                }
+                Err(_) => drop(go.send(())),
+            }
+        }
+        let expected: Vec<u8> = (0..100).flat_map(|number| [number; 3]).collect();
+        assert_eq!(all, expected);
+    });
+    peer.join();
+}
+
+#[test]
+fn tls_goes_through_what_a_connector_makes() {
+    let authority = Authority::new();
+    let peer = Peer::answering(server(&authority.identity(&["far.test"])), HELLO);
+    let address = peer.address;
+    run(async {
+        let client = Client::builder()
+            .ca_certificates(Pem::text(authority.pem()))
+            .connector(move |target: eyewall::http::Target| async move {
+                assert_eq!((target.host(), target.port()), ("far.test.", 443));
+                eyewall::net::TcpStream::connect(address)
+                    .await
+                    .map(Into::into)
+            })
+            .build();
+        // C12: the dot is no part of the name in the certificate, nor of that in SNI.
+        assert_eq!(get(&client, "https://far.test./").await.unwrap(), "hello");
+    });
+    peer.join();
+}
