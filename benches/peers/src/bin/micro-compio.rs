@@ -1,26 +1,50 @@
-//! Tasks and timers of compio.
+//! Tasks, timers and a ping-pong in compio.
 
 use std::io;
-use std::pin::pin;
 
-use futures_util::poll;
-use peers::micro::{self, TIMER};
+use compio::BufResult;
+use compio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use compio::net::{TcpListener, TcpStream};
+use peers::micro::{self, PING, TIMER};
 
 fn main() -> io::Result<()> {
     let runtime = compio::runtime::Runtime::new()?;
-    runtime.block_on(micro::measure(spawns, timers))
+    micro::print(&runtime.block_on(micro::measure(
+        |number| compio::runtime::spawn(async move { number }),
+        |joined| joined.expect("no panic"),
+        || compio::time::sleep(TIMER),
+        |count| async move { ping_pong(count).await.expect("loopback works") },
+    )))
 }
 
-async fn spawns(count: u64) {
-    for number in 0..count {
-        let joined = compio::runtime::spawn(async move { number }).await;
-        assert_eq!(joined.expect("no panic"), number);
-    }
-}
-
-async fn timers(count: u64) {
+async fn ping_pong(count: u64) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = compio::runtime::spawn(async move {
+        let (mut connection, _) = listener.accept().await?;
+        connection.set_nodelay(true)?;
+        let mut buffer = Vec::with_capacity(PING);
+        loop {
+            let BufResult(received, back) = connection.read(buffer).await;
+            if received? == 0 {
+                return io::Result::Ok(());
+            }
+            let BufResult(sent, back) = connection.write_all(back).await;
+            sent?;
+            buffer = back;
+            buffer.clear();
+        }
+    });
+    let mut client = TcpStream::connect(address).await?;
+    client.set_nodelay(true)?;
+    let mut buffer = vec![7; PING];
     for _ in 0..count {
-        let mut timer = pin!(compio::time::sleep(TIMER));
-        assert!(poll!(&mut timer).is_pending());
+        let BufResult(sent, back) = client.write_all(buffer).await;
+        sent?;
+        let BufResult(received, back) = client.read_exact(back).await;
+        received?;
+        buffer = back;
     }
+    client.close().await?;
+    server.await.expect("no panic")
 }

@@ -1,28 +1,51 @@
-//! Tasks and timers of monoio.
+//! Tasks, timers and a ping-pong in monoio.
 
 use std::io;
-use std::pin::pin;
 
-use futures_util::poll;
-use peers::micro::{self, TIMER};
+use monoio::io::{AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt};
+use monoio::net::{TcpListener, TcpStream};
+use peers::micro::{self, PING, TIMER};
 
 fn main() -> io::Result<()> {
     let mut runtime = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
         .enable_timer()
         .build()?;
-    runtime.block_on(micro::measure(spawns, timers))
+    micro::print(&runtime.block_on(micro::measure(
+        |number| monoio::spawn(async move { number }),
+        |joined| joined,
+        || monoio::time::sleep(TIMER),
+        |count| async move { ping_pong(count).await.expect("loopback works") },
+    )))
 }
 
-async fn spawns(count: u64) {
-    for number in 0..count {
-        let joined = monoio::spawn(async move { number }).await;
-        assert_eq!(joined, number);
-    }
-}
-
-async fn timers(count: u64) {
+async fn ping_pong(count: u64) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let server = monoio::spawn(async move {
+        let (mut connection, _) = listener.accept().await?;
+        connection.set_nodelay(true)?;
+        let mut buffer = Vec::with_capacity(PING);
+        loop {
+            let (received, back) = connection.read(buffer).await;
+            if received? == 0 {
+                return io::Result::Ok(());
+            }
+            let (sent, back) = connection.write_all(back).await;
+            sent?;
+            buffer = back;
+            buffer.clear();
+        }
+    });
+    let mut client = TcpStream::connect(address).await?;
+    client.set_nodelay(true)?;
+    let mut buffer = vec![7; PING];
     for _ in 0..count {
-        let mut timer = pin!(monoio::time::sleep(TIMER));
-        assert!(poll!(&mut timer).is_pending());
+        let (sent, back) = client.write_all(buffer).await;
+        sent?;
+        let (received, back) = client.read_exact(back).await;
+        received?;
+        buffer = back;
     }
+    drop(client);
+    server.await
 }

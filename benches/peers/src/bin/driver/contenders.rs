@@ -39,6 +39,7 @@ pub const ECHO: &[Contender] = &[
     contender("monoio", "echo-monoio"),
     contender("compio", "echo-compio"),
     contender("glommio", "echo-glommio"),
+    contender("kimojio", "echo-kimojio"),
     contender("tokio-uring", "echo-tokio-uring"),
 ];
 
@@ -56,10 +57,14 @@ pub const FETCH: &[Contender] = &[
 ];
 
 pub const MICRO: &[Contender] = &[
+    contender("floor", "micro-floor"),
     contender("eyewall", "micro-eyewall"),
     contender("tokio", "micro-tokio"),
     contender("monoio", "micro-monoio"),
     contender("compio", "micro-compio"),
+    contender("glommio", "micro-glommio"),
+    contender("kimojio", "micro-kimojio"),
+    contender("tokio-uring", "micro-tokio-uring"),
 ];
 
 /// Those that are chosen.

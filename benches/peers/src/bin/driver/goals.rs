@@ -122,6 +122,12 @@ impl Goals<'_> {
             );
         }
         self.at_most(
+            micro::PING_PONG,
+            "time to the floor's",
+            self.ratio(Micro, micro::PING_PONG, FLOOR, "wall_ns"),
+            1.03,
+        );
+        self.at_most(
             idle::LOAD,
             "bytes",
             self.samples.median(Idle, idle::LOAD, OWN, "bytes"),

@@ -22,7 +22,7 @@ fn columns(part: Part) -> &'static [(&'static str, &'static str, usize)] {
 fn leading(part: Part) -> &'static [(&'static str, &'static str, usize)] {
     match part {
         Part::Echo | Part::Fetch => &[("rate", "requests/s", 0), ("cpu_us", "CPU us", 2)],
-        Part::Micro => &[("ns", "ns each", 1)],
+        Part::Micro => &[("ns", "CPU ns each", 1), ("wall_ns", "wall ns", 1)],
         Part::Idle => &[("bytes", "bytes each", 0)],
     }
 }
