@@ -13,6 +13,8 @@ pub struct Load {
     pub concurrency: usize,
     /// The length of the body, which is the name of the file.
     pub bytes: usize,
+    /// Whether each GET has a connection of its own, which the server is asked to close.
+    pub cold: bool,
 }
 
 thread_local! {
@@ -20,9 +22,9 @@ thread_local! {
     static METER: RefCell<Option<Meter>> = const { RefCell::new(None) };
 }
 
-/// Reads `URL CONCURRENCY SECONDS`, and begins the warm-up.
+/// Reads `URL CONCURRENCY SECONDS [--cold]`, and begins the warm-up.
 pub fn start() -> Load {
-    const USAGE: &str = "usage: fetch-... URL-THAT-ENDS-IN-ITS-LENGTH CONCURRENCY SECONDS";
+    const USAGE: &str = "usage: fetch-... URL-THAT-ENDS-IN-ITS-LENGTH CONCURRENCY SECONDS [--cold]";
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [url, concurrency, seconds, ..] = args.as_slice() else {
         panic!("{USAGE}");
@@ -35,6 +37,7 @@ pub fn start() -> Load {
         url: url.clone(),
         concurrency: concurrency.parse().expect(USAGE),
         bytes: bytes.expect(USAGE),
+        cold: args.iter().any(|arg| arg == "--cold"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use curl::easy::{Easy2, Handler, WriteError};
+use curl::easy::{Easy2, Handler, List, WriteError};
 use curl::multi::{Easy2Handle, Multi};
 use peers::client::{self, Load};
 
@@ -44,6 +44,11 @@ fn add(
     easy.url(&load.url)?;
     easy.get(true)?;
     easy.proxy("")?;
+    if load.cold {
+        let mut headers = List::new();
+        headers.append("Connection: close")?;
+        easy.http_headers(headers)?;
+    }
     easy.get_mut().start = Instant::now();
     let mut handle = multi.add2(easy)?;
     handle.set_token(index)?;

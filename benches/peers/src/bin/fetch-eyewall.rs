@@ -31,7 +31,11 @@ fn main() -> io::Result<()> {
 async fn gets(client: Client, load: Load) -> Result<(), eyewall::http::Error> {
     while client::wanted() {
         let start = Instant::now();
-        let mut response = client.get(&load.url).send().await?;
+        let mut request = client.get(&load.url);
+        if load.cold {
+            request = request.header("connection", "close");
+        }
+        let mut response = request.send().await?;
         load.done(start, response.bytes().await?.len());
     }
     Ok(())

@@ -2,19 +2,20 @@
 //! makes one exchange. The body is counted, not kept.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use peers::client::{self, Load};
 use peers::uring::{self, BufferRing};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 const GROUP: u16 = 0;
 const BUFFERS: u16 = 64;
 const BUFFER_BYTES: usize = 64 << 10;
-/// What belongs to a connection has its index as `user_data`; a send has this as well.
-const SEND: u64 = 1 << 32;
+/// What belongs to a connection has its index as `user_data`; what reports only failures has this as well.
+const SKIPPED: u64 = 1 << 32;
 
 fn main() -> io::Result<()> {
     let load = client::start();
@@ -26,19 +27,25 @@ fn main() -> io::Result<()> {
         .and_then(|rest| rest.split_once('/'))
         .expect("a URL");
     let address: SocketAddr = host.parse().expect("an address as the host");
+    let close = if load.cold {
+        "Connection: close\r\n"
+    } else {
+        ""
+    };
     let mut client = Client {
-        request: format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n\r\n")
+        request: format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\n{close}\r\n")
             .into_bytes(),
+        address: address.into(),
         buffers: BufferRing::register(&ring, GROUP, BUFFERS, BUFFER_BYTES)?,
         gets: Vec::new(),
         load,
     };
     for index in 0..client.load.concurrency {
-        let socket = TcpStream::connect(address)?;
-        socket.set_nodelay(true)?;
+        let start = Instant::now();
+        let socket = client.connect(&mut ring, index)?;
         client.gets.push(Get {
             socket,
-            start: Instant::now(),
+            start,
             received: 0,
             head: 0,
             expected: 0,
@@ -61,6 +68,7 @@ fn main() -> io::Result<()> {
 
 struct Client {
     request: Vec<u8>,
+    address: SockAddr,
     buffers: BufferRing,
     gets: Vec<Get>,
     load: Load,
@@ -68,7 +76,7 @@ struct Client {
 
 /// A connection with its GET under way.
 struct Get {
-    socket: TcpStream,
+    socket: Socket,
     start: Instant,
     received: usize,
     /// The length of the head, and of head and body, once the head is there.
@@ -77,10 +85,36 @@ struct Get {
 }
 
 impl Client {
-    fn exchange(&mut self, ring: &mut IoUring, index: usize) -> io::Result<()> {
-        let get = &mut self.gets[index];
-        get.start = Instant::now();
-        get.received = 0;
+    /// A socket whose connect is staged, linked to what is staged next.
+    fn connect(&self, ring: &mut IoUring, index: usize) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_tcp_nodelay(true)?;
+        let connect = opcode::Connect::new(
+            types::Fd(socket.as_raw_fd()),
+            self.address.as_ptr().cast(),
+            self.address.len(),
+        )
+        .build()
+        .flags(squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS)
+        .user_data(SKIPPED | index as u64);
+        // SAFETY: the address lives longer than the ring.
+        unsafe { uring::push(ring, &connect)? };
+        Ok(socket)
+    }
+
+    /// The next GET, on a new connection where each has its own.
+    fn next(&mut self, ring: &mut IoUring, index: usize) -> io::Result<()> {
+        let start = Instant::now();
+        if self.load.cold {
+            self.gets[index].socket = self.connect(ring, index)?;
+        }
+        self.gets[index].start = start;
+        self.gets[index].received = 0;
+        self.exchange(ring, index)
+    }
+
+    fn exchange(&self, ring: &mut IoUring, index: usize) -> io::Result<()> {
+        let get = &self.gets[index];
         let send = opcode::Send::new(
             types::Fd(get.socket.as_raw_fd()),
             self.request.as_ptr(),
@@ -89,7 +123,7 @@ impl Client {
         .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
         .build()
         .flags(squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS)
-        .user_data(SEND | index as u64);
+        .user_data(SKIPPED | index as u64);
         // SAFETY: the request lives longer than the ring.
         unsafe { uring::push(ring, &send)? };
         self.receive(ring, index)
@@ -108,11 +142,11 @@ impl Client {
 
     fn complete(&mut self, ring: &mut IoUring, completion: &cqueue::Entry) -> io::Result<()> {
         let (result, data) = (completion.result(), completion.user_data());
-        let index = (data & !SEND) as usize;
+        let index = (data & !SKIPPED) as usize;
         if result == -libc::ENOBUFS {
             return self.receive(ring, index);
         }
-        if data & SEND != 0 || result <= 0 {
+        if data & SKIPPED != 0 || result <= 0 {
             return Err(match result {
                 0.. => io::ErrorKind::UnexpectedEof.into(),
                 error => io::Error::from_raw_os_error(-error),
@@ -130,7 +164,7 @@ impl Client {
             return self.receive(ring, index);
         }
         self.load.done(get.start, get.received - get.head);
-        self.exchange(ring, index)
+        self.next(ring, index)
     }
 }
 

@@ -30,7 +30,11 @@ fn main() -> Result<(), Failed> {
 async fn gets(client: Client<HttpConnector, Empty<Bytes>>, load: Load) -> Result<(), Failed> {
     while client::wanted() {
         let start = Instant::now();
-        let response = client.get(load.url.parse()?).await?;
+        let mut request = http::Request::get(&load.url);
+        if load.cold {
+            request = request.header(http::header::CONNECTION, "close");
+        }
+        let response = client.request(request.body(Empty::new())?).await?;
         load.done(
             start,
             response.into_body().collect().await?.to_bytes().len(),

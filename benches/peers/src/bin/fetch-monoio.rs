@@ -28,9 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn gets(client: Client, load: Load) -> Result<(), Box<dyn Error>> {
     while client::wanted() {
         let start = Instant::now();
-        let request = http::Request::get(&load.url)
-            .header(http::header::HOST, "127.0.0.1")
-            .body(HttpBody::fixed_body(None))?;
+        let mut request = http::Request::get(&load.url).header(http::header::HOST, "127.0.0.1");
+        if load.cold {
+            request = request.header(http::header::CONNECTION, "close");
+        }
+        let request = request.body(HttpBody::fixed_body(None))?;
         let response = client.send_request(request).await?;
         let mut body = response.into_body();
         let mut bytes = 0;

@@ -26,7 +26,11 @@ fn main() -> Result<(), Failed> {
 async fn gets(client: Client, load: Load) -> Result<(), Failed> {
     while client::wanted() {
         let start = Instant::now();
-        let response = client.get(&load.url).send().await?;
+        let mut request = client.get(&load.url);
+        if load.cold {
+            request = request.header("connection", "close");
+        }
+        let response = request.send().await?;
         load.done(start, response.bytes().await?.len());
     }
     Ok(())

@@ -16,7 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .new_agent();
     while client::wanted() {
         let start = Instant::now();
-        let mut response = agent.get(&load.url).call()?;
+        let mut request = agent.get(&load.url);
+        if load.cold {
+            request = request.header("connection", "close");
+        }
+        let mut response = request.call()?;
         load.done(start, response.body_mut().read_to_vec()?.len());
     }
     Ok(client::report()?)

@@ -10,7 +10,13 @@ use crate::nginx::Nginx;
 use crate::sample::{Sample, Samples};
 use crate::strace;
 
-const LENGTHS: [(usize, &str); 2] = [(1 << 10, "1 KiB"), (1 << 20, "1 MiB")];
+/// What is fetched: its length, its name, and whether each GET has a connection of its own.
+const FETCHES: [(usize, &str, bool); 3] = [
+    (1 << 10, "1 KiB", false),
+    (1 << 20, "1 MiB", false),
+    (1 << 10, COLD, true),
+];
+pub const COLD: &str = "1 KiB with connect and close";
 const CONCURRENCY: [usize; 2] = [1, 64];
 const TRACED: Duration = Duration::from_millis(300);
 
@@ -19,8 +25,8 @@ pub fn load(body: &str, concurrency: usize) -> String {
 }
 
 pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
-    let nginx = Nginx::start(&LENGTHS.map(|(length, _)| length))?;
-    for (length, body) in LENGTHS {
+    let nginx = Nginx::start(&[1 << 10, 1 << 20])?;
+    for (length, body, cold) in FETCHES {
         for concurrency in CONCURRENCY {
             let mut chosen = contenders::chosen(FETCH, args);
             chosen.retain(|contender| concurrency == 1 || contender.name != "ureq");
@@ -42,6 +48,7 @@ pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
                     let mut client = child::pinned(MEASURED, child::program(contender.program)?);
                     client.arg(&url).arg(concurrency.to_string());
                     client.arg(args.window.as_secs_f64().to_string());
+                    client.args(cold.then_some("--cold"));
                     let mut values = child::report(client.args(contender.args))?;
                     let megabytes = values["rate"] * length as f64 / 1e6;
                     values.insert("mb_s".to_owned(), megabytes);
@@ -57,6 +64,7 @@ pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
                     .arg(&url)
                     .arg(concurrency.to_string());
                 client.arg(TRACED.as_secs_f64().to_string());
+                client.args(cold.then_some("--cold"));
                 let values = child::report(client.args(contender.args))?;
                 let calls = strace::read(table.path())?;
                 add(contender, args.rounds, calls.per(values["all_requests"]))?;

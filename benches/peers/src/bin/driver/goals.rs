@@ -13,6 +13,7 @@ pub fn print(samples: &Samples) {
     println!();
     goals.echo();
     goals.fetch();
+    goals.cold();
     goals.others();
 }
 
@@ -102,6 +103,18 @@ impl Goals<'_> {
                 "CPU to the floor's",
                 self.ratio(Fetch, &load, FLOOR, "cpu_us"),
                 1.1,
+            );
+        }
+    }
+
+    fn cold(&self) {
+        for concurrency in [1, 64] {
+            let load = fetch::load(fetch::COLD, concurrency);
+            self.at_most(
+                &load,
+                "CPU to the floor's",
+                self.ratio(Fetch, &load, FLOOR, "cpu_us"),
+                1.15,
             );
         }
     }
