@@ -16,6 +16,8 @@ mod handshake;
 mod roots;
 mod session;
 mod sides;
+#[cfg(all(test, feature = "tls-ring"))]
+mod tests;
 mod verifier;
 
 use std::io;

@@ -49,6 +49,8 @@ pub(super) struct Rustls {
     ciphertext: Vec<u8>,
     handshaking: bool,
     ended: bool,
+    /// It is over, and must not be asked again.
+    failed: Option<Error>,
 }
 
 /// A session keeps no more than so much that it cannot use yet. The largest message of a handshake has 64 KiB;
@@ -68,13 +70,23 @@ impl Rustls {
             ciphertext: Vec::new(),
             handshaking: true,
             ended: false,
+            failed: None,
         };
         session.run(Then::Nothing)?;
         Ok(session)
     }
 
+    /// How many bytes its buffers have.
+    #[cfg(all(test, feature = "tls-ring"))]
+    pub(super) fn buffered(&self) -> usize {
+        self.received.capacity() + self.plaintext.capacity() + self.ciphertext.capacity()
+    }
+
     /// Goes on until the session wants more from the peer, and then does `then`, if the session can.
     fn run(&mut self, then: Then<'_>) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         let mut used = 0;
         let result = loop {
             let UnbufferedStatus { mut discard, state } = self
@@ -93,10 +105,7 @@ impl Rustls {
                 },
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     let encoded = append(&mut self.ciphertext, 0, |out| {
-                        data.encode(out).map_err(|error| match error {
-                            EncodeError::InsufficientSize(size) => Failed::TooSmall(size),
-                            error => Failed::For(Error::General(error.to_string())),
-                        })
+                        data.encode(out).map_err(Failed::from)
                     });
                     encoded.err().map(Err)
                 }
@@ -134,7 +143,10 @@ impl Rustls {
                 }),
                 // There is no early data for a client, and nothing else that is known.
                 Ok(_) => Some(Err(Error::General("an unknown state of TLS".into()))),
-                Err(error) => Some(Err(error)),
+                Err(error) => {
+                    self.failed = Some(error.clone());
+                    Some(Err(error))
+                }
             };
             used += discard;
             if let Some(result) = done {
@@ -145,17 +157,17 @@ impl Rustls {
         result
     }
 
-    /// The alert that follows an error.
+    /// The alert that follows an error, if there is one.
     fn encode_alert(&mut self) {
-        if let Ok(ConnectionState::EncodeTlsData(mut data)) =
-            self.connection.process_tls_records(&mut []).state
-        {
+        // Without one, the session would look at its input again, which it must not after an error.
+        if !self.connection.wants_write() {
+            return;
+        }
+        let status = self.connection.process_tls_records(&mut self.received);
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
             // Without the alert, the peer sees the end of the connection.
             let _ = append(&mut self.ciphertext, 64, |out| {
-                data.encode(out).map_err(|error| match error {
-                    EncodeError::InsufficientSize(size) => Failed::TooSmall(size),
-                    error => Failed::For(Error::General(error.to_string())),
-                })
+                data.encode(out).map_err(Failed::from)
             });
         }
     }
@@ -180,6 +192,15 @@ impl From<EncryptError> for Failed {
         match error {
             EncryptError::InsufficientSize(size) => Failed::TooSmall(size),
             EncryptError::EncryptExhausted => Failed::For(Error::EncryptError),
+        }
+    }
+}
+
+impl From<EncodeError> for Failed {
+    fn from(error: EncodeError) -> Failed {
+        match error {
+            EncodeError::InsufficientSize(size) => Failed::TooSmall(size),
+            error => Failed::For(Error::General(error.to_string())),
         }
     }
 }
@@ -209,15 +230,20 @@ fn append(
 
 impl TlsSession for Rustls {
     fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
         self.received.extend_from_slice(ciphertext);
         if !self.handshaking {
             self.plaintext.reserve(self.received.len());
         }
         let result = self.run(Then::Nothing);
-        if result.is_err() {
+        if self.failed.is_some() {
             self.encode_alert();
         } else if self.received.len() > MAX_UNUSED {
-            return Err(InvalidMessage::HandshakePayloadTooLarge.into());
+            let error = Error::from(InvalidMessage::HandshakePayloadTooLarge);
+            self.failed = Some(error.clone());
+            return Err(error);
         }
         result
     }
