@@ -31,11 +31,12 @@ fn an_idle_reactor_takes_no_processor_time() {
         let (mut pooled, _peer_too) = connected().await;
         spawn(async move { pooled.chunks().next().await.is_none() }).detach();
         spawn(sleep(Duration::from_secs(3600))).detach();
-        // Traffic just before, so that the reactor has reason to spin.
+        // Answers just before, so that the reactor has reason to spin.
         let (mut echo, mut peer) = connected().await;
         for _ in 0..1000 {
             common::write_sequence(&mut peer, 0, 10);
-            echo.recv_chunk().await.unwrap().unwrap();
+            let chunk = echo.recv_chunk().await.unwrap().unwrap();
+            echo.send_all(chunk).await.0.unwrap();
         }
         turns(10).await;
 

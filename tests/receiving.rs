@@ -416,3 +416,23 @@ fn the_stream_of_bytes_is_what_it_says() {
         assert!((0..16).any(|at| byte_at(at) != byte_at(at + lost)));
     }
 }
+
+/// A spin makes an answer come sooner, and nothing else: whoever only receives does not spin.
+#[test]
+fn what_streams_in_is_not_spun_for() {
+    run(Reactor::builder(), async {
+        let (mut stream, mut peer) = half_std_pair();
+        let before = metrics().spins;
+        let writer = std::thread::spawn(move || {
+            for _ in 0..2000 {
+                peer.write_all(&[7; 100]).unwrap();
+            }
+        });
+        let mut left = 200_000;
+        while left > 0 {
+            left -= receive(&mut stream, Method::RecvChunk, 0).await.len();
+        }
+        assert_eq!(metrics().spins, before);
+        writer.join().unwrap();
+    });
+}

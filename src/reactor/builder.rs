@@ -132,8 +132,11 @@ impl Builder {
         self
     }
 
-    /// How long at most the reactor looks for its next completion before it sleeps, when recent ones came
-    /// soon; zero always sleeps at once. An idle reactor sleeps whatever is set here.
+    /// How long at most the reactor looks for an answer before it sleeps, when recent ones came soon; zero always
+    /// sleeps at once.
+    ///
+    /// Whatever is set here, an idle reactor sleeps, and so does one that only receives, or whose core is wanted by
+    /// another process. [`Metrics::spins`](super::Metrics::spins) says how often it looks.
     pub fn spin(mut self, limit: Duration) -> Builder {
         self.spin = limit;
         self

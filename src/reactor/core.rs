@@ -42,6 +42,8 @@ pub(crate) struct Core {
     pub(super) executor: Rc<Executor>,
     pub(super) counters: Counters,
     pub(super) spin: Spin,
+    /// Something that may soon be answered has been staged since the last gap.
+    pub(super) prompted: Cell<bool>,
     names: Names,
     /// Whether the poll of the wake-up eventfd is in the kernel.
     pub(super) wake_armed: Cell<bool>,
@@ -135,6 +137,7 @@ impl Core {
             executor: Executor::new(remote, stall),
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
+            prompted: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
             parked_turns: Cell::new(0),
@@ -258,6 +261,7 @@ impl Core {
         );
         queue.quiet.push(id);
         self.counters.sqes.add(1);
+        self.prompted.set(true);
         Ok(id)
     }
 

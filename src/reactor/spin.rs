@@ -1,31 +1,50 @@
 //! When to spin before going to sleep.
 //!
 //! Going to sleep and being woken costs the processor more than a short wait, and costs the peer the time of
-//! the wake-up. So when the last gaps were short, the reactor looks for its next completion for a bounded
+//! the wake-up. So when the last answers came soon, the reactor looks for its next completion for a bounded
 //! time before it sleeps. It looks at flags in memory that is shared with the kernel, without a system call.
 //!
 //! # The rule
 //!
-//! A gap is the time from having nothing to do to the next completion. The reactor keeps a moving average of
-//! the gaps (a quarter of the newest), each counted as at most sixteen times the limit. It spins, for at most
-//! the limit, while the average is not above the limit. So:
+//! A gap is the time from having nothing to do to the next completion. Only a gap that may end with an answer
+//! counts: since the one before, something else than a receive, an accept or a poll has been submitted. The reactor
+//! keeps a moving average of these gaps (a quarter of the newest), each counted as at most sixteen times the limit.
+//! It spins in them, for at most the limit, while the average is not above the limit. So:
 //!
-//! - An idle reactor's first long gap lifts the average above the limit: it sleeps, and costs nothing.
+//! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
 //! - Under load there is always something to do, so that there are no gaps and no spins.
+//! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
+//!   sending. There are no spins between its parts.
 //! - A peer on the same core cannot answer while the reactor spins. The spins fail, the gaps count in full, and
 //!   after a few the reactor sleeps at once.
+//! - A busy neighbour on the same core would have to share it with the spins. When the scheduler takes the core away
+//!   in the middle of one, the reactor does not spin for a while: 10 ms, and twice as long each time that the core is
+//!   wanted again soon after, up to a second. A core that the hypervisor takes away is no such sign.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::ring::preemptions;
 
 /// A gap counts as at most this many limits, so that short gaps are soon noticed after a long one.
 const LONGEST_GAP_LIMITS: u64 = 16;
+
+/// A look that takes so long was interrupted by something that had work to do.
+const INTERRUPTED: Duration = Duration::from_micros(200);
+
+/// For how long a neighbour gets the core to itself, at first and at most.
+const SHORTEST_TRUCE: Duration = Duration::from_millis(10);
+const LONGEST_TRUCE: Duration = Duration::from_secs(1);
 
 /// The decision and what it rests on.
 #[derive(Debug)]
 pub(super) struct Spin {
     limit_ns: u64,
     average_gap_ns: Cell<u64>,
+    /// How often the thread had been preempted when that was last looked at.
+    preemptions: Cell<i64>,
+    /// Until when it does not spin for the sake of a neighbour, and how long that is.
+    truce: Cell<Option<(Instant, Duration)>>,
 }
 
 impl Spin {
@@ -35,6 +54,8 @@ impl Spin {
         Spin {
             limit_ns,
             average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
+            preemptions: Cell::new(0),
+            truce: Cell::new(None),
         }
     }
 
@@ -44,9 +65,35 @@ impl Spin {
     }
 
     /// How long to spin now; `None` to sleep at once.
-    pub(super) fn duration(&self) -> Option<Duration> {
-        (!self.is_off() && self.average_gap_ns.get() <= self.limit_ns)
+    pub(super) fn duration(&self, now: Instant) -> Option<Duration> {
+        let near = !self.is_off() && self.average_gap_ns.get() <= self.limit_ns;
+        (near && !self.truce.get().is_some_and(|(end, _)| now < end))
             .then(|| Duration::from_nanos(self.limit_ns))
+    }
+
+    /// Two looks of a spin lay so far apart; says whether to go on.
+    pub(super) fn looked(&self, before: Instant, now: Instant) -> bool {
+        if now.duration_since(before) < INTERRUPTED {
+            return true;
+        }
+        let preemptions = preemptions();
+        if preemptions == self.preemptions.replace(preemptions) {
+            return true;
+        }
+        self.make_truce(now);
+        false
+    }
+
+    /// A neighbour wants the core.
+    fn make_truce(&self, now: Instant) {
+        let length = match self.truce.get() {
+            // It has left the core alone for as long as it had it to itself.
+            Some((end, length)) if now.saturating_duration_since(end) < length => {
+                (length * 2).min(LONGEST_TRUCE)
+            }
+            _ => SHORTEST_TRUCE,
+        };
+        self.truce.set(Some((now + length, length)));
     }
 
     /// Takes a gap into the average.
@@ -66,32 +113,69 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_micros(20);
 
+    impl Spin {
+        fn after_short_gaps() -> Spin {
+            let spin = Spin::new(LIMIT);
+            for _ in 0..20 {
+                spin.learn(Duration::from_micros(5));
+            }
+            spin
+        }
+
+        fn duration_now(&self) -> Option<Duration> {
+            self.duration(Instant::now())
+        }
+    }
+
     #[test]
     fn a_new_reactor_does_not_spin() {
-        assert_eq!(Spin::new(LIMIT).duration(), None);
+        assert_eq!(Spin::new(LIMIT).duration_now(), None);
+    }
+
+    #[test]
+    fn a_neighbour_gets_longer_and_longer_truces() {
+        let spin = Spin::after_short_gaps();
+        let mut now = Instant::now();
+        let mut lengths = Vec::new();
+        for _ in 0..9 {
+            assert_eq!(spin.duration(now), Some(LIMIT));
+            spin.make_truce(now);
+            let (end, length) = spin.truce.get().unwrap();
+            lengths.push(length.as_millis());
+            assert_eq!(spin.duration(end - Duration::from_micros(1)), None);
+            now = end;
+        }
+        assert_eq!(lengths, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        // It has gone.
+        spin.make_truce(now + Duration::from_secs(2));
+        assert_eq!(spin.truce.get().unwrap().1, SHORTEST_TRUCE);
+    }
+
+    #[test]
+    fn only_a_long_look_with_a_preemption_makes_a_truce() {
+        let spin = Spin::after_short_gaps();
+        let now = Instant::now();
+        spin.preemptions.set(-1);
+        assert!(spin.looked(now, now + INTERRUPTED / 2), "a short look");
+        assert!(!spin.looked(now, now + INTERRUPTED));
+        assert!(spin.truce.get().is_some());
     }
 
     #[test]
     fn short_gaps_start_it_and_one_long_gap_stops_it() {
-        let spin = Spin::new(LIMIT);
-        for _ in 0..20 {
-            spin.learn(Duration::from_micros(5));
-        }
-        assert_eq!(spin.duration(), Some(LIMIT));
+        let spin = Spin::after_short_gaps();
+        assert_eq!(spin.duration_now(), Some(LIMIT));
         spin.learn(Duration::from_secs(1));
-        assert_eq!(spin.duration(), None);
+        assert_eq!(spin.duration_now(), None);
     }
 
     #[test]
     fn spins_that_fail_stop_it() {
-        let spin = Spin::new(LIMIT);
-        for _ in 0..20 {
-            spin.learn(Duration::from_micros(5));
-        }
+        let spin = Spin::after_short_gaps();
         let failed = LIMIT * 2;
         let tries = (0..100).take_while(|_| {
             spin.learn(failed);
-            spin.duration().is_some()
+            spin.duration_now().is_some()
         });
         assert!(tries.count() < 5);
     }
@@ -101,6 +185,6 @@ mod tests {
         let spin = Spin::new(Duration::ZERO);
         spin.learn(Duration::ZERO);
         assert!(spin.is_off());
-        assert_eq!(spin.duration(), None);
+        assert_eq!(spin.duration_now(), None);
     }
 }

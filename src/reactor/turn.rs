@@ -108,6 +108,9 @@ impl Core {
                 }
                 table.staged(id);
                 self.counters.sqes.add(1);
+                if request.is_prompting() {
+                    self.prompted.set(true);
+                }
                 if request.completions() == Completions::FailureOnly {
                     queue.quiet.push(id);
                 }
@@ -136,9 +139,12 @@ impl Core {
         if self.spin.is_off() {
             return self.park(deadline);
         }
+        if !self.prompted.take() {
+            return self.park(deadline);
+        }
         let staged = self.ring.borrow_mut().staged() > 0;
         let start = Instant::now();
-        match self.spin.duration() {
+        match self.spin.duration(start) {
             Some(limit) => {
                 if staged {
                     self.enter_ring(Wait::No)?;
@@ -167,6 +173,7 @@ impl Core {
     /// Looks for something to do until `limit` has passed; `true` if there is something.
     fn spin_until(&self, start: Instant, limit: Duration, deadline: Option<Instant>) -> bool {
         let mut ring = self.ring.borrow_mut();
+        let mut before = start;
         loop {
             for _ in 0..16 {
                 if ring.wants_enter() || ring.has_completions() {
@@ -178,9 +185,10 @@ impl Core {
             if self.executor.remote().is_pending() || deadline.is_some_and(|at| at <= now) {
                 return true;
             }
-            if now.duration_since(start) >= limit {
+            if !self.spin.looked(before, now) || now.duration_since(start) >= limit {
                 return false;
             }
+            before = now;
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `sqe.rs` | from a request to an SQE |
 //! | `bufring.rs` | the memory of the provided buffer ring |
 //! | `eventfd.rs` | what another thread writes to wake us |
+//! | `preempt.rs` | whether another thread has taken our processor |
 //!
 //! # The three calls
 //!
@@ -36,6 +37,7 @@
 
 mod bufring;
 mod eventfd;
+mod preempt;
 mod probe;
 mod request;
 mod setup;
@@ -49,6 +51,7 @@ use io_uring::{EnterFlags, IoUring};
 
 pub(crate) use bufring::BufRing;
 pub(crate) use eventfd::EventFd;
+pub(crate) use preempt::preemptions;
 pub use probe::{Probe, probe};
 pub(crate) use request::{Completions, Cqe, Request};
 pub(crate) use setup::Setup;

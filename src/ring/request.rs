@@ -141,6 +141,19 @@ pub(crate) enum Completions {
 }
 
 impl Request {
+    /// Whether this makes somebody do something, so that a completion may soon follow. What only waits until
+    /// somebody else does something (a receive, an accept, a poll) does not.
+    pub(crate) fn is_prompting(&self) -> bool {
+        !matches!(
+            self,
+            Request::Recv { .. }
+                | Request::RecvPooled { .. }
+                | Request::RecvMsg { .. }
+                | Request::Accept { .. }
+                | Request::Poll { .. }
+        )
+    }
+
     /// The completion rule of this request.
     pub(crate) fn completions(&self) -> Completions {
         match self {

@@ -11,7 +11,8 @@ use crate::process::Usage;
 /// Measured values by name, as in `rate` or `cpu_us`.
 pub type Values = BTreeMap<String, f64>;
 
-const WARM_UP: Duration = Duration::from_millis(200);
+/// What comes before the window, and does not count.
+pub const WARM_UP: Duration = Duration::from_millis(200);
 
 /// Counts what ends between the end of a warm-up and the end of the window, and the CPU time that a process took
 /// in that time.

@@ -11,7 +11,7 @@ Usage: scripts/bench.sh [OPTIONS]
   --short            three rounds of 0.3 s instead of five of 1 s
   --rounds N         so many rounds
   --seconds S        so long each, after a warm-up of 0.2 s
-  --parts LIST       of echo,fetch,micro,idle (all)
+  --parts LIST       of echo,fetch,micro,idle,neighbour (all)
   --contenders LIST  of the names in the tables, as in floor,tokio,eyewall (all)
   --out DIR          where results.jsonl goes (target/peers)
   --charts DIR       where the charts go (docs/charts)
@@ -24,10 +24,11 @@ pub enum Part {
     Fetch,
     Micro,
     Idle,
+    Neighbour,
 }
 
 impl Part {
-    pub const ALL: [Part; 4] = [Part::Echo, Part::Fetch, Part::Micro, Part::Idle];
+    pub const ALL: [Part; 5] = [Part::Echo, Part::Fetch, Part::Micro, Part::Idle, Part::Neighbour];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +36,7 @@ impl Part {
             Part::Fetch => "fetch",
             Part::Micro => "micro",
             Part::Idle => "idle",
+            Part::Neighbour => "neighbour",
         }
     }
 }
@@ -104,5 +106,8 @@ impl Args {
 
 fn part(name: &str) -> Result<Part, lexopt::Error> {
     let known = Part::ALL.into_iter().find(|part| part.name() == name);
-    known.ok_or_else(|| format!("{name:?} is none of the parts echo, fetch, micro, idle").into())
+    known.ok_or_else(|| {
+        let names = Part::ALL.map(Part::name).join(", ");
+        format!("{name:?} is none of the parts {names}").into()
+    })
 }

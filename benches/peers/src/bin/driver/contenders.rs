@@ -67,6 +67,14 @@ pub const MICRO: &[Contender] = &[
     contender("tokio-uring", "micro-tokio-uring"),
 ];
 
+pub const NEIGHBOUR: &[Contender] = &[
+    with("eyewall-no-spin", "echo-eyewall", &["--no-spin"]),
+    contender("eyewall", "echo-eyewall"),
+    contender("floor", "echo-floor"),
+    with("floor-spin", "echo-floor", &["--spin"]),
+    contender("tokio", "echo-tokio"),
+];
+
 /// Those that are chosen.
 pub fn chosen<'a>(all: &'a [Contender], args: &Args) -> Vec<&'a Contender> {
     all.iter()

@@ -51,7 +51,7 @@ pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
     Ok(())
 }
 
-fn generate(server: &Server, connections: usize, window: Duration) -> io::Result<Values> {
+pub fn generate(server: &Server, connections: usize, window: Duration) -> io::Result<Values> {
     let mut generator = child::pinned(OTHER, child::program("gen")?);
     generator.arg(&server.address).arg(connections.to_string());
     generator.arg(window.as_secs_f64().to_string());

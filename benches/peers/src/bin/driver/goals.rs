@@ -1,8 +1,8 @@
 //! The goals that a run can decide.
 
-use crate::args::Part::{self, Echo, Fetch, Idle, Micro};
+use crate::args::Part::{self, Echo, Fetch, Idle, Micro, Neighbour};
 use crate::sample::Samples;
-use crate::{echo, fetch, idle, micro};
+use crate::{echo, fetch, idle, micro, neighbour};
 
 const OWN: &str = "eyewall";
 const FLOOR: &str = "floor";
@@ -146,6 +146,16 @@ impl Goals<'_> {
             self.samples.median(Idle, idle::LOAD, OWN, "bytes"),
             512.0,
         );
+        for load in [neighbour::IDLE, neighbour::ONE] {
+            // Allows for what a measurement of a share of a core varies.
+            self.at_least(
+                load,
+                "its share to that without the spin",
+                self.samples
+                    .ratio(Neighbour, load, [OWN, "eyewall-no-spin"], "share"),
+                0.97,
+            );
+        }
     }
 
     fn ratio(&self, part: Part, load: &str, to: &str, name: &str) -> Option<f64> {

@@ -9,6 +9,7 @@ mod fetch;
 mod goals;
 mod idle;
 mod micro;
+mod neighbour;
 mod nginx;
 mod sample;
 mod strace;
@@ -46,6 +47,7 @@ fn run(args: &Args) -> io::Result<()> {
             Part::Fetch => fetch::run(args, &mut samples)?,
             Part::Micro => micro::run(args, &mut samples)?,
             Part::Idle => idle::run(args, &mut samples)?,
+            Part::Neighbour => neighbour::run(args, &mut samples)?,
         }
         table::print(&samples, *part);
     }

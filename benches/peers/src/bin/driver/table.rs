@@ -14,7 +14,7 @@ fn columns(part: Part) -> &'static [(&'static str, &'static str, usize)] {
             ("syscalls", "syscalls", 2),
             ("enters", "enters", 2),
         ],
-        Part::Micro | Part::Idle => &[],
+        Part::Micro | Part::Idle | Part::Neighbour => &[],
     }
 }
 
@@ -24,6 +24,7 @@ fn leading(part: Part) -> &'static [(&'static str, &'static str, usize)] {
         Part::Echo | Part::Fetch => &[("rate", "requests/s", 0), ("cpu_us", "CPU us", 2)],
         Part::Micro => &[("ns", "CPU ns each", 1), ("wall_ns", "wall ns", 1)],
         Part::Idle => &[("bytes", "bytes each", 0)],
+        Part::Neighbour => &[("share", "its share", 3), ("rate", "requests/s", 0)],
     }
 }
 
