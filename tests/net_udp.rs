@@ -412,6 +412,29 @@ fn a_forgotten_receive_gives_its_datagram_to_the_next() {
 }
 
 #[test]
+fn a_receive_that_waited_for_a_slot_can_be_forgotten() {
+    let _alone = alone();
+    let reactor = Reactor::builder().max_operations(1).build().unwrap();
+    let test = async {
+        let (mut socket, address) = bound().await;
+        let (mut other, other_address) = bound().await;
+        let mut holds = Box::pin(other.recv_from(buffer()));
+        assert!(poll_once(holds.as_mut()).await.is_pending());
+        let mut waits = Box::pin(socket.recv_from(buffer()));
+        assert!(poll_once(waits.as_mut()).await.is_pending());
+        peer().send_to(b"x", other_address).unwrap();
+        holds.await.0.unwrap();
+        assert!(poll_once(waits.as_mut()).await.is_pending());
+        turns(2).await;
+        std::mem::forget(waits);
+        peer().send_to(b"one", address).unwrap();
+        assert_eq!(next(&mut socket).await, "one");
+    };
+    let in_time = reactor.block_on(timeout(LIMIT, test)).unwrap();
+    in_time.expect("the next receive does not wait for the forgotten one");
+}
+
+#[test]
 fn a_send_dropped_before_it_is_staged_sends_nothing() {
     alone().run(async {
         let (socket, _) = bound().await;

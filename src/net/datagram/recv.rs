@@ -1,9 +1,10 @@
 //! Receiving datagrams.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use socket2::SockAddr;
@@ -66,10 +67,14 @@ impl Receiver {
             Ok(None) => {}
         }
         let op = RecvMsg::new(self.fd.clone(), buffer, &self.late);
-        let receive = self.core.submit(op);
-        self.current = receive.id();
-        let (result, op) = receive.await;
-        self.current = None;
+        let mut receive = self.core.submit(op);
+        let (result, op) = poll_fn(|cx| {
+            let polled = Pin::new(&mut receive).poll(cx);
+            // It has an id once the table has room for it, and none after its end.
+            self.current = receive.id();
+            polled
+        })
+        .await;
         let (buffer, from) = op.into_parts();
         let received = result.map(|(len, full_len)| Datagram {
             len,
