@@ -117,8 +117,10 @@ impl<T: 'static> Future for Promised<T> {
         if ready {
             return Poll::Ready(state.result.take().expect("looked at above"));
         }
-        let old = state.waker.replace(cx.waker().clone());
         drop(state);
+        // A foreign waker's clone and drop are user code.
+        let waker = cx.waker().clone();
+        let old = self.state.borrow_mut().waker.replace(waker);
         drop(old);
         Poll::Pending
     }

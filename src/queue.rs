@@ -69,24 +69,29 @@ struct Waiters {
 }
 
 impl Waiters {
-    /// Takes a place in the queue, or keeps the one that `ticket` names.
-    fn wait(&mut self, ticket: &mut Option<u64>, waker: &Waker) {
+    /// Takes a place in the queue, or keeps the one that `ticket` names. The waker there before is returned: the
+    /// drop of a waker is code of others, which may use this queue, so that it has to wait for the lock's end.
+    #[must_use = "it is dropped when the lock has been given up"]
+    fn wait(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
         let known = ticket.and_then(|ticket| self.waiting.iter_mut().find(|(at, _)| *at == ticket));
         match known {
-            Some((_, known)) => known.clone_from(waker),
+            Some((_, known)) => Some(std::mem::replace(known, waker)),
             None => {
                 let new = self.next_ticket;
                 self.next_ticket += 1;
                 *ticket = Some(new);
-                self.waiting.push_back((new, waker.clone()));
+                self.waiting.push_back((new, waker));
+                None
             }
         }
     }
 
-    fn leave(&mut self, ticket: Option<u64>) {
-        if let Some(ticket) = ticket {
-            self.waiting.retain(|(at, _)| *at != ticket);
-        }
+    /// Gives up a place; its waker is returned as above.
+    #[must_use = "it is dropped when the lock has been given up"]
+    fn leave(&mut self, ticket: Option<u64>) -> Option<Waker> {
+        let ticket = ticket?;
+        let place = self.waiting.iter().position(|(at, _)| *at == ticket)?;
+        self.waiting.remove(place).map(|(_, waker)| waker)
     }
 
     /// Whether nobody waits ahead of `ticket` (or of a newcomer) for one of `available`.
@@ -194,11 +199,13 @@ impl<T> CompletionQueue<T> {
             }
             let room = self.shared.capacity.saturating_sub(state.items.len());
             if !state.givers.is_turn(place.ticket, room) {
-                state.givers.wait(&mut place.ticket, cx.waker());
+                let old = state.givers.wait(&mut place.ticket, cx.waker().clone());
+                drop(state);
+                drop(old);
                 return Poll::Pending;
             }
             state.items.extend(item.take());
-            state.givers.leave(place.ticket.take());
+            let _waker = state.givers.leave(place.ticket.take());
             self.shared.tell(state);
             Poll::Ready(())
         })
@@ -244,14 +251,16 @@ impl<T> CompletionQueue<T> {
         let count = state.items.len();
         if state.takers.is_turn(*ticket, count) {
             let item = state.items.pop_front();
-            state.takers.leave(ticket.take());
+            let _waker = state.takers.leave(ticket.take());
             self.shared.tell(state);
             return Poll::Ready(item);
         }
         if state.closed && count == 0 {
             return Poll::Ready(None);
         }
-        state.takers.wait(ticket, cx.waker());
+        let old = state.takers.wait(ticket, cx.waker().clone());
+        drop(state);
+        drop(old);
         Poll::Pending
     }
 
@@ -350,10 +359,10 @@ impl<T> Drop for Place<'_, T> {
             return;
         }
         let mut state = self.shared.lock();
-        match self.side {
+        let _waker = match self.side {
             Side::Taker => state.takers.leave(self.ticket),
             Side::Giver => state.givers.leave(self.ticket),
-        }
+        };
         self.shared.tell(state);
     }
 }

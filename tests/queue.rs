@@ -2,7 +2,8 @@
 
 use std::os::fd::AsRawFd;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use eyewall::queue::{CompletionQueue, PushError};
@@ -187,4 +188,57 @@ fn pop_finds_what_is_there_though_others_wait() {
     assert!(waiting.as_mut().poll(&mut cx).is_pending());
     queue.push(2).unwrap();
     assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Ready(Some(2)));
+}
+
+/// A waker that uses the queue when the last of it goes, as one does that holds its task, and so what that holds.
+struct Looks(CompletionQueue<u32>);
+
+impl Wake for Looks {
+    fn wake(self: Arc<Looks>) {}
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.0.len();
+    }
+}
+
+#[test]
+fn a_waker_may_use_the_queue_when_it_is_dropped() {
+    let queue = CompletionQueue::bounded(1);
+    let looks = || Waker::from(Arc::new(Looks(queue.clone())));
+    for _ in 0..2 {
+        // The first time nobody takes: the place goes with the future.
+        let mut taking = pin!(queue.recv());
+        for _ in 0..2 {
+            let polled = taking.as_mut().poll(&mut Context::from_waker(&looks()));
+            assert!(polled.is_pending());
+        }
+    }
+    let mut taking = pin!(queue.recv());
+    assert!(
+        taking
+            .as_mut()
+            .poll(&mut Context::from_waker(&looks()))
+            .is_pending()
+    );
+    queue.push(1).unwrap();
+    let polled = taking
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(Some(1)));
+
+    queue.push(2).unwrap();
+    let mut giving = pin!(queue.push_wait(3));
+    assert!(
+        giving
+            .as_mut()
+            .poll(&mut Context::from_waker(&looks()))
+            .is_pending()
+    );
+    assert_eq!(queue.pop(), Some(2));
+    let polled = giving
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(Ok(())));
 }
