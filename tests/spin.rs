@@ -1,0 +1,108 @@
+//! The spin before a sleep: when it runs, and when it does not. By the counters, since time says nothing on a busy
+//! machine: with a limit of a minute every gap is a short one, and with none no gap is.
+
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{now, pair, turns};
+use eyewall::time::sleep;
+use eyewall::{Reactor, spawn, yield_now};
+
+/// So many gaps bring an average that begins at sixteen limits below one: each takes a quarter off.
+const GAPS: usize = 16;
+
+/// Waits for timers: each wait is a gap in which nothing else is to be done.
+async fn gaps(count: usize) {
+    for _ in 0..count {
+        sleep(Duration::from_micros(100)).await;
+    }
+}
+
+#[test]
+fn it_begins_when_gaps_have_been_short() {
+    let reactor = Reactor::builder()
+        .spin(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    common::run(&reactor, async {
+        gaps(2).await;
+        assert_eq!(now().spins, 0, "a new reactor sleeps at once");
+        gaps(GAPS).await;
+        let before = now();
+        assert!(before.spins > 0);
+        gaps(10).await;
+        let after = now();
+        let spins = after.spins - before.spins;
+        assert!(spins >= 10, "it spins in each gap");
+        assert_eq!(after.spins_won - before.spins_won, spins);
+        assert_eq!(after.waits, before.waits, "and never sleeps");
+    });
+}
+
+#[test]
+fn zero_turns_it_off() {
+    let reactor = Reactor::builder().spin(Duration::ZERO).build().unwrap();
+    common::run(&reactor, async {
+        gaps(GAPS).await;
+        assert_eq!(now().spins, 0);
+        assert!(now().waits >= GAPS as u64);
+    });
+}
+
+#[test]
+fn it_does_not_run_while_there_is_something_to_do() {
+    let reactor = Reactor::builder()
+        .spin(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    common::run(&reactor, async {
+        gaps(2 * GAPS).await;
+        let (mut stream, mut peer) = pair().await;
+        let echo = spawn(async move {
+            while let Some(chunk) = peer.recv_chunk().await.unwrap() {
+                peer.send_all(chunk).await.0.unwrap();
+            }
+        });
+        let busy = spawn(async {
+            loop {
+                yield_now().await;
+            }
+        });
+        turns(2).await;
+        let before = now();
+        for _ in 0..100 {
+            stream.send_all("ping").await.0.unwrap();
+            stream.recv_chunk().await.unwrap().unwrap();
+        }
+        let after = now();
+        assert_eq!(after.spins, before.spins);
+        assert_eq!(after.waits, before.waits);
+        busy.abort();
+        drop(stream);
+        echo.await.unwrap();
+    });
+}
+
+#[test]
+fn one_long_gap_ends_it() {
+    // Long enough to be met by the short gaps on a busy machine, short enough to be overrun for real.
+    let limit = Duration::from_millis(20);
+    let reactor = Reactor::builder().spin(limit).build().unwrap();
+    common::run(&reactor, async {
+        let mut tries = 0;
+        while now().spins == 0 {
+            gaps(GAPS).await;
+            tries += 1;
+            assert!(tries < 1000, "it never spins");
+        }
+        sleep(20 * limit).await;
+        let before = now();
+        sleep(Duration::from_micros(100)).await;
+        let after = now();
+        assert_eq!(after.spins, before.spins, "it sleeps at once");
+        assert!(after.waits > before.waits);
+    });
+}
