@@ -19,6 +19,9 @@
 //! when its future is dropped, [`release`](Operation::release) gives its descriptor back early, and
 //! [`ON_DROP`](Operation::ON_DROP) says whether a dropped future cancels its operation or lets it finish.
 
+// Three files are excepted: a receive and a read say how much of a buffer the kernel has written.
+#![deny(unsafe_code)]
+
 mod accept;
 mod bind;
 mod cancel;

@@ -28,6 +28,7 @@ impl<B: IoBufMut> Operation for Read<B> {
         }
     }
 
+    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
         let count = cqe.into_result()? as usize;
         // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.

@@ -39,6 +39,7 @@ impl<B: IoBufMut> Recv<B> {
             .expect("a receive in flight has its buffer")
     }
 
+    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn received(&mut self, cqe: Cqe) -> io::Result<usize> {
         let count = cqe.into_result()? as usize;
         // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.

@@ -48,6 +48,7 @@ impl<B: IoBufMut> RecvMsg<B> {
     }
 
     /// How much of the datagram is in the buffer, and how long it is.
+    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn received(&mut self, cqe: Cqe) -> io::Result<(usize, usize)> {
         let full_len = cqe.into_result()? as usize;
         let (buffer, _) = self

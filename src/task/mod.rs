@@ -12,6 +12,8 @@
 //! # Ok::<(), eyewall::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod blocking;
 mod executor;
 mod join;
