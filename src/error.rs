@@ -1,5 +1,7 @@
 //! The error of setting up and running a reactor.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::io;
 
@@ -91,6 +93,14 @@ impl From<Error> for io::Error {
 pub(crate) fn no_reactor() -> io::Error {
     io::Error::other(
         "no reactor runs on this thread: call this inside eyewall::block_on or a task of a Reactor",
+    )
+}
+
+/// The error of an I/O call made where its reactor does not run.
+pub(crate) fn elsewhere() -> io::Error {
+    io::Error::other(
+        "this socket or file belongs to a reactor that does not run here, so that nothing would come of the call: \
+         make it inside that reactor's block_on or a task of it",
     )
 }
 

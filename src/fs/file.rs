@@ -180,7 +180,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// As close(2), where some file systems report a failed write. The descriptor is gone in any case.
+    /// As close(2), where some file systems report a failed write. The descriptor goes in any case.
     ///
     /// # Cancel safety
     ///
@@ -188,6 +188,10 @@ impl File {
     #[doc(alias = "IORING_OP_CLOSE")]
     pub async fn close(self) -> io::Result<()> {
         let signal = self.fd.close();
+        // After a shutdown it has been closed on the spot.
+        if !self.core.is_shut() {
+            self.core.check_open()?;
+        }
         poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
     }
 

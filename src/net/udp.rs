@@ -110,6 +110,7 @@ impl UdpSocket {
     /// A [`ConnectError`] that lists the addresses, each with its error as of connect(2).
     #[doc(alias = "IORING_OP_CONNECT")]
     pub async fn connect(&self, address: impl ToAddresses) -> io::Result<()> {
+        self.recv.core().check_open()?;
         let mut failed = Vec::new();
         for address in address.resolve().await? {
             let op = Connect {

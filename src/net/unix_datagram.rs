@@ -133,6 +133,7 @@ impl UnixDatagram {
     ///
     /// As [`connect`](UnixDatagram::connect).
     pub async fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        self.recv.core().check_open()?;
         let op = Connect {
             fd: self.recv.fd().clone(),
             address: unix_address::to_raw(address)?,

@@ -21,7 +21,7 @@ use super::table::{OpId, Table};
 use super::wheel::{Clock, NEVER, TimerKey, Wheel};
 use crate::buf::Pool;
 use crate::dns::Names;
-use crate::error::{Error, ErrorKind, no_reactor, shut_down};
+use crate::error::{Error, ErrorKind, elsewhere, no_reactor, shut_down};
 use crate::op::{CloseQueue, Erased, Operation, SharedFd};
 use crate::ring::{BufRing, Completions, Cqe, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch};
@@ -182,10 +182,18 @@ impl Core {
         })
     }
 
-    /// The error for a call on a reactor that has been shut down.
+    /// Whether the reactor has been shut down.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.table().is_shut()
+    }
+
+    /// The error for a call on a reactor that has been shut down, or does not run here: its turn might never come.
     pub(crate) fn check_open(&self) -> io::Result<()> {
-        if self.table().is_shut() {
+        if self.is_shut() {
             return Err(shut_down());
+        }
+        if !self.is_current() {
+            return Err(elsewhere());
         }
         Ok(())
     }

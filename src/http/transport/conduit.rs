@@ -112,7 +112,7 @@ impl ConduitRecv {
     }
 
     pub(super) fn is_current(&self) -> bool {
-        self.core.is_current() || self.core.check_open().is_err()
+        self.core.is_current() || self.core.is_shut()
     }
 }
 

@@ -67,7 +67,7 @@ impl RecvHalf {
 
     #[cfg(feature = "http")]
     pub(crate) fn is_current(&self) -> bool {
-        self.state.core.is_current() || self.state.core.check_open().is_err()
+        self.state.core.is_current() || self.state.core.is_shut()
     }
 
     /// The reactor and the descriptor, to close it.
