@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use eyewall::task::Stall;
 use eyewall::{JoinHandle, Reactor, spawn, yield_now};
 use setups::{half_std_pair, metrics, run, run_on, settle, turns, turns_until};
 
@@ -108,4 +109,34 @@ fn a_stall_callback_that_panics_leaves_the_task_alone() {
     });
     assert_eq!(value, 5);
     assert!(reactor.metrics().panics > 0);
+}
+
+#[test]
+fn who_holds_the_thread_is_told_by_where_it_began() {
+    let told: Rc<RefCell<Vec<Stall>>> = Rc::default();
+    let keep = Rc::clone(&told);
+    let threshold = Duration::from_millis(20);
+    let reactor = Reactor::builder()
+        .on_stall(threshold, move |stall| keep.borrow_mut().push(*stall))
+        .build()
+        .unwrap();
+    let hold = move || std::thread::sleep(threshold);
+    let lines = [line!() + 2, line!() + 3];
+    reactor
+        .block_on(async {
+            spawn(async move { hold() }).await.unwrap();
+            hold();
+        })
+        .unwrap();
+    // On a busy machine others may seem to hold it, too.
+    for line in lines {
+        let is_it = |stall: &Stall| stall.spawned_at.line() == line && stall.held >= threshold;
+        assert!(told.borrow().iter().any(is_it), "{line}: {told:?}");
+    }
+    assert!(
+        told.borrow()
+            .iter()
+            .all(|stall| stall.spawned_at.file() == file!())
+    );
+    assert_eq!(reactor.metrics().stalls, told.borrow().len() as u64);
 }

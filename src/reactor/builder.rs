@@ -155,8 +155,8 @@ impl Builder {
         self
     }
 
-    /// Calls `callback` for each poll of a task that held the thread for `threshold` or longer, after it.
-    /// Costs two readings of the clock for each poll.
+    /// Calls `callback` for each poll of a task, or of the future of `block_on`, that held the thread for `threshold`
+    /// or longer, after it. Costs two readings of the clock for each poll.
     ///
     /// ```
     /// use std::{cell::Cell, rc::Rc, time::Duration};
@@ -172,7 +172,7 @@ impl Builder {
     /// reactor.block_on(async {
     ///     eyewall::spawn(async { std::thread::sleep(Duration::from_millis(2)) }).await
     /// })?.unwrap();
-    /// assert_eq!(stalls.get(), 1);
+    /// assert!(stalls.get() > 0);
     /// # Ok::<(), eyewall::Error>(())
     /// ```
     pub fn on_stall(mut self, threshold: Duration, callback: impl Fn(&Stall) + 'static) -> Builder {

@@ -41,7 +41,7 @@ pub struct Metrics {
     pub accepts_paused: u64,
     /// Names that the system was asked for; one that was known, or already being asked for, does not count.
     pub look_ups: u64,
-    /// Tasks that held the thread longer than the stall threshold.
+    /// Polls of tasks, and of the future of `block_on`, that held the thread longer than the stall threshold.
     pub stalls: u64,
     /// Panics that the reactor caught: in tasks, and in wakers, jobs and drops that it ran.
     pub panics: u64,

@@ -25,7 +25,7 @@
 //! A *posted* send has no future, and mostly no completion: its SQE asks for none on success and must not wait
 //! (`MSG_DONTWAIT`), so that it is over when the enter that submits it returns. What has no completion by then has
 //! succeeded; what has failed or come short goes on as an ordinary send. So the enter that sends a question can
-//! also wait for the answer.
+//! also wait for the answer. It is staged by the call itself where nothing waits to be staged before it.
 //!
 //! # The order of staging
 //!
@@ -46,7 +46,12 @@
 //! - Its completion was there: the same, at once.
 //!
 //! A forgotten future (`mem::forget`) leaves its operation in flight. The next call on the same half of the
-//! socket abandons it, and so takes over what it received.
+//! socket abandons it, and so takes over what it received; the drop of the half abandons it, too. What belongs to no
+//! half (a connect, a datagram on its way out, a shutdown, what is done to a file) keeps its slot, its buffer and its
+//! descriptor until the reactor is shut down, as whatever is forgotten leaks.
+//!
+//! An operation belongs to the reactor of its socket or file. Where another one runs, or none, a call is an error: its
+//! turn might never come.
 //!
 //! Pooled receives and accepts belong to the socket, not to a future: they stay armed when their future is
 //! dropped, and what they bring goes to the next call.
@@ -62,16 +67,17 @@
 //! # The turn
 //!
 //! Tasks that are ready run (at most [`task_budget`](Builder::task_budget) of them), then: stage, enter, reap,
-//! fire timers. There is at most one `io_uring_enter` a turn, and none if nothing is staged, no task work is
-//! flagged and no completions overflowed. It waits only when no task is ready, no other thread has called and
-//! no stream is parked for want of a buffer; `spin.rs` says when it spins before that. Timers cost no SQE:
+//! fire timers. There is one `io_uring_enter` a turn, and none if nothing is staged, no task work is
+//! flagged and no completions overflowed. It waits only when no task is ready, no other thread has called, nobody
+//! waits for the end of a post and no stream is parked for want of a buffer. `spin.rs` says when it spins before
+//! that: then what is staged goes out by an enter of its own, and another one ends the spin. Timers cost no SQE:
 //! the next deadline is the timeout of the enter. No user code (a task, a waker, the drop of a buffer) runs
 //! while the ring or the table is borrowed.
 //!
 //! # Shutdown
 //!
 //! 1. The tasks are dropped; no operation is taken any more ([`ErrorKind::ShutDown`](crate::ErrorKind)).
-//! 2. What is queued goes out: cancels, closes. What still waits ends as cancelled.
+//! 2. What is queued goes out, cancels and closes first. What finds no room for long ends as cancelled.
 //! 3. Everything in flight is cancelled, synchronously (`IORING_REGISTER_SYNC_CANCEL`), and reaped until
 //!    nothing is left or the time is over.
 //! 4. What the kernel then still has is leaked on purpose, with its buffers and the pool, and counted: closing
@@ -94,6 +100,7 @@ mod wheel;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -114,6 +121,9 @@ use crate::task::{Handle, JoinHandle};
 /// all on the thread that made it.
 ///
 /// A thread may have several, but only one can run at a time. Dropping it shuts it down.
+///
+/// A child of fork(2) has no part in it: the ring and the buffer pool are not mapped there, and to touch them ends the
+/// child. One that goes on with execve(2), as [`std::process::Command`] has it, sees nothing of it.
 ///
 /// ```
 /// use eyewall::Reactor;
@@ -158,7 +168,9 @@ impl Reactor {
     /// # Panics
     ///
     /// If `future` panics; the reactor stays usable.
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        let called_at = Location::caller();
         let _entered = self.core.enter()?;
         let executor = &self.core.executor;
         let waker = executor.main_waker();
@@ -166,7 +178,10 @@ impl Reactor {
         let mut future = pin!(future);
         let mut woken = true;
         loop {
-            if woken && let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            if woken
+                && let Poll::Ready(output) =
+                    executor.watch(called_at, || future.as_mut().poll(&mut cx))
+            {
                 return Ok(output);
             }
             self.core.turn()?;
@@ -233,6 +248,7 @@ pub fn metrics() -> Option<Metrics> {
 /// assert_eq!(answer, 42);
 /// # Ok::<(), eyewall::Error>(())
 /// ```
+#[track_caller]
 pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
     Reactor::new()?.block_on(future)
 }

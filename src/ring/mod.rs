@@ -21,6 +21,23 @@
 //!   completion or a timeout. Every errno that it can return has a name here ([`Entered`]).
 //! - [`Ring::reap`] copies every completion out of the completion queue.
 //!
+//! Around them are questions without a side effect (is there room, are completions there, did they overflow, are
+//! bind and listen operations), and three calls at the ends of a reactor's life: register the buffers, cancel
+//! everything, unregister the buffers.
+//!
+//! # The seam
+//!
+//! Whatever takes the kernel's place has to answer these calls; `io_uring`'s types do not leave this room. A
+//! [`Request`] and a [`Cqe`] are plain data, with numbers and pointers as the kernel has them. What passes beside the
+//! calls:
+//!
+//! - Descriptors are real. The completion of a socket, an accept or an openat carries one, which is closed with
+//!   close(2) where it does not go through the ring ([`Cqe::into_fd`]).
+//! - Options, and the addresses of both ends, are read and set by system calls on them (`socket2`), and so are bind
+//!   and listen where the ring does not know them.
+//! - The [`BufRing`] is memory: buffers are offered by writing to it, and picked by reading from it.
+//! - The [`EventFd`] of the wake-up is written to by other threads; the ring only polls it.
+//!
 //! # What the caller owes
 //!
 //! A request points to memory. From `stage` on until the completion that says it is the last

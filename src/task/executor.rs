@@ -360,13 +360,11 @@ impl Executor {
         let waker = slot.waker.take().expect("a waiting task has its waker");
         drop(slots);
 
-        let start = self.stall.as_ref().map(|_| Instant::now());
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            task.as_mut().poll(&mut Context::from_waker(&waker))
-        }));
-        if let (Some(watch), Some(start)) = (&self.stall, start) {
-            self.shield(|| watch.check(start, spawned_at));
-        }
+        let polled = self.watch(spawned_at, || {
+            catch_unwind(AssertUnwindSafe(|| {
+                task.as_mut().poll(&mut Context::from_waker(&waker))
+            }))
+        });
 
         let mut slots = self.slots.borrow_mut();
         let slot = &mut slots[index as usize];
@@ -388,6 +386,21 @@ impl Executor {
                 self.finish(index, State::Panicked(payload), Some(task));
             }
         }
+    }
+
+    /// Polls what was begun at `location`, and tells if that held the thread for too long.
+    pub(crate) fn watch<T>(
+        &self,
+        location: &'static Location<'static>,
+        poll: impl FnOnce() -> T,
+    ) -> T {
+        let Some(watch) = &self.stall else {
+            return poll();
+        };
+        let start = Instant::now();
+        let polled = poll();
+        self.shield(|| watch.check(start, location));
+        polled
     }
 
     /// The task of slot `index` has just ended with `state`: drops what is left of it, and tells its joiner or

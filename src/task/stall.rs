@@ -6,14 +6,14 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// A task that held the thread longer than the reactor's threshold; see
+/// A task, or the future of a `block_on`, that held the thread longer than the reactor's threshold; see
 /// [`Builder::on_stall`](crate::reactor::Builder::on_stall).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Stall {
     /// How long one poll of the task took.
     pub held: Duration,
-    /// Where the task was spawned.
+    /// Where the task was spawned, or `block_on` called whose future it was.
     pub spawned_at: &'static Location<'static>,
 }
 
