@@ -128,15 +128,15 @@ async fn echo(mut connection: TcpStream) {
     }
 }
 
-/// Bytes of memory that the process has in use (proc(5), statm).
+/// Bytes of memory that the process has in use (proc(5), `VmRSS`).
 fn resident() -> io::Result<usize> {
-    let statm = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: usize = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .ok_or_else(|| io::Error::other("/proc/self/statm has another form"))?;
-    Ok(pages * 4096)
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let kibibytes: usize = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix(" kB"))
+        .and_then(|number| number.trim().parse().ok())
+        .ok_or_else(|| io::Error::other("/proc/self/status has another form"))?;
+    Ok(kibibytes * 1024)
 }
 
 fn open_fds() -> io::Result<usize> {
