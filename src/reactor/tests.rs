@@ -3,12 +3,12 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -336,6 +336,61 @@ fn sendmsg() {
 #[test]
 fn send_zc() {
     sends(|fd, late| op::SendZc::new(fd, PAYLOAD, late));
+}
+
+/// A zero-copy send as if the kernel had it, and what the kernel then says.
+fn zero_copy_answered(core: &Rc<Core>, answers: &[(i32, u32)]) -> Vec<Option<io::Result<usize>>> {
+    let (fd, _peer) = connected(core);
+    let mut send = core.submit(op::SendZc::new(fd, PAYLOAD, &Rc::default()));
+    let id = send.id().expect("there is room");
+    assert!(core.table().request(id).is_some());
+    core.table().staged(id);
+    let mut cx = Context::from_waker(Waker::noop());
+    let answered = answers.iter().map(|&(result, flags)| {
+        let mut cqe = Cqe {
+            user_data: id.user_data(),
+            result,
+            flags,
+        };
+        core.table().arrive(&mut cqe);
+        match Pin::new(&mut send).poll(&mut cx) {
+            Poll::Ready((result, _)) => Some(result),
+            Poll::Pending => None,
+        }
+    });
+    answered.collect()
+}
+
+#[test]
+fn a_zero_copy_send_ends_with_its_notification() {
+    const MORE: u32 = 1 << 1;
+    const NOTIFICATION: u32 = 1 << 3;
+    everywhere(async |core| {
+        let len = PAYLOAD.len();
+        // The result alone gives nothing back: the kernel still reads the buffer.
+        let answers = [(len as i32, MORE), (0, NOTIFICATION)];
+        let answered = zero_copy_answered(&core, &answers);
+        assert!(matches!(answered[..], [None, Some(Ok(sent))] if sent == len));
+        // An error after which a notification comes, and one that comes alone.
+        let answered = zero_copy_answered(&core, &[(-libc::EPIPE, MORE), (0, NOTIFICATION)]);
+        assert!(
+            matches!(&answered[..], [None, Some(Err(error))] if error.kind() == io::ErrorKind::BrokenPipe)
+        );
+        let answered = zero_copy_answered(&core, &[(-libc::EPIPE, 0)]);
+        assert!(
+            matches!(&answered[..], [Some(Err(error))] if error.kind() == io::ErrorKind::BrokenPipe)
+        );
+
+        // So does this kernel: two completions for one send.
+        until(|| core.metrics().operations == 0).await;
+        let (fd, _peer) = connected(&core);
+        let before = core.metrics();
+        let send = op::SendZc::new(fd, PAYLOAD, &Rc::default());
+        assert_eq!(core.submit(send).await.0.expect("sent"), len);
+        let after = core.metrics();
+        assert_eq!(after.sqes - before.sqes, 1);
+        assert_eq!(after.cqes - before.cqes, 2);
+    });
 }
 
 #[test]
