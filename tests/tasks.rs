@@ -268,6 +268,39 @@ fn what_a_handle_spawns_during_a_shutdown_ends() {
 }
 
 #[test]
+fn to_wait_for_a_remote_task_on_its_own_thread_is_an_error() {
+    let reactor = Reactor::new().unwrap();
+    let handle = reactor.handle();
+    let ran = Rc::new(Cell::new(false));
+    run(&reactor, async {
+        let error = handle.spawn(|| async { 1 }).wait().unwrap_err();
+        assert!(error.to_string().contains("await it"), "{error}");
+        assert!(!error.is_shut_down() && !error.is_aborted() && !error.is_panic());
+        // One that has ended has its result, and so has one that is awaited.
+        let ended = handle.spawn(|| async { 2 });
+        turns(3).await;
+        assert_eq!(ended.wait().unwrap(), 2);
+        assert_eq!(handle.spawn(|| async { 3 }).await.unwrap(), 3);
+        ran.set(true);
+    });
+    assert!(ran.get());
+    // Another reactor's thread may be blocked, if its user so wishes.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let other = std::thread::spawn(move || {
+        let reactor = Reactor::new().unwrap();
+        sender.send(reactor.handle()).unwrap();
+        reactor
+            .block_on(eyewall::time::sleep(common::LIMIT))
+            .unwrap();
+    });
+    let elsewhere = receiver.recv().unwrap();
+    run(&reactor, async {
+        assert_eq!(elsewhere.spawn(|| async { 4 }).wait().unwrap(), 4);
+    });
+    drop(other);
+}
+
+#[test]
 fn a_remote_task_ends_when_its_reactor_goes() {
     let reactor = Reactor::new().unwrap();
     let handle = reactor.handle();

@@ -99,6 +99,11 @@ pub(super) fn count_panic() {
     }
 }
 
+/// Whether `remote` is that of the executor that runs on this thread.
+pub(super) fn runs_here(remote: &Arc<Remote>) -> bool {
+    Executor::current().is_some_and(|executor| Arc::ptr_eq(&executor.remote, remote))
+}
+
 /// Queues task `index` if `remote` is that of the executor that runs on this thread.
 pub(super) fn queue_locally(remote: &Arc<Remote>, index: u32) -> bool {
     CURRENT

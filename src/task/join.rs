@@ -94,6 +94,7 @@ pub struct JoinError {
 enum Cause {
     Aborted,
     ShutDown,
+    Deadlock,
     /// In a mutex only to be `Sync`, as an error inside of `io::Error` has to be.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
@@ -108,6 +109,12 @@ impl JoinError {
     pub(super) fn shut_down() -> JoinError {
         JoinError {
             cause: Cause::ShutDown,
+        }
+    }
+
+    pub(super) fn deadlock() -> JoinError {
+        JoinError {
+            cause: Cause::Deadlock,
         }
     }
 
@@ -152,6 +159,9 @@ impl fmt::Display for JoinError {
         match &self.cause {
             Cause::Aborted => f.write_str("the task was aborted"),
             Cause::ShutDown => f.write_str("the reactor was shut down before the task had ended"),
+            Cause::Deadlock => f.write_str(
+                "the task runs on this very thread, which would wait for itself for ever: await it instead",
+            ),
             Cause::Panicked(payload) => {
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
                 let text = payload

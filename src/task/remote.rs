@@ -195,7 +195,10 @@ impl Handle {
         };
         // A refused job drops the sender, which tells the receiver.
         let _ = self.remote.run(Box::new(job));
-        RemoteTask { receiver }
+        RemoteTask {
+            receiver,
+            remote: Arc::clone(&self.remote),
+        }
     }
 }
 
@@ -205,22 +208,25 @@ impl Handle {
 #[derive(Debug)]
 pub struct RemoteTask<T> {
     receiver: oneshot::Receiver<Result<T, JoinError>>,
+    remote: Arc<Remote>,
 }
 
 impl<T> RemoteTask<T> {
     /// Blocks this thread until the task has ended.
     ///
-    /// Never call it on the reactor's own thread, which would then wait for itself.
-    ///
     /// # Errors
     ///
-    /// A [`JoinError`] if the task panicked or the reactor was shut down.
+    /// A [`JoinError`] if the task panicked or the reactor was shut down. Inside the reactor itself, whose thread would
+    /// wait for itself, it says so at once, if the task has not ended; the task runs on.
     pub fn wait(mut self) -> Result<T, JoinError> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = self.poll_unpin(&mut cx) {
                 return result;
+            }
+            if super::executor::runs_here(&self.remote) {
+                return Err(JoinError::deadlock());
             }
             std::thread::park();
         }
