@@ -1,7 +1,7 @@
 //! An echo server. Ctrl-C ends it, and it says what it did.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let address = match args.as_slice() {
         [] => "127.0.0.1:7777",
         [help] if help == "-h" || help == "--help" => {
-            print!("{HELP}");
+            say(HELP);
             return ExitCode::SUCCESS;
         }
         [address] if !address.starts_with('-') => address,
@@ -47,19 +47,22 @@ fn run(address: String) -> io::Result<()> {
     reactor.block_on(serve(address, Rc::clone(&echoed)))??;
     let metrics = reactor.metrics();
     let report = reactor.shutdown(Duration::from_secs(1));
-    println!(
-        "\n{} bytes echoed with {} system calls for {} operations; {report:?}",
+    say(&format!(
+        "\n{} bytes echoed with {} system calls for {} operations; {report:?}\n",
         echoed.get(),
         metrics.enters,
         metrics.sqes
-    );
+    ));
     Ok(())
 }
 
 /// Serves until Ctrl-C.
 async fn serve(address: String, echoed: Rc<Cell<u64>>) -> io::Result<()> {
     let mut listener = TcpListener::bind(address).await?;
-    println!("Listening on {}; Ctrl-C ends.", listener.local_addr()?);
+    say(&format!(
+        "Listening on {}; Ctrl-C ends.\n",
+        listener.local_addr()?
+    ));
     eyewall::spawn(async move {
         let mut connections = listener.incoming();
         while let Some(connection) = connections.next().await {
@@ -85,4 +88,9 @@ async fn echo(mut connection: TcpStream, echoed: &Cell<u64>) -> io::Result<()> {
         connection.send_all(chunk).await.0?;
     }
     connection.close().await
+}
+
+/// Prints; a reader that has gone is no error of ours.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -1,6 +1,6 @@
 //! Holds idle connections and prints what each costs in memory.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use eyewall::net::{TcpListener, TcpStream};
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
         (Some(arg), _) if arg == "-h" || arg == "--help" => {
-            print!("{HELP}");
+            say(HELP);
             return ExitCode::SUCCESS;
         }
         (Some(arg), _) => match arg.parse() {
@@ -48,7 +48,9 @@ fn main() -> ExitCode {
 /// Raises the limit of open files as far as it must and may be; returns how many connections there can be.
 fn check_limit(count: Option<usize>) -> io::Result<usize> {
     const OTHERS: u64 = 64;
-    let wanted = count.unwrap_or(10_000) as u64 * 2 + OTHERS;
+    let wanted = (count.unwrap_or(10_000) as u64)
+        .saturating_mul(2)
+        .saturating_add(OTHERS);
     let allowed = rlimit::increase_nofile_limit(wanted)?;
     if let (Some(count), true) = (count, allowed < wanted) {
         return Err(io::Error::other(format!(
@@ -80,15 +82,19 @@ async fn hold(count: usize) -> io::Result<()> {
         clients.push(used(TcpStream::connect(address).await?).await?);
     }
     let bytes = resident()?.saturating_sub(before);
-    println!("{count} idle connections, each used once, both ends in this process");
+    say(&format!(
+        "{count} idle connections, each used once, both ends in this process\n"
+    ));
     if let Some(each) = bytes.checked_div(count - warm) {
-        println!("{each} bytes of memory each (both ends), no buffer held");
+        say(&format!(
+            "{each} bytes of memory each (both ends), no buffer held\n"
+        ));
     }
     let now = metrics().unwrap_or_default();
-    println!(
-        "{} operations in flight, {} of {} pooled buffers free, {} tasks",
+    say(&format!(
+        "{} operations in flight, {} of {} pooled buffers free, {} tasks\n",
         now.operations, now.pool_available, now.pool_buffers, now.tasks
-    );
+    ));
 
     for client in clients {
         client.abort();
@@ -99,14 +105,14 @@ async fn hold(count: usize) -> io::Result<()> {
         eyewall::yield_now().await;
     }
     let now = metrics().unwrap_or_default();
-    println!(
-        "All closed: {} descriptors more than at the start, {} operations, {} tasks, {} of {} buffers free",
+    say(&format!(
+        "All closed: {} descriptors more than at the start, {} operations, {} tasks, {} of {} buffers free\n",
         open_fds()?.saturating_sub(fds),
         now.operations,
         now.tasks,
         now.pool_available,
         now.pool_buffers
-    );
+    ));
     Ok(())
 }
 
@@ -141,4 +147,9 @@ fn resident() -> io::Result<usize> {
 
 fn open_fds() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/fd")?.count())
+}
+
+/// Prints; a reader that has gone is no error of ours.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }

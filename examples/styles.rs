@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     let url = match args.as_slice() {
         [] => serve(),
         [help] if help == "-h" || help == "--help" => {
-            print!("{HELP}");
+            say(HELP);
             return ExitCode::SUCCESS;
         }
         [url] if !url.starts_with('-') => Ok(url.clone()),
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     match url.and_then(|url| run(&url)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("styles: {error}");
+            eprintln!("styles: {}", with_causes(&error));
             ExitCode::FAILURE
         }
     }
@@ -129,7 +129,21 @@ fn run(url: &str) -> io::Result<()> {
 }
 
 fn show(style: &str, page: &str) {
-    println!("{style:<14} {}", page.trim_end());
+    say(&format!("{style:<14} {}\n", page.trim_end()));
+}
+
+/// Prints; a reader that has gone is no error of ours.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// An error and, behind it, what it came from, unless it tells that itself.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| match cause.to_string() {
+        known if text.contains(&known) => text,
+        new => format!("{text}: {new}"),
+    })
 }
 
 /// Starts a server on a thread of its own, since the synchronous fetch leaves this one no time; returns its URL.

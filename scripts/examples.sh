@@ -32,8 +32,15 @@ code 0 "$bin/probe"
 said "ring               works"
 
 code 0 "$bin/styles"
+code 1 "$bin/styles" http://127.0.0.1:1/
+said "Connection refused"
 
 code 0 "$bin/idle" 500
+said "0 descriptors more than at the start"
+code 1 "$bin/idle" 18446744073709551615
+said "ulimit"
+code 1 "$bin/echo" 127.0.0.1:99999
+said "port"
 
 "$bin/echo" 127.0.0.1:0 >"$dir/echo" 2>&1 &
 pids+=($!)
@@ -95,6 +102,9 @@ code 0 "$bin/fetch" -I -X GET -H 'X-A: b;' -H 'Accept:' "http://127.0.0.1:$(cat 
 said "x-a: b;"
 ! grep -q body "$dir/out" || fail "-I printed the body"
 code 2 "$bin/fetch" -I -d x http://127.0.0.1:1/
-"$bin/fetch" --help | true || fail "--help minds that nobody reads"
+for example in fetch styles probe echo idle; do
+  "$bin/$example" --help | true || fail "$example --help minds that nobody reads"
+done
+"$bin/styles" | true || fail "styles minds that nobody reads"
 
 echo "examples: all ran and ended as they should"
