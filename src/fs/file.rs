@@ -82,7 +82,7 @@ impl File {
             return (Err(error), buffer);
         }
         let read = Read {
-            fd: self.fd.clone(),
+            fd: self.fd.clone().into(),
             buffer,
             offset,
         };
@@ -105,7 +105,7 @@ impl File {
             return (Err(error), buffer);
         }
         let write = Write {
-            fd: self.fd.clone(),
+            fd: self.fd.clone().into(),
             buffer,
             offset,
         };
@@ -159,7 +159,7 @@ impl File {
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         self.core.check_open()?;
         let fsync = Fsync {
-            fd: self.fd.clone(),
+            fd: self.fd.clone().into(),
             data_only,
         };
         self.core.submit(fsync).await.0

@@ -55,6 +55,30 @@ impl AsRawFd for SharedFd {
     }
 }
 
+/// An operation's hold on a descriptor, which it gives up as soon as the kernel has ended the operation: a result that
+/// nobody fetches, because its future was forgotten, must not keep the descriptor open.
+#[derive(Debug)]
+pub(crate) struct Held(Option<SharedFd>);
+
+impl Held {
+    pub(super) fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl From<SharedFd> for Held {
+    fn from(fd: SharedFd) -> Held {
+        Held(Some(fd))
+    }
+}
+
+impl AsRawFd for Held {
+    fn as_raw_fd(&self) -> RawFd {
+        let fd = self.0.as_ref();
+        fd.expect("no round follows a release").as_raw_fd()
+    }
+}
+
 impl Drop for Descriptor {
     fn drop(&mut self) {
         if let Some(fd) = self.fd.take() {

@@ -3,13 +3,13 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{OnDrop, Operation, SharedFd};
+use super::{Held, Next, OnDrop, Operation};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_FSYNC`; as fsync(2), or fdatasync(2). Owns nothing.
 #[derive(Debug)]
 pub(crate) struct Fsync {
-    pub(crate) fd: SharedFd,
+    pub(crate) fd: Held,
     pub(crate) data_only: bool,
 }
 
@@ -23,6 +23,11 @@ impl Operation for Fsync {
             fd: self.fd.as_raw_fd(),
             data_only: self.data_only,
         }
+    }
+
+    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
+        self.fd.release();
+        Next::Done
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {

@@ -14,10 +14,11 @@
 //!   buffer or received bytes; each must go somewhere. There is no default, so that a new operation cannot
 //!   forget it.
 //!
-//! Four more have the usual answer as their default: [`advance`](Operation::advance) lets an operation go on
-//! for another round (the rest of a short send) without waking anybody, [`resume`](Operation::resume) does so
-//! when its future is dropped, [`release`](Operation::release) gives its descriptor back early, and
-//! [`ON_DROP`](Operation::ON_DROP) says whether a dropped future cancels its operation or lets it finish.
+//! Five more have the usual answer as their default: [`placed`](Operation::placed) says that the operation has its
+//! slot, [`advance`](Operation::advance) lets it go on for another round (the rest of a short send) without waking
+//! anybody, [`resume`](Operation::resume) does so when its future is dropped, [`release`](Operation::release) gives
+//! its descriptor back early, and [`ON_DROP`](Operation::ON_DROP) says whether a dropped future cancels its operation
+//! or lets it finish.
 
 // Three files are excepted: a receive and a read say how much of a buffer the kernel has written.
 #![deny(unsafe_code)]
@@ -54,7 +55,7 @@ pub(crate) use bind::Bind;
 pub(crate) use cancel::CancelFd;
 pub(crate) use close::Close;
 pub(crate) use connect::Connect;
-pub(crate) use fd::{CloseQueue, CloseSignal, Closing, SharedFd};
+pub(crate) use fd::{CloseQueue, CloseSignal, Closing, Held, SharedFd};
 pub(crate) use fsync::Fsync;
 pub(crate) use late::Late;
 pub(crate) use listen::Listen;
@@ -83,6 +84,9 @@ pub(crate) trait Operation: 'static {
 
     /// What becomes of the operation when its future is dropped while the kernel has it.
     const ON_DROP: OnDrop = OnDrop::Cancel;
+
+    /// It has got its slot in the table; until then a future that is forgotten leaves nothing behind but its memory.
+    fn placed(&mut self) {}
 
     /// What to ask the kernel; the pointers in it lead into `self` or to what `self` owns.
     fn request(&mut self) -> Request;

@@ -29,16 +29,12 @@ pub(crate) struct Post<B> {
 
 impl<B: IoBuf> Post<B> {
     pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<()>>) -> Post<B> {
-        let mut in_flight = InFlight::new(late);
-        // From here on, so that the next one is not staged beside it and overtakes its rest.
-        in_flight.begin();
-        in_flight.set_quiet(true);
         Post {
             fd,
             buffer,
             sent: 0,
             quiet: true,
-            in_flight,
+            in_flight: InFlight::new(late),
         }
     }
 }
@@ -47,6 +43,12 @@ impl<B: IoBuf> Operation for Post<B> {
     type Output = ();
 
     const ON_DROP: OnDrop = OnDrop::Finish;
+
+    /// From here on, so that the next one is not staged beside it and overtakes its rest.
+    fn placed(&mut self) {
+        self.in_flight.begin();
+        self.in_flight.set_quiet(true);
+    }
 
     fn request(&mut self) -> Request {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;

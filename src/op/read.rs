@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{Operation, SharedFd};
+use super::{Held, Next, Operation};
 use crate::buf::{IoBufMut, sqe_len};
 use crate::ring::{Cqe, Request};
 
@@ -11,7 +11,7 @@ use crate::ring::{Cqe, Request};
 /// nothing.
 #[derive(Debug)]
 pub(crate) struct Read<B> {
-    pub(crate) fd: SharedFd,
+    pub(crate) fd: Held,
     pub(crate) buffer: B,
     pub(crate) offset: u64,
 }
@@ -26,6 +26,11 @@ impl<B: IoBufMut> Operation for Read<B> {
             len: sqe_len(self.buffer.bytes_capacity()),
             offset: self.offset,
         }
+    }
+
+    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
+        self.fd.release();
+        Next::Done
     }
 
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]

@@ -6,15 +6,14 @@ use std::rc::Rc;
 
 use super::late::InFlight;
 use super::send::Progress;
-use super::{Late, Next, OnDrop, Operation, SharedFd};
+use super::{Held, Late, Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, sqe_len};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SEND_ZC` (Linux 6.0). Owns the buffer until the kernel's notification that it is free, which
 /// for TCP is when the peer has acknowledged the bytes.
 pub(crate) struct SendZc<B> {
-    /// `None` once it has been released.
-    fd: Option<SharedFd>,
+    fd: Held,
     buffer: B,
     progress: Progress,
     in_flight: InFlight<()>,
@@ -24,7 +23,7 @@ impl<B: IoBuf> SendZc<B> {
     /// A send of all of `buffer`.
     pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<()>>) -> SendZc<B> {
         SendZc {
-            fd: Some(fd),
+            fd: fd.into(),
             progress: Progress::new(buffer.bytes_len(), true),
             buffer,
             in_flight: InFlight::new(late),
@@ -44,9 +43,8 @@ impl<B: IoBuf> Operation for SendZc<B> {
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let sent = self.progress.sent;
-        let fd = self.fd.as_ref();
         Request::SendZc {
-            fd: fd.expect("no round follows a release").as_raw_fd(),
+            fd: self.fd.as_raw_fd(),
             data: self.buffer.bytes_ptr().wrapping_add(sent),
             len: sqe_len(self.buffer.bytes_len() - sent),
             flags: self.progress.flags(),
@@ -64,7 +62,7 @@ impl<B: IoBuf> Operation for SendZc<B> {
     /// The notification waits until the peer has taken the bytes or the socket is closed. A peer that does
     /// not read must not keep open what was dropped.
     fn release(&mut self) {
-        self.fd = None;
+        self.fd.release();
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {

@@ -8,14 +8,16 @@ use socket2::SockAddr;
 
 use super::late::InFlight;
 use super::send::Progress;
-use super::{Late, Next, OnDrop, Operation, SharedFd};
+use super::{Held, Late, Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, Message};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SENDMSG`; as sendmsg(2) with `MSG_NOSIGNAL`. Owns the buffers, the header, the vectors and the
 /// address. A dropped future leaves it to finish, as [`Send`](super::Send) does.
 pub(crate) struct SendMsg<B> {
-    fd: SharedFd,
+    fd: Held,
+    /// It goes whole or not at all, so that no round follows the first.
+    is_datagram: bool,
     buffers: Vec<B>,
     message: Message,
     progress: Progress,
@@ -23,7 +25,7 @@ pub(crate) struct SendMsg<B> {
 }
 
 impl<B: IoBuf> SendMsg<B> {
-    /// A send of `buffers` one behind the other; `all` of them, or as much as the kernel takes at once.
+    /// A send of `buffers` one behind the other: `all` of them, or, where that is off, as one datagram.
     pub(crate) fn new(
         fd: SharedFd,
         buffers: Vec<B>,
@@ -33,7 +35,8 @@ impl<B: IoBuf> SendMsg<B> {
     ) -> SendMsg<B> {
         let message = Message::sending(buffers.iter(), target);
         SendMsg {
-            fd,
+            fd: fd.into(),
+            is_datagram: !all,
             progress: Progress::new(message.len(), all),
             message,
             buffers,
@@ -64,11 +67,17 @@ impl<B: IoBuf> Operation for SendMsg<B> {
         let before = self.progress.sent;
         let next = self.progress.advance(cqe, abandoned);
         self.message.advance(self.progress.sent - before);
+        if self.is_datagram && next == Next::Done {
+            self.fd.release();
+        }
         next
     }
 
     fn resume(&mut self, cqe: Cqe) -> Next {
-        self.progress.resume(cqe)
+        match self.is_datagram {
+            true => Next::Done,
+            false => self.progress.resume(cqe),
+        }
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {

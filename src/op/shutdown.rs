@@ -4,13 +4,13 @@ use std::io;
 use std::net;
 use std::os::fd::AsRawFd;
 
-use super::{OnDrop, Operation, SharedFd};
+use super::{Held, Next, OnDrop, Operation};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SHUTDOWN`; as shutdown(2). Owns nothing.
 #[derive(Debug)]
 pub(crate) struct Shutdown {
-    pub(crate) fd: SharedFd,
+    pub(crate) fd: Held,
     pub(crate) how: net::Shutdown,
 }
 
@@ -28,6 +28,11 @@ impl Operation for Shutdown {
                 net::Shutdown::Both => libc::SHUT_RDWR,
             },
         }
+    }
+
+    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
+        self.fd.release();
+        Next::Done
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{Operation, SharedFd};
+use super::{Held, Next, Operation, SharedFd};
 use crate::buf::StatBuf;
 use crate::ring::{Cqe, Request};
 
@@ -16,7 +16,7 @@ pub(crate) struct Statx {
 
 enum Target {
     Path(CString),
-    File(SharedFd),
+    File(Held),
 }
 
 impl Statx {
@@ -29,7 +29,7 @@ impl Statx {
 
     pub(crate) fn of_file(fd: SharedFd) -> Statx {
         Statx {
-            target: Target::File(fd),
+            target: Target::File(fd.into()),
             answer: StatBuf::new(),
         }
     }
@@ -50,6 +50,13 @@ impl Operation for Statx {
             mask: libc::STATX_BASIC_STATS | libc::STATX_BTIME,
             out: self.answer.as_mut_ptr(),
         }
+    }
+
+    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
+        if let Target::File(fd) = &mut self.target {
+            fd.release();
+        }
+        Next::Done
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<libc::statx> {

@@ -3,14 +3,14 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{OnDrop, Operation, SharedFd};
+use super::{Held, Next, OnDrop, Operation};
 use crate::buf::{IoBuf, sqe_len};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_WRITE`; as pwrite(2). Owns the buffer. A dropped future leaves the kernel to finish it.
 #[derive(Debug)]
 pub(crate) struct Write<B> {
-    pub(crate) fd: SharedFd,
+    pub(crate) fd: Held,
     pub(crate) buffer: B,
     pub(crate) offset: u64,
 }
@@ -27,6 +27,11 @@ impl<B: IoBuf> Operation for Write<B> {
             len: sqe_len(self.buffer.bytes_len()),
             offset: self.offset,
         }
+    }
+
+    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
+        self.fd.release();
+        Next::Done
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {

@@ -261,6 +261,7 @@ impl Core {
         if !ring.has_room() {
             return Err(op);
         }
+        op.placed();
         let request = op.request();
         let id = table.insert_staged(op, Completions::FailureOnly);
         assert!(

@@ -47,8 +47,9 @@
 //!
 //! A forgotten future (`mem::forget`) leaves its operation in flight. The next call on the same half of the
 //! socket abandons it, and so takes over what it received; the drop of the half abandons it, too. What belongs to no
-//! half (a connect, a datagram on its way out, a shutdown, what is done to a file) keeps its slot, its buffer and its
-//! descriptor until the reactor is shut down, as whatever is forgotten leaks.
+//! half (a connect, a datagram on its way out, a shutdown, what is done to a file) keeps its slot and its buffer until
+//! the reactor is shut down, as whatever is forgotten leaks. It does not keep a descriptor that others hold open, once
+//! the kernel has ended it: a close that is awaited does not wait for ever.
 //!
 //! An operation belongs to the reactor of its socket or file. Where another one runs, or none, a call is an error: its
 //! turn might never come.

@@ -123,7 +123,7 @@ enum Placed<O> {
     Refused(Box<O>),
 }
 
-fn place<O: Operation>(core: &Rc<Core>, op: Box<O>, ticket: Option<Ticket>) -> State<O> {
+fn place<O: Operation>(core: &Rc<Core>, mut op: Box<O>, ticket: Option<Ticket>) -> State<O> {
     let mut table = core.table();
     if table.is_shut() {
         return State::Refused(op);
@@ -132,6 +132,7 @@ fn place<O: Operation>(core: &Rc<Core>, op: Box<O>, ticket: Option<Ticket>) -> S
         return State::NoRoom(op, ticket);
     }
     let waker = ticket.and_then(|ticket| table.leave_queue(ticket));
+    op.placed();
     let id = table.insert(op, false);
     drop(table);
     drop(waker);

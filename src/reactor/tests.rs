@@ -398,7 +398,7 @@ fn shutdown() {
     everywhere(async |core| {
         let (fd, _peer) = connected(&core);
         let shutdown = || op::Shutdown {
-            fd: fd.clone(),
+            fd: fd.clone().into(),
             how: std::net::Shutdown::Write,
         };
         three_points(&core, shutdown, || {}).await;
@@ -474,7 +474,7 @@ fn read() {
     everywhere(async |core| {
         let fd = file(&core);
         let read = || op::Read {
-            fd: fd.clone(),
+            fd: fd.clone().into(),
             buffer: vec![0; 16],
             offset: 0,
         };
@@ -487,7 +487,7 @@ fn write() {
     everywhere(async |core| {
         let fd = file(&core);
         let write = || op::Write {
-            fd: fd.clone(),
+            fd: fd.clone().into(),
             buffer: "CONTENT",
             offset: 0,
         };
@@ -500,7 +500,7 @@ fn fsync() {
     everywhere(async |core| {
         let fd = file(&core);
         let fsync = || op::Fsync {
-            fd: fd.clone(),
+            fd: fd.clone().into(),
             data_only: true,
         };
         three_points(&core, fsync, || {}).await;

@@ -206,7 +206,7 @@ impl SendHalf {
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.settle().await?;
         let shutdown = Shutdown {
-            fd: self.state.fd.clone(),
+            fd: self.state.fd.clone().into(),
             how: net::Shutdown::Write,
         };
         self.state.core.submit(shutdown).await.0
