@@ -289,9 +289,7 @@ fn to_wait_for_a_remote_task_on_its_own_thread_is_an_error() {
     let other = std::thread::spawn(move || {
         let reactor = Reactor::new().unwrap();
         sender.send(reactor.handle()).unwrap();
-        reactor
-            .block_on(eyewall::time::sleep(common::LIMIT))
-            .unwrap();
+        reactor.block_on(sleep(common::LIMIT)).unwrap();
     });
     let elsewhere = receiver.recv().unwrap();
     run(&reactor, async {

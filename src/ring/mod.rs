@@ -59,6 +59,8 @@ mod probe;
 mod request;
 mod setup;
 mod sqe;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::time::Duration;
@@ -104,6 +106,35 @@ pub(crate) enum Entered {
     Interrupted,
     /// EBUSY or EAGAIN: completions have to be reaped, or requests to end, before more can be submitted.
     Busy,
+}
+
+impl Entered {
+    /// What io_uring_enter(2) says, by name.
+    fn of(outcome: io::Result<usize>) -> Result<Entered, Error> {
+        let error = match outcome {
+            Ok(count) => return Ok(Entered::Submitted(count)),
+            Err(error) => error,
+        };
+        match error.raw_os_error() {
+            Some(libc::ETIME) => Ok(Entered::Timeout),
+            Some(libc::EINTR) => Ok(Entered::Interrupted),
+            Some(libc::EAGAIN | libc::EBUSY) => Ok(Entered::Busy),
+            Some(libc::EBADR) => Err(Error::with_source(
+                ErrorKind::CompletionsLost,
+                "the kernel had no memory for completions and dropped some (EBADR), so that operations may never \
+                 end: make a new reactor, with a larger completion queue",
+                error,
+            )),
+            Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => {
+                Err(setup::explain_call("io_uring_enter", error))
+            }
+            _ => Err(Error::with_source(
+                ErrorKind::Io,
+                "io_uring_enter failed",
+                error,
+            )),
+        }
+    }
 }
 
 impl Ring {
@@ -170,28 +201,7 @@ impl Ring {
                 submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timespec))
             }
         };
-        match outcome {
-            Ok(count) => Ok(Entered::Submitted(count)),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ETIME) => Ok(Entered::Timeout),
-                Some(libc::EINTR) => Ok(Entered::Interrupted),
-                Some(libc::EAGAIN | libc::EBUSY) => Ok(Entered::Busy),
-                Some(libc::EBADR) => Err(Error::with_source(
-                    ErrorKind::CompletionsLost,
-                    "the kernel had no memory for completions and dropped some (EBADR), so that operations \
-                     may never end: make a new reactor, with a larger completion queue",
-                    error,
-                )),
-                Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => {
-                    Err(setup::explain_call("io_uring_enter", error))
-                }
-                _ => Err(Error::with_source(
-                    ErrorKind::Io,
-                    "io_uring_enter failed",
-                    error,
-                )),
-            },
-        }
+        Entered::of(outcome)
     }
 
     /// Moves every posted completion to the end of `into`.

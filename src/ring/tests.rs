@@ -1,0 +1,97 @@
+//! What no kernel does on demand: the answers of io_uring_enter(2), and the waits that bring them.
+
+use std::io;
+use std::time::Duration;
+
+use super::{Entered, Request, Ring, Setup, Wait};
+use crate::error::ErrorKind;
+
+fn ring() -> Ring {
+    let setup = Setup {
+        sq_entries: 2,
+        cq_entries: 4,
+        defer_taskrun: true,
+    };
+    Ring::new(&setup).expect("a ring")
+}
+
+#[test]
+fn every_answer_of_an_enter_has_its_name() {
+    let of = |errno| Entered::of(Err(io::Error::from_raw_os_error(errno)));
+    assert_eq!(Entered::of(Ok(3)).expect("a count"), Entered::Submitted(3));
+    for (errno, expected) in [
+        (libc::ETIME, Entered::Timeout),
+        (libc::EINTR, Entered::Interrupted),
+        (libc::EAGAIN, Entered::Busy),
+        (libc::EBUSY, Entered::Busy),
+    ] {
+        assert_eq!(of(errno).expect("the reactor goes on"), expected);
+    }
+    for (errno, kind, word) in [
+        (libc::EBADR, ErrorKind::CompletionsLost, "new reactor"),
+        (libc::EPERM, ErrorKind::NotPermitted, "seccomp"),
+        (libc::ENOSYS, ErrorKind::NotPermitted, "seccomp"),
+        (libc::EBADF, ErrorKind::Io, "io_uring_enter"),
+    ] {
+        let error = of(errno).expect_err("the reactor ends");
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().contains(word), "{error}");
+        let source = std::error::Error::source(&error).expect("the errno");
+        let source: &io::Error = source.downcast_ref().expect("an io::Error");
+        assert_eq!(source.raw_os_error(), Some(errno));
+    }
+}
+
+#[test]
+fn a_full_queue_is_told_and_what_is_staged_stays() {
+    let mut ring = ring();
+    assert!(ring.stage(&Request::Nop, 1));
+    assert!(ring.stage(&Request::Nop, 2));
+    assert!(!ring.has_room());
+    assert!(!ring.stage(&Request::Nop, 3));
+    assert_eq!(ring.staged(), 2);
+    let entered = ring.enter(Wait::No).expect("an enter");
+    assert_eq!(entered, Entered::Submitted(2));
+    assert_eq!(ring.staged(), 0);
+    let mut cqes = Vec::new();
+    ring.reap(&mut cqes);
+    let ids: Vec<u64> = cqes.iter().map(|cqe| cqe.user_data).collect();
+    assert_eq!(ids, [1, 2]);
+}
+
+#[test]
+fn completions_that_overflow_are_told_and_kept() {
+    let mut ring = ring();
+    for round in 0..4 {
+        assert!(ring.stage(&Request::Nop, 2 * round));
+        assert!(ring.stage(&Request::Nop, 2 * round + 1));
+        ring.enter(Wait::No).expect("an enter");
+    }
+    assert!(ring.overflowed(), "eight completions, four places");
+    assert!(ring.wants_enter());
+    let mut cqes = Vec::new();
+    ring.reap(&mut cqes);
+    while ring.overflowed() {
+        ring.enter(Wait::No).expect("an enter");
+        ring.reap(&mut cqes);
+    }
+    let ids: Vec<u64> = cqes.iter().map(|cqe| cqe.user_data).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6, 7], "none is lost");
+}
+
+#[test]
+fn a_wait_ends_with_its_time_or_with_a_completion() {
+    let mut ring = ring();
+    let soon = Wait::Completion(Some(Duration::from_millis(1)));
+    assert_eq!(ring.enter(soon).expect("an enter"), Entered::Timeout);
+    assert!(!ring.has_completions());
+    assert!(ring.stage(&Request::Nop, 7));
+    let long = Wait::Completion(Some(Duration::from_secs(600)));
+    assert_eq!(ring.enter(long).expect("an enter"), Entered::Submitted(1));
+    assert!(ring.has_completions());
+}
+
+#[test]
+fn with_nothing_in_flight_there_is_nothing_to_cancel() {
+    assert!(ring().cancel_all(Duration::from_secs(1)));
+}
