@@ -103,7 +103,8 @@ async fn ticks_after_a_pause(missed: MissedTicks) -> Vec<f64> {
     for _ in 0..4 {
         let tick = ticks.tick().await;
         assert!(tick <= Instant::now(), "early");
-        due.push((tick - start).as_secs_f64() / PERIOD.as_secs_f64());
+        // In nanoseconds, which a float holds exactly, so that a whole number of periods comes out as one.
+        due.push((tick - start).as_nanos() as f64 / PERIOD.as_nanos() as f64);
     }
     due
 }
