@@ -20,6 +20,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+#![cfg_attr(
+    feature = "http",
+    doc = "The [`guide`] leads from a call that blocks to thousands that do not."
+)]
+//!
 //! # Features
 //!
 //! - `http` (default): the function `fetch`, and the module `http` with its `Client`.
@@ -37,6 +42,8 @@ pub mod buf;
 pub mod dns;
 mod error;
 pub mod fs;
+#[cfg(feature = "http")]
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod net;
