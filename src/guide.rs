@@ -1,13 +1,13 @@
 //! [`BlockingTask`]: crate::task::BlockingTask
 //! [`Body`]: crate::http::Body
 //! [`Chunk`]: crate::buf::Chunk
-//! [`Client`]: crate::http::Client
 //! [`Client::handle`]: crate::http::Client::handle
 //! [`Client::on`]: crate::http::Client::on
+//! [`Client`]: crate::http::Client
 //! [`CompletionQueue`]: crate::queue::CompletionQueue
 //! [`ErrorKind`]: crate::http::ErrorKind
-//! [`Fetch`]: crate::http::Fetch
 //! [`FetchHandle`]: crate::http::FetchHandle
+//! [`Fetch`]: crate::http::Fetch
 //! [`Fetched`]: crate::http::Fetched
 //! [`Flow::Cancel`]: crate::http::Flow::Cancel
 //! [`Handle`]: crate::task::Handle
@@ -17,6 +17,7 @@
 //! [`Push`]: crate::http::Push
 //! [`Reactor::handle`]: crate::reactor::Reactor::handle
 //! [`RemoteFetch`]: crate::http::RemoteFetch
+//! [`Response::push`]: crate::http::Response::push
 //! [`Response`]: crate::http::Response
 //! [`Timings`]: crate::http::Timings
 //! [`block_on`]: crate::reactor::block_on
@@ -27,27 +28,26 @@
 //! [`deliver`]: crate::http::RequestBuilder::deliver
 //! [`dns::resolve`]: crate::dns::resolve
 //! [`fs`]: crate::fs
-//! [`http`]: crate::http
 //! [`http::Error`]: crate::http::Error
+//! [`http`]: crate::http
 //! [`is_retryable`]: crate::http::Error::is_retryable
 //! [`max_clients`]: crate::http::ClientBuilder::max_clients
 //! [`max_operations`]: crate::reactor::Builder::max_operations
 //! [`net`]: crate::net
 //! [`on_stall`]: crate::reactor::Builder::on_stall
-//! [`promise`]: crate::promise::promise
-//! [`push`]: crate::http::Response::push
+//! [`promise()`]: crate::promise::promise()
 //! [`reactor`]: crate::reactor
 //! [`save`]: crate::http::Response::save
 //! [`set_keepalive`]: crate::net::TcpStream::set_keepalive
-//! [`signal`]: mod@crate::signal
 //! [`signal::on`]: crate::signal::on
-//! [`spawn`]: crate::task::spawn
+//! [`signal`]: mod@crate::signal
 //! [`spawn_blocking`]: crate::task::spawn_blocking
+//! [`spawn`]: crate::task::spawn
 //! [`start`]: crate::http::RequestBuilder::start
 //! [`task`]: crate::task
-//! [`time`]: crate::time
 //! [`time::sleep`]: crate::time::sleep()
 //! [`time::timeout`]: crate::time::timeout()
+//! [`time`]: crate::time
 //! [`yield_now`]: crate::task::yield_now()
 
 // A link is defined twice. The first counts, so that here they lead to this documentation; where the page is read as a
