@@ -16,6 +16,24 @@ use crate::reactor::Core;
 ///
 /// Reads and writes name their offset and take `&self`, so that several can be in flight. The file closes when
 /// the last of them has ended.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("eyewall-file-{}", std::process::id()));
+/// # eyewall::block_on(async {
+/// use eyewall::fs::File;
+/// use futures_util::future::join;
+///
+/// let file = File::create(&path).await?;
+/// let (front, back) = join(file.write_all_at("front ", 0), file.write_all_at("back", 6)).await;
+/// front.0?;
+/// back.0?;
+/// file.sync_all().await?;
+/// assert_eq!(file.metadata().await?.len(), 10);
+/// file.close().await?;
+/// # std::fs::remove_file(&path)
+/// # })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct File {
     core: Rc<Core>,
     fd: SharedFd,
@@ -31,18 +49,18 @@ impl File {
 
     /// Opens a file for reading.
     ///
-    /// # Errors
+    /// # Errors, cancel safety
     ///
-    /// As open(2).
+    /// As [`OpenOptions::open`].
     pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
         OpenOptions::new().read(true).open(path).await
     }
 
     /// Makes a file, or empties the one that is there, for writing.
     ///
-    /// # Errors
+    /// # Errors, cancel safety
     ///
-    /// As open(2).
+    /// As [`OpenOptions::open`].
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         let options = OpenOptions::new().write(true).create(true).truncate(true);
         options.open(path).await
@@ -142,6 +160,10 @@ impl File {
     /// # Errors
     ///
     /// As fsync(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Whether the disk has it is unknown after a dropped sync. Another one may be asked for.
     #[doc(alias = "IORING_OP_FSYNC")]
     pub async fn sync_all(&self) -> io::Result<()> {
         self.sync(false).await
@@ -152,6 +174,10 @@ impl File {
     /// # Errors
     ///
     /// As fdatasync(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`sync_all`](File::sync_all).
     pub async fn sync_data(&self) -> io::Result<()> {
         self.sync(true).await
     }
@@ -170,6 +196,10 @@ impl File {
     /// # Errors
     ///
     /// As statx(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only looks.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         self.core.check_open()?;
         let (answer, _) = self.core.submit(Statx::of_file(self.fd.clone())).await;

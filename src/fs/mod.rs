@@ -40,6 +40,18 @@ use crate::reactor::Core;
 /// # Errors
 ///
 /// As open(2) and read(2).
+///
+/// # Cancel safety
+///
+/// Dropping the future loses what was read, and nothing else.
+///
+/// ```
+/// # eyewall::block_on(async {
+/// let status = eyewall::fs::read("/proc/self/status").await?;
+/// assert!(status.starts_with(b"Name:"));
+/// # Ok::<(), std::io::Error>(()) })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let file = File::open(path).await?;
     // A hint only: files in /proc say 0, and a file may grow.
@@ -63,6 +75,20 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// As open(2) and write(2); the file may then hold a part.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: after a dropped future the file may have been made or emptied, and hold a part.
+///
+/// ```
+/// # let path = std::env::temp_dir().join(format!("eyewall-write-{}", std::process::id()));
+/// # eyewall::block_on(async {
+/// eyewall::fs::write(&path, "all of it").await.0?;
+/// assert_eq!(eyewall::fs::read(&path).await?, b"all of it");
+/// # std::fs::remove_file(&path)
+/// # })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub async fn write<B: IoBuf>(path: impl AsRef<Path>, buffer: B) -> BufResult<(), B> {
     match File::create(path).await {
         Ok(file) => file.write_all_at(buffer, 0).await,
@@ -75,6 +101,17 @@ pub async fn write<B: IoBuf>(path: impl AsRef<Path>, buffer: B) -> BufResult<(),
 /// # Errors
 ///
 /// As statx(2).
+///
+/// # Cancel safety
+///
+/// Cancel safe: it only looks.
+///
+/// ```
+/// # eyewall::block_on(async {
+/// assert!(eyewall::fs::metadata("/proc").await?.is_dir());
+/// # Ok::<(), std::io::Error>(()) })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[doc(alias = "IORING_OP_STATX")]
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let core = Core::current()?;

@@ -55,7 +55,21 @@ pub(super) fn without_tls() -> Error {
 
 /// What a request can be made for: a URL, or the text of one.
 ///
-/// Text is read at every call. Who asks for the same URL again and again reads it once, with [`Url::parse`].
+/// Text is read at every call. Who asks for the same URL again and again reads it once, with [`Url::parse`]. It is
+/// implemented for `Url`, `&Url`, `&str`, `String` and `&String`, and for nothing else.
+///
+/// ```
+/// use eyewall::http::{Client, Url};
+///
+/// # eyewall::block_on(async {
+/// let client = Client::new();
+/// let url = Url::parse("http://127.0.0.1:1/")?;
+/// let (one, two) = (client.get(&url).send().await, client.get("127.0.0.1:1").send().await);
+/// // The same URL, where nobody listens.
+/// assert_eq!(one.unwrap_err().url(), two.unwrap_err().url());
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait IntoUrl: sealed::Sealed {
     #[doc(hidden)]
     fn into_url(self) -> Result<Url, Error>;

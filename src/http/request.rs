@@ -68,8 +68,9 @@ impl Request {
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A request that is being put together; from [`Client::get`] and its like. The first mistake in it is
-/// reported by [`send`](RequestBuilder::send).
+/// A request that is being put together; from [`Client::get`] and its like. It is sent by
+/// [`send`](RequestBuilder::send), [`start`](RequestBuilder::start), [`call`](RequestBuilder::call) or
+/// [`deliver`](RequestBuilder::deliver), and the first mistake in it is then the result.
 ///
 /// What is set here holds for this request, instead of what its client says.
 ///
@@ -90,7 +91,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// # Ok::<(), eyewall::Error>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "a request is not sent until `send` is called"]
+#[must_use = "a request is not sent until `send`, `start`, `call` or `deliver` is called"]
 pub struct RequestBuilder {
     client: Client,
     request: Result<Box<Request>, Error>,

@@ -33,9 +33,27 @@ pub use push::{Flow, Push, Pusher};
 
 /// The answer to a request: its head, and its body as it comes.
 ///
-/// The connection is used again when the body has been read to its end. Dropped before, it is closed, unless the
-/// rest (64 KiB at most) has come already. Until then
-/// it counts among the client's active fetches ([`max_clients`](super::ClientBuilder::max_clients)).
+/// The connection is used again when the body has been read to its end. Dropped before, it is closed, unless the rest
+/// (64 KiB at most) has come already. Until then it counts among the client's active fetches
+/// ([`max_clients`](super::ClientBuilder::max_clients)).
+///
+/// ```
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     let mut stream = listener.accept().unwrap().0;
+/// #     stream.read(&mut [0; 1000]).unwrap();
+/// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+/// # });
+/// # eyewall::block_on(async move {
+/// let mut response = eyewall::fetch(url).await?;
+/// assert_eq!(response.status(), 200);
+/// assert_eq!(response.content_length(), Some(2));
+/// assert_eq!(response.text().await?, "ok");
+/// # Ok::<(), eyewall::http::Error>(()) })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Response {
     /// The last one that was sent.
     request: Box<Request>,

@@ -7,6 +7,24 @@ use std::time::{Duration, Instant};
 /// The marks are those of the last hop where redirects were followed, but still count from the call:
 /// [`redirect`](Timings::redirect) is where that hop began. On a connection that is used again nothing is
 /// resolved or connected: these marks are then the moment at which the connection was taken, as in curl.
+///
+/// ```
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     let mut stream = listener.accept().unwrap().0;
+/// #     stream.read(&mut [0; 1000]).unwrap();
+/// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+/// # });
+/// let page = eyewall::http::blocking::fetch(url)?;
+/// let timings = page.timings;
+/// assert!(timings.queued <= timings.connected && timings.connected <= timings.first_byte);
+/// if let (Some(first), Some(total)) = (timings.first_byte, timings.total) {
+///     println!("the body took {:?}", total - first);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Timings {

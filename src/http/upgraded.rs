@@ -76,6 +76,10 @@ impl Upgraded {
     /// # Errors
     ///
     /// As close(2). The descriptor is gone in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on in the background.
     pub async fn close(self) -> io::Result<()> {
         self.connection.stream.close().await
     }

@@ -41,6 +41,26 @@ pub struct TcpListener {
 }
 
 /// The settings of a [`TcpListener`]; made by [`TcpListener::builder`].
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`backlog`](TcpListenerBuilder::backlog) | 4 096 |
+/// | [`reuse_address`](TcpListenerBuilder::reuse_address) | on |
+/// | [`reuse_port`](TcpListenerBuilder::reuse_port) | off |
+/// | [`only_v6`](TcpListenerBuilder::only_v6) | the system decides |
+///
+/// ```
+/// use eyewall::net::TcpListener;
+///
+/// eyewall::block_on(async {
+///     let one = TcpListener::builder().reuse_port(true).bind("127.0.0.1:0").await?;
+///     // For a reactor on another thread: the kernel shares the connections out.
+///     let two = TcpListener::builder().reuse_port(true).bind(one.local_addr()?).await?;
+///     assert_eq!(one.local_addr()?, two.local_addr()?);
+///     Ok::<(), std::io::Error>(())
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until `bind` is called"]
 pub struct TcpListenerBuilder {
@@ -82,6 +102,10 @@ impl TcpListenerBuilder {
     /// # Errors
     ///
     /// As socket(2), bind(2) and listen(2); `AddrInUse` names the address. A name that does not resolve.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket.
     pub async fn bind(self, address: impl super::ToAddresses) -> io::Result<TcpListener> {
         let core = Core::current()?;
         let addresses = address.resolve().await?;
@@ -137,7 +161,7 @@ impl TcpListener {
 
     /// Listens on `address` with the default settings; see [`TcpListenerBuilder::bind`].
     ///
-    /// # Errors
+    /// # Errors, cancel safety
     ///
     /// As [`TcpListenerBuilder::bind`].
     pub async fn bind(address: impl super::ToAddresses) -> io::Result<TcpListener> {
@@ -148,7 +172,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Where no reactor runs on this thread.
+    /// Where no reactor runs on this thread, or the socket refuses to become a blocking one (which the ring
+    /// wants).
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let core = Core::current()?;
         listener.set_nonblocking(false)?;
@@ -204,7 +229,11 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// As close(2).
+    /// As close(2). The descriptor is gone in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on in the background.
     pub async fn close(self) -> io::Result<()> {
         let (core, fd) = self.listener.parts();
         drop(self);

@@ -64,6 +64,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As socket(2) and bind(2); `AddrInUse` names the address. A name that does not resolve.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket.
     #[doc(alias = "IORING_OP_BIND")]
     pub async fn bind(address: impl ToAddresses) -> io::Result<UdpSocket> {
         let core = Core::current()?;
@@ -108,6 +112,10 @@ impl UdpSocket {
     /// # Errors
     ///
     /// A [`ConnectError`] that lists the addresses, each with its error as of connect(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has happened or not; another one does no harm.
     #[doc(alias = "IORING_OP_CONNECT")]
     pub async fn connect(&self, address: impl ToAddresses) -> io::Result<()> {
         self.recv.core().check_open()?;

@@ -64,6 +64,10 @@ impl UnixDatagram {
     ///
     /// `InvalidInput` for a path that is too long (over 107 bytes) or contains a NUL byte; otherwise as bind(2),
     /// with the address: `AddrInUse` if there is a file.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket. The file may have been made.
     pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         UnixDatagram::bind_addr(&unix_address::of_path(path.as_ref())?).await
     }
@@ -71,7 +75,7 @@ impl UnixDatagram {
     /// A socket with a path or an abstract name. With an unnamed address, the system chooses an abstract name;
     /// see [`local_addr`](UnixDatagram::local_addr).
     ///
-    /// # Errors
+    /// # Errors, cancel safety
     ///
     /// As [`bind`](UnixDatagram::bind).
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
@@ -121,6 +125,10 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// `InvalidInput` as for [`bind`](UnixDatagram::bind); otherwise as connect(2), with the address.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has happened or not; another one does no harm.
     #[doc(alias = "IORING_OP_CONNECT")]
     pub async fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.connect_addr(&unix_address::of_path(path.as_ref())?)

@@ -54,6 +54,10 @@ impl UnixListener {
     ///
     /// `InvalidInput` for a path that is too long (over 107 bytes) or contains a NUL byte; otherwise as bind(2)
     /// and listen(2), with the address: `AddrInUse` if there is a file.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket. The file may have been made.
     pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         UnixListener::bind_addr(&unix_address::of_path(path.as_ref())?).await
     }
@@ -61,7 +65,7 @@ impl UnixListener {
     /// Listens at a path or an abstract name. With an unnamed address, the system chooses an abstract name; see
     /// [`local_addr`](UnixListener::local_addr).
     ///
-    /// # Errors
+    /// # Errors, cancel safety
     ///
     /// As [`bind`](UnixListener::bind).
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
@@ -83,7 +87,8 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Where no reactor runs on this thread.
+    /// Where no reactor runs on this thread, or the socket refuses to become a blocking one (which the ring
+    /// wants).
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         let core = Core::current()?;
         listener.set_nonblocking(false)?;
@@ -132,7 +137,11 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As close(2).
+    /// As close(2). The descriptor is gone in any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it goes on in the background.
     pub async fn close(self) -> io::Result<()> {
         let (core, fd) = self.listener.parts();
         drop(self);

@@ -33,8 +33,8 @@
 //! queue waits for the next turn, which comes without sleeping. So a flood of operations cannot hold up a
 //! cancel, and no SQE of the reactor's own is ever lost. An operation that finds the table full waits in its
 //! future. When a slot is freed the future that has waited longest is called, and the slot is kept for it until
-//! the next turn, so that neither a busy task nor a forgotten future can keep the others out. The reactor's own closes take a slot beyond the limit if they
-//! must: a full table has to be able to shrink.
+//! the next turn, so that neither a busy task nor a forgotten future can keep the others out. The reactor's own
+//! closes take a slot beyond the limit if they must: a full table has to be able to shrink.
 //!
 //! # What a dropped future does
 //!
@@ -214,6 +214,17 @@ impl Reactor {
     /// kernel has given it up.
     ///
     /// Sockets that outlive it return errors, and still close when they are dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eyewall::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// reactor.block_on(async { /* ... */ })?;
+    /// let report = reactor.shutdown(Duration::from_secs(1));
+    /// assert_eq!(report.leaked, 0);
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
     pub fn shutdown(self, timeout: Duration) -> ShutdownReport {
         self.core.shut_down(timeout)
     }
@@ -234,6 +245,17 @@ impl fmt::Debug for Reactor {
 }
 
 /// The counters of the reactor that runs on this thread; see [`Reactor::metrics`]. `None` where none runs.
+///
+/// ```
+/// eyewall::block_on(async {
+///     let task = eyewall::spawn(std::future::pending::<()>());
+///     let now = eyewall::reactor::metrics().expect("a reactor runs here");
+///     assert_eq!((now.tasks, now.panics), (1, 0));
+///     task.abort();
+/// })?;
+/// assert_eq!(eyewall::reactor::metrics(), None);
+/// # Ok::<(), eyewall::Error>(())
+/// ```
 pub fn metrics() -> Option<Metrics> {
     Core::current().ok().map(|core| core.metrics())
 }
@@ -258,7 +280,11 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
 ///
 /// # Errors
 ///
-/// Where no reactor runs on this thread.
+/// Where no reactor runs on this thread, or it has been shut down.
+///
+/// # Cancel safety
+///
+/// Cancel safe: there is nothing to lose.
 ///
 /// ```
 /// eyewall::block_on(eyewall::reactor::nop())??;

@@ -69,6 +69,14 @@ impl Signal {
 /// # Cancel safety
 ///
 /// A Ctrl-C that came for a dropped future is gone. Use a [`stream()`] to miss none.
+///
+/// ```no_run
+/// eyewall::block_on(async {
+///     // ... spawn the tasks of a server ...
+///     eyewall::signal::ctrl_c().await
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub async fn ctrl_c() -> io::Result<()> {
     stream(Signal::INTERRUPT)?.next().await;
     Ok(())

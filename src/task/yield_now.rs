@@ -7,6 +7,10 @@ use std::task::Poll;
 ///
 /// A task that computes for long should call this now and then, since nothing else runs meanwhile.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: there is nothing to lose.
+///
 /// ```
 /// # eyewall::block_on(async {
 /// for part in 0..10 {

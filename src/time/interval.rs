@@ -30,7 +30,11 @@ pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
 
-/// Ticks every `period`, the first time at `start`; see [`interval`].
+/// Ticks every `period`, the first time at `start`; otherwise as [`interval`].
+///
+/// # Panics
+///
+/// If the period is zero.
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval is not zero");
     Interval {
@@ -72,6 +76,10 @@ impl Interval {
     /// # Cancel safety
     ///
     /// Cancel safe: a tick is consumed only when it is returned.
+    ///
+    /// # Panics
+    ///
+    /// Where no reactor runs.
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }

@@ -32,7 +32,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep::at(Instant::now().checked_add(duration))
 }
 
-/// Waits until `deadline`; see [`sleep`].
+/// Waits until `deadline`, and not at all if that has passed; otherwise as [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::at(Some(deadline))
 }

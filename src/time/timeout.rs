@@ -11,12 +11,19 @@ use super::Sleep;
 /// Awaits `future`, for at most `duration` from this call.
 ///
 /// The future is polled first, so that a result which is there in the same turn as the timer wins. When the
-/// time is over, the future is dropped; a receive or an accept loses nothing by
-/// that.
+/// time is over, the future is dropped; a receive or an accept loses nothing by that.
 ///
 /// # Errors
 ///
 /// [`Elapsed`] when the time is over.
+///
+/// # Cancel safety
+///
+/// That of `future`, which is dropped with it.
+///
+/// # Panics
+///
+/// When polled where no reactor runs, as [`sleep`](super::sleep()).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -33,7 +40,7 @@ pub fn timeout<F: Future>(
     bounded(Instant::now().checked_add(duration), future)
 }
 
-/// Awaits `future`, until `deadline` at the latest; see [`timeout`].
+/// Awaits `future`, until `deadline` at the latest; otherwise as [`timeout`].
 pub fn timeout_at<F: Future>(
     deadline: Instant,
     future: F,

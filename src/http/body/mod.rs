@@ -147,6 +147,10 @@ impl Body {
     ///
     /// As statx(2). A file that has become shorter when it is sent fails the fetch.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the file, and nothing else.
+    ///
     /// ```no_run
     /// # eyewall::block_on(async {
     /// use eyewall::fs::File;

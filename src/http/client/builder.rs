@@ -46,6 +46,18 @@ pub(in crate::http) struct Settings {
 /// | [`expect_timeout`](ClientBuilder::expect_timeout) | 1 s |
 /// | [`decompress`](ClientBuilder::decompress) | yes, with the feature `compression` |
 /// | [`user_agent`](ClientBuilder::user_agent) | `eyewall/` and the version |
+///
+/// ```
+/// use std::time::Duration;
+/// use eyewall::http::{Client, HeaderValue};
+///
+/// let client = Client::builder()
+///     .timeout(Duration::from_secs(60))
+///     .first_byte_timeout(Duration::from_secs(10))
+///     .max_per_host(8)
+///     .user_agent(Some(HeaderValue::from_static("example/1.0")))
+///     .build();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct ClientBuilder {
@@ -274,9 +286,9 @@ impl ClientBuilder {
     /// about proxies does not count then.
     ///
     /// Without this call, and without [`no_proxy`](ClientBuilder::no_proxy), the environment counts, as it is when
-    /// the client is made: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` (see [`NoProxy`](crate::http::NoProxy)), or the same in
-    /// capitals. `HTTP_PROXY` is ignored where `REQUEST_METHOD` is set, as in a CGI program, where anyone could set
-    /// it by a header. This machine itself is never reached through a proxy of the environment. What is set there
+    /// the client is made: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` (see
+    /// [`NoProxy`](crate::http::NoProxy)), or the same in capitals. `HTTP_PROXY` is ignored where `REQUEST_METHOD` is
+    /// set, as in a CGI program, where anyone could set it by a header. This machine itself is never reached through a proxy of the environment. What is set there
     /// and cannot be understood makes fetches fail with [`ErrorKind::Proxy`](crate::http::ErrorKind::Proxy).
     pub fn proxy(self, proxy: Proxy) -> ClientBuilder {
         self.set(|options| options.add_proxy(proxy))

@@ -87,9 +87,25 @@ impl Client {
 
 /// Fetches `url` with GET, and waits for the response with its whole body.
 ///
+/// It makes a reactor and a client for this one call. Who calls more than once keeps a [`Client`].
+///
 /// # Errors
 ///
-/// As [`Client::fetch`].
+/// As [`Client::new`] and [`Client::fetch`].
+///
+/// ```
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     let mut stream = listener.accept().unwrap().0;
+/// #     stream.read(&mut [0; 1000]).unwrap();
+/// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+/// # });
+/// let page = eyewall::http::blocking::fetch(url)?;
+/// assert_eq!((page.status.as_u16(), &page.body[..]), (200, &b"ok"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn fetch(url: impl IntoUrl) -> Result<Fetched, Error> {
     let client = Client::new()?;
     client.fetch(client.requests().get(url))

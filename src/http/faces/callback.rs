@@ -9,7 +9,7 @@ use crate::http::error::{Error, ErrorKind};
 use crate::task::{can_spawn, contain_panic, in_background};
 
 /// A fetch that runs by itself; from [`RequestBuilder::call`] and [`RequestBuilder::deliver`]. Dropping it changes
-/// nothing.
+/// nothing, unlike dropping a [`Fetch`](crate::http::Fetch): the result goes to somebody else.
 #[derive(Clone, Debug)]
 pub struct FetchHandle {
     cancel: Cancel,

@@ -9,7 +9,12 @@ use url::Url;
 
 use crate::http::{Redirect, Timings};
 
-/// A response with its whole body: what is left when a fetch has ended. It can go to another thread.
+/// A response with its whole body: what is left when a fetch has ended. It can go to another thread. From
+/// [`Response::whole`](crate::http::Response::whole), and from every style of fetch but
+/// [`send`](crate::http::RequestBuilder::send).
+///
+/// Unlike a [`Response`](crate::http::Response), which still has a connection, it is plain data: what are methods there
+/// are fields here.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Fetched {

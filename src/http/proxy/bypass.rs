@@ -13,6 +13,15 @@ use url::{Host, Url};
 /// - `*` for all.
 ///
 /// What is none of these fits nothing. Names are not resolved to compare addresses.
+///
+/// ```
+/// use eyewall::http::{Client, NoProxy, Proxy};
+///
+/// let inside = NoProxy::new("internal.example, 10.0.0.0/8");
+/// let proxy = Proxy::all("http://proxy.example:3128")?.no_proxy(inside);
+/// let client = Client::builder().proxy(proxy).build();
+/// # Ok::<(), eyewall::http::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy {
     rules: Vec<Rule>,

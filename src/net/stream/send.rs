@@ -202,6 +202,10 @@ impl SendHalf {
     /// # Errors
     ///
     /// The error of an earlier send whose future was dropped; otherwise as shutdown(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has happened or not; another one does no harm.
     #[doc(alias = "IORING_OP_SHUTDOWN")]
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.settle().await?;
