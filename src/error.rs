@@ -7,7 +7,16 @@ use std::io;
 
 /// Why a reactor could not be made or could not go on.
 ///
-/// The message says what to do about it. Socket and file operations report [`std::io::Error`] instead.
+/// The message says what to do about it. Socket and file operations report [`std::io::Error`] instead, and a fetch an
+/// error of its own.
+///
+/// ```
+/// use eyewall::ErrorKind;
+///
+/// let inner = eyewall::block_on(async { eyewall::block_on(async { "never" }) })?;
+/// assert_eq!(inner.unwrap_err().kind(), ErrorKind::Nested);
+/// # Ok::<(), eyewall::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,

@@ -11,7 +11,8 @@ use super::{Signal, Signals, stream};
 use crate::reactor::Core;
 use crate::task::{contain_panic, in_background};
 
-/// Calls `callback` for every arrival of `signal`, until the returned registration is dropped.
+/// Calls `callback` for every arrival of `signal`, until the returned registration is dropped. Arrivals that come close
+/// behind each other may be one call, as the [module's page](super) says.
 ///
 /// Callbacks run on the reactor's thread, in a turn of their own, those of one signal in the order of their
 /// registration. One that panics does not stop the others, nor its own next call. A callback may register others,

@@ -17,6 +17,19 @@ use super::executor::Executor;
 /// # Cancel safety
 ///
 /// Awaiting `&mut handle` in a `select!` is safe: the result stays with the task until it is fetched.
+///
+/// ```
+/// # eyewall::block_on(async {
+/// let endless = eyewall::spawn(std::future::pending::<()>());
+/// endless.abort();
+/// assert!(endless.await.unwrap_err().is_aborted());
+///
+/// let clumsy = eyewall::spawn(async { panic!("oh") });
+/// let error = clumsy.await.unwrap_err();
+/// assert_eq!(error.to_string(), "the task panicked: oh");
+/// # })?;
+/// # Ok::<(), eyewall::Error>(())
+/// ```
 pub struct JoinHandle<T> {
     executor: Rc<Executor>,
     index: u32,

@@ -13,6 +13,9 @@ use crate::reactor::Reactor;
 /// Its connections are kept between fetches. While none runs, nobody turns the reactor; so each fetch begins with a
 /// look at what the servers have closed meanwhile.
 ///
+/// It stays on the thread that made it. Threads that fetch each have their own, or share the client of a reactor through
+/// a [`ClientHandle`](crate::http::ClientHandle).
+///
 /// ```
 /// # use std::io::{Read, Write};
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;

@@ -35,7 +35,42 @@ pub struct Push {
     pusher: Pusher,
 }
 
-/// Holds a delivery up, and lets it go on; from [`Push::pusher`].
+/// Holds a delivery up, and lets it go on; from [`Push::pusher`]. Clones are for the same delivery.
+///
+/// ```
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("http://{}/", listener.local_addr()?);
+/// # std::thread::spawn(move || {
+/// #     let mut stream = listener.accept().unwrap().0;
+/// #     stream.read(&mut [0; 1000]).unwrap();
+/// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+/// # });
+/// # eyewall::block_on(async move {
+/// use std::{cell::Cell, rc::Rc};
+/// use eyewall::http::Flow;
+///
+/// let response = eyewall::fetch(url).await?;
+/// let received = Rc::new(Cell::new(0));
+/// let count = Rc::clone(&received);
+/// // Rests after each part, until it is told to go on.
+/// let push = response.push(move |bytes| {
+///     count.set(count.get() + bytes.len());
+///     Flow::Pause
+/// });
+/// let pusher = push.pusher();
+/// eyewall::spawn(async move {
+///     loop {
+///         eyewall::yield_now().await;
+///         pusher.resume();
+///     }
+/// }).detach();
+/// let response = push.await?;
+/// assert_eq!(received.get(), 2);
+/// # drop(response);
+/// # Ok::<(), eyewall::http::Error>(()) })??;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Pusher {
     state: Rc<State>,
