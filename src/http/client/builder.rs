@@ -288,8 +288,9 @@ impl ClientBuilder {
     /// Without this call, and without [`no_proxy`](ClientBuilder::no_proxy), the environment counts, as it is when
     /// the client is made: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` (see
     /// [`NoProxy`](crate::http::NoProxy)), or the same in capitals. `HTTP_PROXY` is ignored where `REQUEST_METHOD` is
-    /// set, as in a CGI program, where anyone could set it by a header. This machine itself is never reached through a proxy of the environment. What is set there
-    /// and cannot be understood makes fetches fail with [`ErrorKind::Proxy`](crate::http::ErrorKind::Proxy).
+    /// set, as in a CGI program, where anyone could set it by a header. This machine itself is never reached through a
+    /// proxy of the environment. What is set there and cannot be understood makes fetches fail with
+    /// [`ErrorKind::Proxy`](crate::http::ErrorKind::Proxy).
     pub fn proxy(self, proxy: Proxy) -> ClientBuilder {
         self.set(|options| options.add_proxy(proxy))
     }

@@ -38,6 +38,25 @@ pub enum BodyFraming {
 }
 
 /// The head of a request, as it is to be sent.
+///
+/// ```
+/// use eyewall::http::codec::{BodyFraming, RequestHead};
+/// use eyewall::http::{HeaderMap, Method};
+///
+/// let head = RequestHead {
+///     method: &Method::PUT,
+///     target: "/file",
+///     host: "example.org",
+///     headers: &HeaderMap::new(),
+///     body: BodyFraming::Length(3),
+///     close: false,
+///     expect_continue: false,
+/// };
+/// let mut out = Vec::new();
+/// head.encode(&mut out)?;
+/// assert_eq!(out, b"PUT /file HTTP/1.1\r\nhost: example.org\r\ncontent-length: 3\r\n\r\n");
+/// # Ok::<(), eyewall::http::ProtocolError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// The method.
@@ -269,6 +288,19 @@ impl Options {
 /// # Panics
 ///
 /// If `len` is zero: an empty chunk is the end of the body.
+///
+/// ```
+/// use eyewall::http::HeaderMap;
+/// use eyewall::http::codec::{CHUNK_END, encode_chunk_header, encode_trailers};
+///
+/// let mut out = Vec::new();
+/// encode_chunk_header(10, &mut out);
+/// out.extend_from_slice(b"ten bytes!");
+/// out.extend_from_slice(CHUNK_END);
+/// encode_trailers(&HeaderMap::new(), &mut out)?;
+/// assert_eq!(out, b"a\r\nten bytes!\r\n0\r\n\r\n");
+/// # Ok::<(), eyewall::http::ProtocolError>(())
+/// ```
 pub fn encode_chunk_header(len: usize, out: &mut Vec<u8>) {
     assert!(len > 0, "a chunk of no bytes would end the body");
     let digits = (usize::BITS - len.leading_zeros()).div_ceil(4);
@@ -278,7 +310,7 @@ pub fn encode_chunk_header(len: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the last chunk, these fields after it, and the end of the body.
+/// Appends the last chunk, these fields after it, and the end of the body. See [`encode_chunk_header`].
 ///
 /// # Errors
 ///

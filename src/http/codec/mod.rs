@@ -24,6 +24,33 @@
 //!
 //! An error is final, and the same bytes give the same events and the same error however they are cut.
 //!
+//! ```
+//! use eyewall::http::codec::{Event, Limits, RequestKind, ResponseDecoder};
+//!
+//! // Received in two pieces; the second has more than belongs to the response.
+//! let pieces = ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none", "\r\n0\r\n\r\nmore"];
+//! let mut decoder = ResponseDecoder::new(Limits::default(), RequestKind::default());
+//! let (mut body, mut left_over) = (Vec::new(), 0);
+//! for piece in pieces {
+//!     let mut input = piece.as_bytes();
+//!     loop {
+//!         let step = decoder.decode(input)?;
+//!         match &step.event {
+//!             Event::Head(head) => assert_eq!(head.status, 200),
+//!             Event::Body(range) => body.extend_from_slice(&input[range.clone()]),
+//!             Event::End => left_over = input.len() - step.consumed,
+//!             _ => {}
+//!         }
+//!         input = &input[step.consumed..];
+//!         if matches!(step.event, Event::NeedMore | Event::End) {
+//!             break;
+//!         }
+//!     }
+//! }
+//! assert_eq!((&body[..], left_over), (&b"one"[..], 4));
+//! # Ok::<(), eyewall::http::ProtocolError>(())
+//! ```
+//!
 //! # What is copied
 //!
 //! Content never: a [`Event::Body`] is a range of the input, which the caller turns into a view of the buffer

@@ -13,8 +13,8 @@ use crate::reactor::Reactor;
 /// Its connections are kept between fetches. While none runs, nobody turns the reactor; so each fetch begins with a
 /// look at what the servers have closed meanwhile.
 ///
-/// It stays on the thread that made it. Threads that fetch each have their own, or share the client of a reactor through
-/// a [`ClientHandle`](crate::http::ClientHandle).
+/// It stays on the thread that made it. Threads that fetch each have their own, or share the client of a reactor
+/// through a [`ClientHandle`](crate::http::ClientHandle).
 ///
 /// ```
 /// # use std::io::{Read, Write};
