@@ -1,6 +1,6 @@
 /// The server of the guide's examples. It shares no code with the client that it serves.
 mod server {
-    use std::io::{self, BufRead, BufReader, Read, Write};
+    use std::io::{self, BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
     use std::sync::{Arc, Barrier};
     use std::thread;

@@ -91,8 +91,8 @@ impl TcpConnector {
         self
     }
 
-    /// How long looking up the name and connecting may take together. Without it, the system gives an address
-    /// up after about two minutes (`tcp_syn_retries`, tcp(7)).
+    /// How long looking up the name and connecting may take together; zero is no time at all. Without it, the system
+    /// gives an address up after about two minutes (`tcp_syn_retries`, tcp(7)).
     pub fn timeout(mut self, timeout: Duration) -> TcpConnector {
         self.timeout = Some(timeout);
         self

@@ -26,6 +26,9 @@ pub(in crate::http) struct Settings {
 
 /// The settings of a [`Client`]; made by [`Client::builder`].
 ///
+/// Zero turns a limit of time, and one of active fetches, off. Of what is kept or allowed (idle connections, redirects,
+/// bytes of a body), it means none.
+///
 /// | setting | default |
 /// | --- | --- |
 /// | [`timeout`](ClientBuilder::timeout) | 20 s |
@@ -183,7 +186,7 @@ impl ClientBuilder {
         self.set(|options| options.decompress = Some(decode))
     }
 
-    /// How many bytes the body of a response may have, decoded.
+    /// How many bytes the body of a response may have, decoded. Zero allows none; for no limit, say `u64::MAX`.
     pub fn max_body_size(self, bytes: u64) -> ClientBuilder {
         self.set(|options| options.max_body_size = Some(bytes))
     }
@@ -201,7 +204,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How many connections are kept without use in all; the one idle for longest goes first.
+    /// How many connections are kept without use in all; the one idle for longest goes first. Zero keeps none.
     pub fn pool_max_idle(mut self, connections: usize) -> ClientBuilder {
         self.pool.idle = connections;
         self
@@ -213,7 +216,7 @@ impl ClientBuilder {
         self.set(|options| options.follow_redirects = Some(follow))
     }
 
-    /// How many redirects are followed. One more is an error,
+    /// How many redirects are followed; with zero, the first is one too many. One more is an error,
     /// [`TooManyRedirects`](crate::http::ErrorKind::TooManyRedirects); to get the response instead, use a
     /// [policy](ClientBuilder::redirect_policy) that stops.
     pub fn max_redirects(self, limit: u32) -> ClientBuilder {
