@@ -1,5 +1,28 @@
 //! HTTP/1.1: a client on owned buffers.
 //!
+//! [`fetch`] is the shortest way to a page. A [`Client`] has settings and connections of its own, and makes requests,
+//! each of which can be sent in the style that suits its caller:
+//!
+//! | style | call | what it gives |
+//! | --- | --- | --- |
+//! | coroutine | [`send`](RequestBuilder::send) | a [`Response`], whose body is read as it comes |
+//! | blocking | [`blocking`] | a [`Fetched`], with the whole body, as all below |
+//! | callback | [`call`](RequestBuilder::call) | to a closure, once |
+//! | future | [`start`](RequestBuilder::start) | a [`Fetch`]: already running, with done-callbacks |
+//! | delivery | [`deliver`](RequestBuilder::deliver) | to a queue, with a tag |
+//! | registry | [`Client::on`] | [`ClientEvent`]s of all fetches of a client |
+//! | from other threads | [`Client::handle`] | a [`RemoteFetch`] |
+//!
+//! The [guide](crate::guide) goes through them with examples.
+//!
+//! # Defaults
+//!
+//! A response of any status is a response; an [`Error`] means that there is none, or no complete one. There is
+//! one deadline for the whole fetch, 20 s by default, and another for connecting. A body is bounded at 100 MiB
+//! unless told otherwise. [`ClientBuilder`] has the table of all settings.
+//!
+//! # Where things are
+//!
 //! | file | job |
 //! | --- | --- |
 //! | `codec/` | the wire format: slices in, events out, no sockets |
@@ -20,11 +43,7 @@
 //! | `redirect.rs` | whether a redirect is followed, and what the next request is |
 //! | `proxy/` | which proxy a request goes through |
 //! | `faces/` | the fetch in each style of interface |
-//! | `timings.rs`, `error.rs` | how long it took, and what went wrong |
-//!
-//! A response of any status is a response; an [`Error`] means that there is none, or no complete one. There is
-//! one deadline for the whole fetch, 20 s by default, and another for connecting. A body is bounded at 100 MiB
-//! unless told otherwise.
+//! | `timings.rs`, `error/` | how long it took, and what went wrong |
 
 #![forbid(unsafe_code)]
 

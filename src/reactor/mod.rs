@@ -1,5 +1,8 @@
 //! The reactor: the table of operations, their life, the turn, timers, shutdown, counters.
 //!
+//! A program needs [`block_on`], or a [`Reactor`] that it keeps, made by a [`Builder`] where its settings are to
+//! change; [`Metrics`] for its counters. The rest of this page says how it works.
+//!
 //! | file | job |
 //! | --- | --- |
 //! | `core.rs` | the state of a reactor, and how operations enter and leave it |

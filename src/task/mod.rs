@@ -1,5 +1,8 @@
 //! Tasks: spawning them, waking them from anywhere, waiting for their end.
 //!
+//! [`spawn`] starts a task, [`spawn_blocking`] gives work to another thread, and a [`Handle`] (from
+//! [`Reactor::handle`](crate::Reactor::handle)) lets another thread spawn tasks here.
+//!
 //! A task is a future that the reactor polls on its own thread. Tasks need not be `Send`; their wakers are,
 //! and a wake from another thread goes through an inbox and, only if the reactor sleeps, an eventfd. Work
 //! that blocks goes to a pool of threads ([`spawn_blocking`]); everything else runs on the one thread.
