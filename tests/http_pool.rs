@@ -3,14 +3,14 @@
 
 mod http_support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use eyewall::http::{Client, Error, ErrorKind, Phase, Stage};
+use eyewall::http::{Client, ClientEvent, Error, ErrorKind, Phase, Stage};
 use eyewall::time::sleep;
 use http_support::{Reply, Request, Server, run, until};
 
@@ -272,6 +272,28 @@ fn p06_idle_connections_end_by_themselves() {
         assert_eq!((client.idle_connections(), server.open()), (1, 1));
         until("it is closed", || server.open() == 0).await;
         assert_eq!(client.idle_connections(), 0);
+    });
+}
+
+#[test]
+fn p06_a_kept_connection_that_is_found_too_old_when_it_is_wanted_is_told_of() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder()
+            .pool_idle_timeout(Duration::from_millis(1))
+            .build();
+        let closed = Rc::new(Cell::new(0));
+        let count = Rc::clone(&closed);
+        let _registration = client.on(move |event| {
+            if let ClientEvent::IdleClosed { .. } = event {
+                count.set(count.get() + 1);
+            }
+        });
+        get(&client, &server.url("/")).await.unwrap();
+        // The caretaker has no turn in which to see to it.
+        block_for_a_moment();
+        get(&client, &server.url("/")).await.unwrap();
+        assert_eq!((server.accepted(), closed.get()), (2, 1));
     });
 }
 

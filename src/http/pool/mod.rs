@@ -268,15 +268,16 @@ impl Slot {
                     .is_some_and(|entry| entry.connection.is_current())
             })?;
             drop(places);
-            let entry = idle.remove(place);
+            let mut entry = idle.remove(place);
             drop(idle);
-            let mut connection = entry.connection;
             let fresh = entry.expires.is_none_or(|at| Instant::now() < at);
-            if fresh && connection.poll_alive(cx) {
+            if fresh && entry.connection.poll_alive(cx) {
+                let mut connection = entry.connection;
                 connection.reused = true;
                 connection.stir = Some(entry.stir);
                 return Some(connection);
             }
+            self.pool.let_go([entry]);
         }
     }
 
