@@ -81,6 +81,8 @@ pub struct RequestHead<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Options {
     close: bool,
+    /// HTTP/1.1 needs no such word, but Apache says only to those who say it how long it keeps a connection.
+    keep_alive: bool,
     upgrade: bool,
     te: bool,
     /// There is a Content-Length of the caller's, so there has to be one.
@@ -222,6 +224,7 @@ impl RequestHead<'_> {
         }
         let options = Options {
             close: self.closes(),
+            keep_alive: self.has_option("keep-alive"),
             upgrade: self.headers.contains_key(header::UPGRADE),
             te,
             length: self.headers.contains_key(header::CONTENT_LENGTH),
@@ -264,12 +267,13 @@ impl RequestHead<'_> {
 impl Options {
     /// Writes the Connection field, if there is something to say.
     fn write(self, out: &mut Vec<u8>) {
-        if !(self.close || self.upgrade || self.te) {
+        if !(self.close || self.keep_alive || self.upgrade || self.te) {
             return;
         }
         let mut separator = "connection: ";
         for (set, name) in [
             (self.close, "close"),
+            (self.keep_alive, "keep-alive"),
             (self.upgrade, "upgrade"),
             (self.te, "te"),
         ] {

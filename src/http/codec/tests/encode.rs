@@ -199,12 +199,12 @@ fn p08_close_by_us_or_by_the_caller() {
 
 #[test]
 fn the_connection_field_is_ours() {
-    assert!(
-        !get()
-            .with("connection", "keep-alive")
-            .text()
-            .contains("connection")
+    let kept = get().with("connection", "Keep-Alive");
+    assert_eq!(
+        kept.text(),
+        "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: keep-alive\r\n\r\n"
     );
+    assert!(!kept.head().closes());
     let upgrade = get().with("upgrade", "websocket");
     let expected =
         "GET / HTTP/1.1\r\nhost: a.test\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
