@@ -1,6 +1,8 @@
 //! httpbin under gunicorn: how it is started, and what is fetched from it.
 
+use std::cell::Cell;
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -112,6 +114,18 @@ fn bodies_of_every_kind_are_echoed() {
             body.contains("\"Transfer-Encoding\": \"chunked\""),
             "{body}"
         );
+
+        let told = Rc::new(Cell::new(0));
+        let count = Rc::clone(&told);
+        let leave = client
+            .post(httpbin.url("/post"))
+            .body(produced(b"with leave").0)
+            .expect_continue(true)
+            .expect_timeout(Duration::ZERO)
+            .on_informational(move |head| count.set(head.status.as_u16()));
+        let (_, body) = answer(leave).await;
+        assert!(body.contains("\"data\": \"with leave\""), "{body}");
+        assert_eq!(told.get(), 100);
 
         let delete = client.request(Method::DELETE, httpbin.url("/delete"));
         assert_eq!(answer(delete).await.0, 200);

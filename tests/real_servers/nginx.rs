@@ -1,9 +1,12 @@
 //! nginx: how it is started, and what is fetched from it.
 
+use std::cell::RefCell;
 use std::process::Command;
+use std::rc::Rc;
 use std::time::Duration;
 
-use eyewall::http::{Body, ErrorKind, Phase};
+use eyewall::fs::File;
+use eyewall::http::{Body, ErrorKind, Method, Phase};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::process::Signal;
@@ -300,8 +303,8 @@ fn uploads_with_leave_and_without() {
             ("/upload/known", false, Some(32 << 20)),
             ("/upload/leave", true, None),
         ] {
-            let interim = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-            let seen = std::rc::Rc::clone(&interim);
+            let interim = Rc::new(RefCell::new(Vec::new()));
+            let seen = Rc::clone(&interim);
             let (mut body, _) = produced(bytes);
             if let Some(length) = length {
                 body = body.with_length(length);
@@ -320,12 +323,74 @@ fn uploads_with_leave_and_without() {
 
             let mut response = watched.client.get(nginx.url(path)).send().await.unwrap();
             expect_body(&mut response, bytes).await;
-            let delete = watched
-                .client
-                .request(eyewall::http::Method::DELETE, nginx.url(path));
+            let delete = watched.client.request(Method::DELETE, nginx.url(path));
             assert_eq!(answer(delete).await.0, 204);
         }
         assert_eq!(watched.connected(), 1);
+    });
+}
+
+#[test]
+#[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
+fn from_file_to_file() {
+    let nginx = taking_uploads();
+    run(async {
+        let watched = Watched::new();
+        let url = nginx.url("/upload/file");
+        let path = nginx.dir.write("source", &large()[..32 << 20]);
+        let body = Body::file(File::open(path).await.unwrap()).await.unwrap();
+        assert_eq!(answer(watched.client.put(&url).body(body)).await.0, 201);
+        let path = nginx.dir.path("copy");
+        let copy = File::create(&path).await.unwrap();
+        let mut response = watched.client.get(&url).send().await.unwrap();
+        assert_eq!(response.save(&copy).await.unwrap(), 32 << 20);
+        assert!(
+            std::fs::read(path).unwrap() == large()[..32 << 20],
+            "the copy differs"
+        );
+        assert_eq!(watched.connected(), 1);
+    });
+}
+
+#[test]
+#[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
+fn who_stops_in_the_middle_and_who_gets_nothing() {
+    let nginx = nginx(
+        1,
+        "server { listen {0}; location /nothing { return 444; } }",
+        |dir| {
+            dir.write("www/large", large());
+        },
+    );
+    run(async {
+        let watched = Watched::new();
+        let mut response = watched
+            .client
+            .get(nginx.url("/large"))
+            .send()
+            .await
+            .unwrap();
+        assert!(response.chunk().await.unwrap().is_some());
+        // The rest is too much to be received for nothing: the connection ends.
+        drop(response);
+        assert_eq!(
+            (
+                watched.client.idle_connections(),
+                watched.client.active_fetches()
+            ),
+            (0, 0)
+        );
+        assert_eq!(watched.get(nginx.url("/hello")).await.0, 200);
+        assert_eq!(watched.connected(), 2);
+        // nginx closes without a word, on a kept connection and on the new one that is tried then.
+        let error = watched
+            .client
+            .get(nginx.url("/nothing"))
+            .send()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::EmptyReply);
+        assert_eq!(watched.connected(), 3);
     });
 }
 

@@ -1,6 +1,7 @@
 //! Python's http.server: how it is started, and what is fetched from it.
 
 use std::process::Command;
+use std::time::Duration;
 
 use eyewall::http::{ErrorKind, Pem, Version};
 
@@ -168,6 +169,10 @@ fn an_upload_to_a_server_that_takes_none_is_answered() {
             );
             assert!(asked.get() < bytes.len());
         }
+        let (body, asked) = produced(bytes);
+        let post = client.post(python.url("/hello")).body(body);
+        let post = post.expect_continue(true).expect_timeout(Duration::ZERO);
+        assert_eq!((answer(post).await.0, asked.get()), (501, 0));
     });
 }
 

@@ -219,6 +219,78 @@ fn bad_certificates_are_refused_and_the_error_says_which() {
 
 #[test]
 #[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
+fn a_chain_is_taken_when_it_is_whole() {
+    let authority = Authority::new();
+    let between = authority.intermediate();
+    let servers = secure(0, "whole", "") + &secure(1, "torn", "");
+    let nginx = nginx(2, &servers, |dir| {
+        let identity = between.identity(&[HOST]);
+        certificate(dir, "whole", &identity);
+        certificate(dir, "torn", &identity);
+        dir.write("whole.pem", identity.pem + &between.pem());
+    });
+    run(async {
+        let client = trusting(&authority, nginx.address()).build();
+        let whole = client.get(url(&nginx, 0, "/hello"));
+        assert_eq!(answer(whole).await, (200, "hello\n".into()));
+        // The server is to send what is between; nobody looks for it elsewhere.
+        let torn = client
+            .get(url(&nginx, 1, "/hello"))
+            .send()
+            .await
+            .unwrap_err();
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        assert_eq!(*reason(&torn), unknown);
+    });
+}
+
+#[test]
+#[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
+fn two_sites_at_one_address_have_their_own_certificates() {
+    let authority = Authority::new();
+    let site = |name: &str| {
+        // Each speaks HTTP/2, too, which is not asked for.
+        secure(
+            0,
+            name,
+            &format!("server_name {name}; return 200 \"{name} $server_protocol\";"),
+        )
+        .replace(" ssl;", " ssl http2;")
+    };
+    let nginx = nginx(1, &(site("a.test") + &site("b.test")), |dir| {
+        certificate(dir, "a.test", &authority.identity(&["a.test"]));
+        certificate(dir, "b.test", &authority.identity(&["b.test"]));
+    });
+    run(async {
+        let mut builder = trusting(&authority, nginx.address());
+        for name in ["a.test", "b.test", "c.test"] {
+            builder = builder.resolve(name, 0, [nginx.address()]);
+        }
+        let watched = Watched::of(builder);
+        let port = nginx.address().port();
+        for _ in 0..3 {
+            for name in ["a.test", "b.test"] {
+                let (_, body) = watched.get(format!("https://{name}:{port}/")).await;
+                assert_eq!(body, format!("{name} HTTP/1.1"));
+            }
+        }
+        assert_eq!(watched.connected(), 2);
+        // A name that none of them has gets the first certificate.
+        let other = watched.client.get(format!("https://c.test:{port}/"));
+        let error = other.send().await.unwrap_err();
+        let rustls::Error::InvalidCertificate(why) = reason(&error) else {
+            panic!("{error:?}");
+        };
+        use CertificateError::{NotValidForName, NotValidForNameContext};
+        assert!(
+            matches!(why, NotValidForName | NotValidForNameContext { .. }),
+            "{why:?}"
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
 fn clients_with_a_certificate_and_without() {
     let authority = Authority::new();
     let versions = [("TLSv1.2", 0), ("TLSv1.3", 1)];

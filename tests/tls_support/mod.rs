@@ -40,16 +40,20 @@ impl Identity {
 
 impl Authority {
     pub fn new() -> Authority {
+        let key = KeyPair::generate().unwrap();
+        Authority {
+            issuer: CertifiedIssuer::self_signed(Authority::params(), key).unwrap(),
+        }
+    }
+
+    fn params() -> CertificateParams {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
         // Two of the same name would be mistaken for each other.
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("authority {}", COUNT.fetch_add(1, Ordering::SeqCst));
         params.distinguished_name.push(DnType::CommonName, name);
-        Authority {
-            issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
-        }
+        params
     }
 
     pub fn pem(&self) -> String {
@@ -60,6 +64,15 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         roots
+    }
+
+    /// One that this one vouches for, and may itself vouch for others.
+    pub fn intermediate(&self) -> Authority {
+        let params = Authority::params();
+        let key = KeyPair::generate().unwrap();
+        Authority {
+            issuer: CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap(),
+        }
     }
 
     /// A certificate for these names.
