@@ -21,7 +21,9 @@ fi
 target=$(cargo metadata --no-deps --offline --format-version 1 |
   sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 packages=(httpbin==0.10.4 gunicorn==27.0.1)
-if [ "$(cat "$target/httpbin/installed" 2>/dev/null)" != "${packages[*]}" ]; then
+# What is there may be of other versions, or of a Python that has gone.
+if [ "$(cat "$target/httpbin/installed" 2>/dev/null)" != "${packages[*]}" ] ||
+  ! "$target/httpbin/bin/python" -c 'import gunicorn, httpbin' 2>/dev/null; then
   rm -rf "$target/httpbin"
   python3 -m venv "$target/httpbin"
   "$target/httpbin/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"
