@@ -25,6 +25,7 @@ use crate::http::response::{Chain, Response, ResponseBody};
 use crate::http::timings::Timings;
 use crate::http::watch::Watch;
 use crate::reactor::Core;
+use crate::task::yield_now;
 
 /// How many redirects are followed.
 const MAX_REDIRECTS: u32 = 10;
@@ -235,6 +236,11 @@ impl Client {
         timings: &mut Timings,
         watch: &Rc<Watch>,
     ) -> Result<(Box<Exchange>, Head, u64), Error> {
+        if ways.slot.finds_kept() && !request.may_repeat() {
+            // There will be no second try, and the ends of connections are seen when the ring has a turn: if somebody
+            // has held it up, they wait to be seen.
+            yield_now().await;
+        }
         let mut kept = poll_fn(|cx| Poll::Ready(ways.slot.take(cx))).await;
         loop {
             let fresh = kept.is_none();

@@ -257,6 +257,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Whether a connection of this key is kept.
+    pub(super) fn finds_kept(&self) -> bool {
+        !self.host.idle.borrow().is_empty()
+    }
+
     /// Takes the connection of this key that was used last and is still alive.
     pub(super) fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
         loop {
