@@ -349,6 +349,50 @@ fn c06_without_close_notify_the_framing_judges() {
 }
 
 #[test]
+fn what_came_before_tls_broke_is_delivered() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["site.test"]);
+    let broken = |answer: &'static str| {
+        let config = Arc::new(server(&identity));
+        Peer::new(move |listener| {
+            let mut tls = accept(&listener, &config);
+            read_head(&mut tls);
+            tls.conn.writer().write_all(answer.as_bytes()).unwrap();
+            let mut records = Vec::new();
+            while tls.conn.wants_write() {
+                tls.conn.write_tls(&mut records).unwrap();
+            }
+            // A record that nobody has encrypted, in the same segment.
+            records.extend([23, 3, 3, 0, 32]);
+            records.extend([0; 32]);
+            tls.sock.stream.write_all(&records).unwrap();
+            // Until the client has seen enough.
+            let _ = std::io::copy(&mut tls.sock.stream, &mut std::io::sink());
+        })
+    };
+
+    let peer = broken(HELLO);
+    run(async {
+        let client = client(&authority, peer.address).build();
+        assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+        assert_eq!(client.idle_connections(), 0);
+    });
+    peer.join();
+
+    // The end of the connection is no end of this body.
+    let peer = broken("HTTP/1.1 200 OK\r\n\r\nhello");
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        let chunk = response.chunk().await.unwrap().unwrap();
+        assert_eq!(&chunk[..], b"hello");
+        let error = response.chunk().await.unwrap_err();
+        assert!(error.is_tls(), "{error:?}");
+    });
+    peer.join();
+}
+
+#[test]
 fn c06_with_close_notify_the_end_is_the_end_of_the_body() {
     let authority = Authority::new();
     let config = server(&authority.identity(&["site.test"]));

@@ -29,6 +29,9 @@ pub(in crate::http) struct TlsRecv {
     rest: Option<Chunk>,
     /// The transport below has ended.
     ended: bool,
+    /// The session has failed. What it had decrypted before that goes first: it is from the peer, whatever followed
+    /// it in the same piece.
+    failed: Option<rustls::Error>,
 }
 
 impl TlsRecv {
@@ -38,6 +41,7 @@ impl TlsRecv {
             session,
             rest: None,
             ended: false,
+            failed: None,
         }
     }
 
@@ -57,6 +61,9 @@ impl TlsRecv {
             if let Some(plaintext) = session.take_plaintext() {
                 return Poll::Ready(Ok(Some(Chunk::owned(plaintext))));
             }
+            if let Some(error) = &self.failed {
+                return Poll::Ready(Err(failed(error.clone())));
+            }
             if session.has_ended() {
                 return Poll::Ready(Ok(None));
             }
@@ -66,8 +73,7 @@ impl TlsRecv {
             drop(session);
             match ready!(self.below.poll_recv_chunk(cx))? {
                 Some(chunk) => {
-                    let received = self.session.borrow_mut().receive(&chunk);
-                    received.map_err(failed)?;
+                    self.failed = self.session.borrow_mut().receive(&chunk).err();
                 }
                 None => self.ended = true,
             }
