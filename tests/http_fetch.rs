@@ -405,6 +405,61 @@ fn what_is_not_http_is_a_protocol_error() {
     }
 }
 
+/// A response with so many fields beside its length, of so many bytes each.
+fn with_fields(fields: usize, bytes: usize) -> String {
+    let line = format!("X: {}\r\n", "y".repeat(bytes - 5));
+    let lines = line.repeat(fields);
+    format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{lines}\r\nok")
+}
+
+#[test]
+fn f27_a_head_may_be_as_large_as_the_client_says_or_the_request() {
+    const OTHERS: usize = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n".len();
+    let plain = Client::builder;
+    let large = || plain().max_head_size(OTHERS + (100 << 10));
+    let small = || plain().max_head_size(OTHERS + 99);
+    let many = || plain().max_head_fields(201);
+    let few = || plain().max_head_fields(1);
+    // The client, the size and the number of fields that the request allows, those that come, and whether they may.
+    for (client, size, fields, answer, may) in [
+        (plain(), None, None, with_fields(1, 60 << 10), true),
+        (plain(), None, None, with_fields(1, 64 << 10), false),
+        (large(), None, None, with_fields(1, 100 << 10), true),
+        (large(), None, None, with_fields(2, 51 << 10), false),
+        (small(), None, None, with_fields(1, 99), true),
+        (small(), None, None, with_fields(1, 100), false),
+        (small(), Some(OTHERS + 100), None, with_fields(1, 100), true),
+        (large(), Some(OTHERS + 99), None, with_fields(1, 100), false),
+        (plain(), None, None, with_fields(127, 9), true),
+        (plain(), None, None, with_fields(128, 9), false),
+        (many(), None, None, with_fields(200, 9), true),
+        (many(), None, None, with_fields(201, 9), false),
+        (few(), None, None, with_fields(1, 9), false),
+        (few(), None, Some(2), with_fields(1, 9), true),
+    ] {
+        let length = answer.len();
+        let peer = Peer::answering(answer);
+        let result = run(async {
+            let mut request = client.build().get(peer.url());
+            if let Some(size) = size {
+                request = request.max_head_size(size);
+            }
+            if let Some(fields) = fields {
+                request = request.max_head_fields(fields);
+            }
+            request.send().await?.text().await
+        });
+        match result {
+            Ok(body) => assert!(may && body == "ok", "{length} bytes"),
+            Err(error) => assert!(
+                !may && error.kind() == ErrorKind::Protocol,
+                "{length} bytes: {error:?}"
+            ),
+        }
+        peer.join();
+    }
+}
+
 #[test]
 fn b02_a_body_beyond_the_limit_is_refused_by_its_length_and_by_its_bytes() {
     for answer in [

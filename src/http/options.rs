@@ -13,6 +13,8 @@ pub(super) struct Options {
     pub(super) times: Times,
     pub(super) proxies: Option<Rc<Proxies>>,
     pub(super) max_body_size: Option<u64>,
+    pub(super) max_head_size: Option<usize>,
+    pub(super) max_head_fields: Option<usize>,
     pub(super) follow_redirects: Option<bool>,
     pub(super) max_redirects: Option<u32>,
     pub(super) redirect_policy: Option<Policy>,

@@ -309,6 +309,18 @@ impl RequestBuilder {
         self.set(|options| options.max_body_size = Some(bytes))
     }
 
+    /// How many bytes the head of the response may have, instead of the client's
+    /// [`max_head_size`](super::ClientBuilder::max_head_size).
+    pub fn max_head_size(self, bytes: usize) -> RequestBuilder {
+        self.set(|options| options.max_head_size = Some(bytes))
+    }
+
+    /// How many fields the head of the response may have, instead of the client's
+    /// [`max_head_fields`](super::ClientBuilder::max_head_fields).
+    pub fn max_head_fields(self, fields: usize) -> RequestBuilder {
+        self.set(|options| options.max_head_fields = Some(fields))
+    }
+
     /// Sends this request through a proxy, instead of what the client says; see
     /// [`ClientBuilder::proxy`](super::ClientBuilder::proxy).
     pub fn proxy(self, proxy: Proxy) -> RequestBuilder {

@@ -37,6 +37,8 @@ pub(in crate::http) struct Settings {
 /// | [`max_clients`](ClientBuilder::max_clients) | 100 |
 /// | [`max_per_host`](ClientBuilder::max_per_host) | none of its own |
 /// | [`max_body_size`](ClientBuilder::max_body_size) | 100 MiB |
+/// | [`max_head_size`](ClientBuilder::max_head_size) | 64 KiB |
+/// | [`max_head_fields`](ClientBuilder::max_head_fields) | 128 |
 /// | [`pool_idle_timeout`](ClientBuilder::pool_idle_timeout) | 20 s |
 /// | [`pool_max_idle_per_host`](ClientBuilder::pool_max_idle_per_host) | 64 |
 /// | [`pool_max_idle`](ClientBuilder::pool_max_idle) | 256 |
@@ -189,6 +191,19 @@ impl ClientBuilder {
     /// How many bytes the body of a response may have, decoded. Zero allows none; for no limit, say `u64::MAX`.
     pub fn max_body_size(self, bytes: u64) -> ClientBuilder {
         self.set(|options| options.max_body_size = Some(bytes))
+    }
+
+    /// How many bytes the head of a response may have, together with those of the interim responses (1xx) before it;
+    /// never more than 4 GiB. More are an error, [`Protocol`](crate::http::ErrorKind::Protocol). What a proxy says to
+    /// CONNECT is held to the default.
+    pub fn max_head_size(self, bytes: usize) -> ClientBuilder {
+        self.set(|options| options.max_head_size = Some(bytes))
+    }
+
+    /// How many fields the head of a response may have; never more than 16,384. More are an error,
+    /// [`Protocol`](crate::http::ErrorKind::Protocol).
+    pub fn max_head_fields(self, fields: usize) -> ClientBuilder {
+        self.set(|options| options.max_head_fields = Some(fields))
     }
 
     /// How long a connection is kept without use, unless the server says a shorter time (`Keep-Alive: timeout=`);

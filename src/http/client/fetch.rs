@@ -259,7 +259,8 @@ impl Client {
             watch.connected(&connection);
             let size = outgoing.head.len() as u64;
             let expect = outgoing.expect;
-            let answer = Exchange::begin(connection, outgoing, decoder(request), timings, watch);
+            let decoder = decoder(request, &self.inner.settings);
+            let answer = Exchange::begin(connection, outgoing, decoder, timings, watch);
             let expect = match answer.await {
                 Ok((_, head))
                     if expect.is_some() && head.status == StatusCode::EXPECTATION_FAILED =>
@@ -299,10 +300,14 @@ fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
     asks.then(|| options.get(client, |options| options.times.expect, LEAVE))
 }
 
-fn decoder(request: &Request) -> ResponseDecoder {
+fn decoder(request: &Request, settings: &Settings) -> ResponseDecoder {
+    let (options, client) = (&request.options, &settings.options);
+    let mut limits = Limits::default();
+    limits.head_bytes = options.get(client, |options| options.max_head_size, limits.head_bytes);
+    limits.fields = options.get(client, |options| options.max_head_fields, limits.fields);
     let kind = RequestKind::of(&request.method);
     let upgrade = request.headers.contains_key(header::UPGRADE);
-    ResponseDecoder::new(Limits::default(), kind.with_upgrade(upgrade))
+    ResponseDecoder::new(limits, kind.with_upgrade(upgrade))
 }
 
 /// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method
