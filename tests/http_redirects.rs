@@ -426,7 +426,14 @@ fn r07_the_fields_of_a_dropped_body_go_with_it() {
 fn r12_neither_errors_nor_debug_output_show_credentials() {
     run(async {
         let client = Client::new();
+        // What stands before its colon is a scheme, if no other is given.
+        let schemeless = client.get("user:hidden@127.0.0.1:1/").send().await;
+        let schemeless = schemeless.unwrap_err();
+        assert_eq!(schemeless.kind(), ErrorKind::UnsupportedScheme);
         let texts = [
+            format!("{schemeless}"),
+            format!("{schemeless:?}"),
+            format!("{:?}", client.get("user:hidden@127.0.0.1:1/")),
             format!("{:?}", client.get("http://user:hidden@127.0.0.1:1/")),
             format!(
                 "{:?}",

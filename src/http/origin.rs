@@ -82,14 +82,14 @@ mod sealed {
 impl sealed::Sealed for Url {}
 impl IntoUrl for Url {
     fn into_url(self) -> Result<Url, Error> {
-        Ok(self)
+        with_host(self)
     }
 }
 
 impl sealed::Sealed for &Url {}
 impl IntoUrl for &Url {
     fn into_url(self) -> Result<Url, Error> {
-        Ok(self.clone())
+        with_host(self.clone())
     }
 }
 
@@ -122,9 +122,18 @@ pub(super) fn parse(text: &str) -> Result<Url, Error> {
         {
             with_scheme(text)
         }
-        Ok(url) => Ok(url),
+        Ok(url) => with_host(url),
         Err(url::ParseError::RelativeUrlWithoutBase) => with_scheme(text),
         Err(error) => Err(Error::bad_url(text, error)),
+    }
+}
+
+/// Refuses what can have no host. It goes no further, since it may be `user:password@host`, which reads as a path after
+/// the scheme `user`: nobody would know the password there, and keep it to himself.
+fn with_host(url: Url) -> Result<Url, Error> {
+    match url.cannot_be_a_base() {
+        true => Err(Error::new(ErrorKind::UnsupportedScheme).at(&url)),
+        false => Ok(url),
     }
 }
 

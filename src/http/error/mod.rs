@@ -321,6 +321,10 @@ impl Error {
 
 /// The URL as it may be shown.
 pub(super) fn without_userinfo(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        // `user:password@host` reads as a path after the scheme `user`.
+        return hide_userinfo(url.as_str());
+    }
     if url.username().is_empty() && url.password().is_none() {
         return url.as_str().into();
     }
