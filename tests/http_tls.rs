@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use eyewall::http::{Client, ClientBuilder, ConnectOptions, Error, ErrorKind, Pem, Phase, Stage};
+use eyewall::http::{
+    CertificateFault, Client, ClientBuilder, ConnectOptions, Error, ErrorKind, Pem, Phase, Stage,
+};
 use tls_support::{
     Authority, Identity, Peer, accept, accept_tcp, goodbye, provider, read_head, run, self_signed,
     server, server_of,
@@ -88,6 +90,7 @@ fn c05_bad_certificates_are_refused_and_the_error_says_why() {
         let error = fetch_from(&authority, identity).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
         assert_eq!(error.stage(), Some(Stage::Tls));
+        assert_eq!(error.certificate_fault(), Some(CertificateFault::Server));
         assert!(cause(&error).contains(reason), "{error:?}");
     }
     // For a client, which this server is not.
@@ -280,23 +283,27 @@ fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
         let cases = [
             (
                 ConnectOptions::new().ca_certificates(nowhere.clone()),
+                CertificateFault::Trust,
                 "/nowhere/ca.pem",
             ),
             (
                 ConnectOptions::new().ca_certificates(Pem::text("none here")),
+                CertificateFault::Trust,
                 "there are none",
             ),
             (
                 ConnectOptions::new()
                     .ca_certificates(Pem::text(authority.pem()))
                     .client_certificate(Pem::text(authority.pem()), Pem::text("")),
+                CertificateFault::Client,
                 "the private key",
             ),
         ];
-        for (options, reason) in cases {
+        for (options, fault, reason) in cases {
             let client = Client::builder().connect_options(options).build();
             let error = get(&client, &url).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Tls);
+            assert_eq!(error.certificate_fault(), Some(fault));
             assert!(cause(&error).contains(reason), "{error:?}");
         }
     });
@@ -524,6 +531,7 @@ fn what_is_not_tls_is_an_error_of_tls() {
         let client = client(&authority, peer.address).build();
         let error = get(&client, &peer.url()).await.unwrap_err();
         assert!(error.is_tls(), "{error:?}");
+        assert_eq!(error.certificate_fault(), None);
     });
     peer.join();
 }

@@ -5,15 +5,18 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::codec::Head;
+use super::trace::Trace;
 use crate::task::contain_panic;
 
 type OnHead = Rc<RefCell<dyn FnMut(&Head)>>;
+type OnTrace = Rc<RefCell<dyn FnMut(&Trace<'_>)>>;
 
 /// Callbacks of one request. A panic in one is caught, reported by the panic hook and counted; the fetch goes on.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
     interim: Option<OnHead>,
     head: Option<OnHead>,
+    trace: Option<OnTrace>,
 }
 
 impl Hooks {
@@ -25,14 +28,31 @@ impl Hooks {
         self.head = Some(Rc::new(RefCell::new(callback)));
     }
 
+    pub(super) fn on_trace(&mut self, callback: impl FnMut(&Trace<'_>) + 'static) {
+        self.trace = Some(Rc::new(RefCell::new(callback)));
+    }
+
     /// An interim response (1xx) has come.
     pub(super) fn interim(&self, head: &Head) {
+        self.trace(&Trace::Response(head));
         call(&self.interim, head);
     }
 
     /// The head of the response that the user will get has come.
     pub(super) fn head(&self, head: &Head) {
         call(&self.head, head);
+    }
+
+    /// Whether anybody wants to see every step: where it takes work to tell of one.
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    /// The fetch has made a step.
+    pub(super) fn trace(&self, step: &Trace<'_>) {
+        if let Some(callback) = &self.trace {
+            contain_panic(|| callback.borrow_mut()(step));
+        }
     }
 }
 
@@ -47,6 +67,7 @@ impl fmt::Debug for Hooks {
         f.debug_struct("Hooks")
             .field("interim", &self.interim.is_some())
             .field("head", &self.head.is_some())
+            .field("trace", &self.trace.is_some())
             .finish()
     }
 }

@@ -43,7 +43,7 @@
 //! | `redirect.rs` | whether a redirect is followed, and what the next request is |
 //! | `proxy/` | which proxy a request goes through |
 //! | `faces/` | the fetch in each style of interface |
-//! | `timings.rs`, `error/` | how long it took, and what went wrong |
+//! | `timings.rs`, `error/`, `trace.rs` | how long it took, what went wrong, and every step on the way |
 
 #![forbid(unsafe_code)]
 
@@ -73,6 +73,7 @@ mod times;
 mod timings;
 #[cfg(feature = "__tls")]
 mod tls;
+mod trace;
 mod transport;
 mod upgraded;
 mod watch;
@@ -80,7 +81,7 @@ mod watch;
 pub use body::{Body, BodyWriter};
 pub use client::{Client, ClientBuilder, fetch};
 pub use codec::ProtocolError;
-pub use error::{Error, ErrorKind, Phase, Stage};
+pub use error::{CertificateFault, Error, ErrorKind, Phase, Stage};
 pub use faces::{
     ClientEvent, ClientHandle, ClientRegistration, Fetch, FetchHandle, Fetched, RemoteFetch,
     blocking,
@@ -94,6 +95,7 @@ pub use response::{Chunks, Flow, Push, Pusher, Response};
 pub use timings::Timings;
 #[cfg(feature = "__tls")]
 pub use tls::{Pem, rustls};
+pub use trace::{SentHead, Trace};
 pub use transport::{Conduit, ConnectOptions, Connector, Resolver, Target};
 pub use upgraded::{Upgraded, UpgradedRecv, UpgradedSend};
 pub use url::Url;

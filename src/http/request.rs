@@ -16,6 +16,7 @@ use super::options::Options;
 use super::proxy::Proxy;
 use super::redirect::{Action, Attempt, Policy};
 use super::response::Response;
+use super::trace::Trace;
 
 /// A request that is ready to be sent.
 #[derive(Clone, Debug)]
@@ -299,6 +300,34 @@ impl RequestBuilder {
     pub fn on_head(self, callback: impl FnMut(&Head) + 'static) -> RequestBuilder {
         self.change(|request| {
             request.hooks.on_head(callback);
+            Ok(())
+        })
+    }
+
+    /// Calls `callback` with every step of the fetch, over all its redirects: connections, handshakes, and the heads
+    /// as they are sent and received.
+    ///
+    /// It runs while the fetch does. A panic in it is reported by the panic hook, and the fetch goes on.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::{Client, Trace};
+    ///
+    /// let client = Client::new();
+    /// let request = client.get("http://example.org/").on_trace(|step| match step {
+    ///     Trace::Connected { remote, .. } => eprintln!("connected to {remote:?}"),
+    ///     // Shown without credentials.
+    ///     Trace::Request(head) => eprint!("{head}"),
+    ///     Trace::Response(head) => eprint!("{}", String::from_utf8_lossy(head.headers.text())),
+    ///     _ => {}
+    /// });
+    /// request.send().await?;
+    /// # Ok::<(), eyewall::http::Error>(()) })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn on_trace(self, callback: impl FnMut(&Trace<'_>) + 'static) -> RequestBuilder {
+        self.change(|request| {
+            request.hooks.on_trace(callback);
             Ok(())
         })
     }

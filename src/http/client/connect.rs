@@ -7,9 +7,11 @@ use super::Client;
 use crate::http::connection::Connection;
 use crate::http::error::{Error, Stage};
 use crate::http::faces::ClientEvent;
+use crate::http::hooks::Hooks;
 use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::timings::Timings;
+use crate::http::trace::Trace;
 use crate::http::transport::{Transport, open, tunnel};
 use crate::http::watch::Watch;
 use crate::net::ConnectError;
@@ -40,11 +42,17 @@ impl Client {
         origin: Origin,
         timings: &mut Timings,
         watch: &Watch,
+        hooks: &Hooks,
     ) -> Result<Connection, Error> {
         let (host, port) = match route.proxy {
             Some(proxy) => (&*proxy.host, proxy.port),
             None => (&*origin.host, origin.port),
         };
+        hooks.trace(&Trace::Connecting {
+            host,
+            port,
+            proxy: route.proxy.is_some(),
+        });
         let mut pause = FIRST_PAUSE;
         let mut transport = loop {
             let opened = open(route.connect, host, port, timings, watch).await;
@@ -57,8 +65,14 @@ impl Client {
                 opened => break opened?,
             }
         };
+        if hooks.is_traced() {
+            hooks.trace(&Trace::Connected {
+                local: transport.local_addr(),
+                remote: transport.peer_addr(),
+            });
+        }
         if route.secure {
-            transport = secure(transport, route, &origin, timings, watch).await?;
+            transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
         let connection = Connection::new(transport);
         let remote = connection.peer;
@@ -75,6 +89,7 @@ async fn secure(
     origin: &Origin,
     timings: &mut Timings,
     watch: &Watch,
+    hooks: &Hooks,
 ) -> Result<Transport, Error> {
     use crate::http::error::ErrorKind;
     use crate::http::tls::handshake;
@@ -82,13 +97,20 @@ async fn secure(
     let mut received = None;
     if let Some(proxy) = route.proxy {
         watch.enter(Stage::Tunnel);
-        received = tunnel(&mut transport, proxy, origin).await?;
+        received = tunnel(&mut transport, proxy, origin, hooks).await?;
     }
     watch.enter(Stage::Tls);
-    let failed = |error| Error::io(ErrorKind::Tls, error);
-    let config = route.connect.tls().config().await.map_err(failed)?;
-    let transport = handshake(transport, &config, &origin.host, received);
-    let transport = transport.await.map_err(failed)?;
+    let config = route.connect.tls().config().await.map_err(|bad| {
+        let error = Error::io(ErrorKind::Tls, bad.error);
+        match bad.fault {
+            Some(fault) => error.with_fault(fault),
+            None => error,
+        }
+    })?;
+    let transport = handshake(transport, &config, &origin.host, received, hooks);
+    let transport = transport
+        .await
+        .map_err(|error| Error::io(ErrorKind::Tls, error))?;
     timings.tls = timings.now();
     Ok(transport)
 }
@@ -101,10 +123,11 @@ async fn secure(
     origin: &Origin,
     _timings: &mut Timings,
     watch: &Watch,
+    hooks: &Hooks,
 ) -> Result<Transport, Error> {
     if let Some(proxy) = route.proxy {
         watch.enter(Stage::Tunnel);
-        tunnel(&mut transport, proxy, origin).await?;
+        tunnel(&mut transport, proxy, origin, hooks).await?;
     }
     Err(crate::http::origin::without_tls())
 }

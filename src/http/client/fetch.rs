@@ -23,6 +23,7 @@ use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
 use crate::http::response::{Chain, Response, ResponseBody};
 use crate::http::timings::Timings;
+use crate::http::trace::{SentHead, Trace};
 use crate::http::watch::Watch;
 use crate::reactor::Core;
 use crate::task::yield_now;
@@ -114,6 +115,7 @@ impl Client {
             };
             // Gives the place back before the next hop asks for one.
             hop.body.dismiss();
+            request.hooks.trace(&Trace::Redirected { to: next.url() });
             self.watchers().tell(&ClientEvent::Redirected {
                 status: hop.head.status,
                 from: &request.url,
@@ -247,21 +249,34 @@ impl Client {
             let connection = match kept.take() {
                 Some(connection) => {
                     timings.taken();
+                    request.hooks.trace(&Trace::Reused {
+                        local: connection.local,
+                        remote: connection.peer,
+                    });
                     connection
                 }
                 None => {
                     let origin = Origin::of(&request.url)?;
                     // In a box, since it is large, and seldom needed.
-                    let connecting = self.connect(ways.route, origin, timings, watch);
+                    let connecting =
+                        self.connect(ways.route, origin, timings, watch, &request.hooks);
                     Box::pin(connecting).await?
                 }
             };
             watch.connected(&connection);
             let size = outgoing.head.len() as u64;
             let expect = outgoing.expect;
+            if request.hooks.is_traced() {
+                let head = SentHead::new(&outgoing.head, self.sensitive_names(request));
+                request.hooks.trace(&Trace::Request(&head));
+            }
             let decoder = decoder(request, &self.inner.settings);
             let answer = Exchange::begin(connection, outgoing, decoder, timings, watch);
-            let expect = match answer.await {
+            let answer = answer.await;
+            if let Ok((_, head)) = &answer {
+                request.hooks.trace(&Trace::Response(head));
+            }
+            let expect = match answer {
                 Ok((_, head))
                     if expect.is_some() && head.status == StatusCode::EXPECTATION_FAILED =>
                 {

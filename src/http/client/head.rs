@@ -105,6 +105,18 @@ fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 impl Client {
+    /// The fields of `request`, and of the client, whose values are not to be shown.
+    pub(super) fn sensitive_names(&self, request: &Request) -> Vec<HeaderName> {
+        let marked = (request.headers.iter()).filter(|(_, value)| value.is_sensitive());
+        let own = self.inner.defaults.fields.iter();
+        let private = own.filter(|field| field.private).map(|field| &field.name);
+        marked
+            .map(|(name, _)| name)
+            .chain(private)
+            .cloned()
+            .collect()
+    }
+
     /// What to send for `request`, which goes to `forwarder` if that is given: a proxy that is asked for the whole
     /// URL. With `expect`, leave to send the body is asked for, and waited for so long.
     pub(super) fn encode(

@@ -112,6 +112,12 @@ impl Headers {
         lines.map(|line| line.parts(text))
     }
 
+    /// The head as it came, from the status line to the empty line, but for folded lines, which are joined; nothing
+    /// for fields that did not come over a connection.
+    pub fn text(&self) -> &[u8] {
+        self.halves().1
+    }
+
     fn halves(&self) -> (impl Iterator<Item = Line>, &[u8]) {
         let (lines, text) = self.bytes.split_at(self.count * Line::SIZE);
         let (lines, _) = lines.as_chunks();

@@ -82,6 +82,18 @@ pub enum ErrorKind {
     Reactor,
 }
 
+/// Whose certificate it was that TLS failed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// The server's is not accepted: it has expired, is for another name, or nobody who is trusted vouches for it.
+    Server,
+    /// The certificates to trust cannot be read, or there are none.
+    Trust,
+    /// This client's own certificate, or its key, cannot be used.
+    Client,
+}
+
 /// The part of a fetch that a timeout was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use url::Url;
 
-pub use kind::{ErrorKind, Phase, Stage};
+pub use kind::{CertificateFault, ErrorKind, Phase, Stage};
 
 use super::codec::ProtocolError;
 use super::timings::Timings;
@@ -39,6 +39,7 @@ struct Inner {
     seen: Seen,
     /// Of the response, for an error that is one of its status.
     headers: Option<HeaderMap>,
+    fault: Option<CertificateFault>,
 }
 
 /// What was known of a fetch when it failed.
@@ -77,6 +78,7 @@ impl Error {
                 source: None,
                 seen: Seen::default(),
                 headers: None,
+                fault: None,
             }),
         }
     }
@@ -90,10 +92,12 @@ impl Error {
     /// An error of a connection; where TLS is to blame, that is its kind.
     pub(super) fn io(kind: ErrorKind, error: io::Error) -> Error {
         #[cfg(feature = "__tls")]
-        let kind = match super::tls::is_tls_error(&error) {
-            true => ErrorKind::Tls,
-            false => kind,
-        };
+        if super::tls::is_tls_error(&error) {
+            let fault = super::tls::is_certificate_error(&error);
+            let mut error = Error::because(ErrorKind::Tls, Source::Io(error));
+            error.inner.fault = fault.then_some(CertificateFault::Server);
+            return error;
+        }
         Error::because(kind, Source::Io(error))
     }
 
@@ -161,6 +165,12 @@ impl Error {
         if self.inner.seen.stage.is_none() {
             self.inner.seen = seen();
         }
+        self
+    }
+
+    #[cfg(feature = "__tls")]
+    pub(super) fn with_fault(mut self, fault: CertificateFault) -> Error {
+        self.inner.fault = Some(fault);
         self
     }
 
@@ -264,6 +274,13 @@ impl Error {
     /// Whether TLS failed.
     pub fn is_tls(&self) -> bool {
         self.inner.kind == ErrorKind::Tls
+    }
+
+    /// Whose certificate was at fault, where TLS failed for one.
+    ///
+    /// What exactly is wrong with the server's certificate is in the source: an [`io::Error`] around rustls' error.
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        self.inner.fault
     }
 
     /// Whether the request cannot be sent as it is: its URL, a header, its method or its body. Nothing was

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::handshake::HTTP_1_1;
 use super::roots;
 use super::verifier::TrustEverybody;
+use crate::http::error::CertificateFault;
 use crate::task::spawn_blocking;
 
 /// What a user wants of TLS.
@@ -132,36 +133,40 @@ impl TlsSettings {
     }
 
     /// The configuration for rustls. The first time, it is made where files may be read.
-    pub(in crate::http) async fn config(&self) -> io::Result<Arc<ClientConfig>> {
+    pub(in crate::http) async fn config(&self) -> Result<Arc<ClientConfig>, BadSettings> {
         let known = self.wanted.config.as_ref().or(self.made.get());
         if let Some(known) = known {
             return Ok(Arc::clone(known));
         }
         let wanted = self.wanted.clone();
         let made = spawn_blocking(move || wanted.make()).await;
-        let made = made.map_err(io::Error::other)??;
+        let made = made.map_err(|error| BadSettings::other(io::Error::other(error)))??;
         // Another fetch may have been faster; the sessions to be resumed are kept in one place.
         Ok(Arc::clone(self.made.get_or_init(|| made)))
     }
 }
 
 impl Wanted {
-    fn make(&self) -> io::Result<Arc<ClientConfig>> {
-        let provider = provider()?;
+    fn make(&self) -> Result<Arc<ClientConfig>, BadSettings> {
+        let provider = provider().map_err(BadSettings::other)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(super::failed)?;
+            .map_err(|error| BadSettings::other(super::failed(error)))?;
         let builder = match self.accept_invalid {
             true => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(TrustEverybody(provider))),
-            false => builder.with_root_certificates(self.roots()?),
+            false => builder.with_root_certificates(self.roots().map_err(BadSettings::trust)?),
         };
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
-            Some((certificates, key)) => builder
-                .with_client_auth_cert(certificates.certificates()?, key.key()?)
-                .map_err(super::failed)?,
+            Some((certificates, key)) => {
+                let chain = certificates.certificates().map_err(BadSettings::client)?;
+                let key = key.key().map_err(BadSettings::client)?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| BadSettings::client(super::failed(error)))?
+            }
         };
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
         Ok(Arc::new(config))
@@ -184,6 +189,32 @@ impl Wanted {
             }
         }
         Ok(Arc::new(store))
+    }
+}
+
+/// Settings of which no configuration can be made.
+pub(in crate::http) struct BadSettings {
+    pub(in crate::http) fault: Option<CertificateFault>,
+    pub(in crate::http) error: io::Error,
+}
+
+impl BadSettings {
+    fn trust(error: io::Error) -> BadSettings {
+        BadSettings {
+            fault: Some(CertificateFault::Trust),
+            error,
+        }
+    }
+
+    fn client(error: io::Error) -> BadSettings {
+        BadSettings {
+            fault: Some(CertificateFault::Client),
+            error,
+        }
+    }
+
+    fn other(error: io::Error) -> BadSettings {
+        BadSettings { fault: None, error }
     }
 }
 

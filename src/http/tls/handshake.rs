@@ -12,6 +12,7 @@ use super::failed;
 use super::session::{Rustls, TlsSession};
 use super::sides::{Shared, TlsRecv, TlsSend};
 use crate::buf::Chunk;
+use crate::http::hooks::Hooks;
 use crate::http::transport::Transport;
 
 /// The one protocol that is spoken here.
@@ -25,6 +26,7 @@ pub(in crate::http) async fn handshake(
     config: &Arc<ClientConfig>,
     host: &str,
     received: Option<Chunk>,
+    hooks: &Hooks,
 ) -> io::Result<Transport> {
     let mut session = Rustls::new(config, server_name(host)?).map_err(failed)?;
     let mut received = received;
@@ -55,6 +57,7 @@ pub(in crate::http) async fn handshake(
         let message = format!("the peer has chosen the protocol {name:?}; http/1.1 is spoken here");
         return Err(io::Error::new(io::ErrorKind::Unsupported, message));
     }
+    session.trace(hooks);
     let session: Shared = Rc::new(RefCell::new(Box::new(session)));
     Ok(transport.through(|recv, send| {
         (

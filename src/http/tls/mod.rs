@@ -33,9 +33,20 @@ fn failed(error: rustls::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
+/// The error of TLS that an error of a transport is.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 /// Whether an error of a transport is one of TLS.
 pub(super) fn is_tls_error(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<rustls::Error>())
+    tls_error(error).is_some()
+}
+
+/// Whether it says that the server's certificate is not accepted.
+pub(super) fn is_certificate_error(error: &io::Error) -> bool {
+    matches!(
+        tls_error(error),
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+    )
 }

@@ -7,7 +7,10 @@ use rustls::pki_types::ServerName;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{ClientConfig, Error, InvalidMessage};
+use rustls::{ClientConfig, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
+
+use crate::http::hooks::Hooks;
+use crate::http::trace::Trace;
 
 /// A TLS session of a client. It knows no socket, and keeps what it has made until it is fetched.
 pub(super) trait TlsSession {
@@ -74,6 +77,30 @@ impl Rustls {
         };
         session.run(Then::Nothing)?;
         Ok(session)
+    }
+
+    /// Says what the handshake has settled on.
+    pub(super) fn trace(&self, hooks: &Hooks) {
+        if !hooks.is_traced() {
+            return;
+        }
+        let connection = &self.connection;
+        let cipher = connection.negotiated_cipher_suite();
+        let cipher = cipher.and_then(|suite| suite.suite().as_str());
+        let shown = connection.peer_certificates().unwrap_or_default();
+        let certificates: Vec<&[u8]> = shown.iter().map(|certificate| &**certificate).collect();
+        hooks.trace(&Trace::Secured {
+            version: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                // The oldest that rustls speaks.
+                _ => "TLSv1.2",
+            },
+            // rustls writes TLS13_AES_128_GCM_SHA256 for what is registered without the 13.
+            cipher: &cipher.unwrap_or_default().replacen("TLS13_", "TLS_", 1),
+            alpn: (self.alpn()).and_then(|protocol| str::from_utf8(protocol).ok()),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            certificates: &certificates,
+        });
     }
 
     /// How many bytes its buffers have.

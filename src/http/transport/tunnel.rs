@@ -6,8 +6,10 @@ use super::Transport;
 use crate::buf::Chunk;
 use crate::http::codec::{BodyFraming, Event, Limits, RequestHead, RequestKind, ResponseDecoder};
 use crate::http::error::{Error, ErrorKind};
+use crate::http::hooks::Hooks;
 use crate::http::origin::Origin;
 use crate::http::proxy::ProxyServer;
+use crate::http::trace::{SentHead, Trace};
 
 /// Asks the proxy at the other end of `transport` for a tunnel to `origin`. Afterwards the transport leads there;
 /// what came with the proxy's answer is from there, too.
@@ -15,10 +17,13 @@ pub(in crate::http) async fn tunnel(
     transport: &mut Transport,
     proxy: &ProxyServer,
     origin: &Origin,
+    hooks: &Hooks,
 ) -> Result<Option<Chunk>, Error> {
     let (recv, send) = transport.split();
     // The error of the sending comes with the receiving: the proxy may have said why before it closed.
-    let sent = send.post(request(proxy, origin)?).await;
+    let head = request(proxy, origin)?;
+    hooks.trace(&Trace::Request(&SentHead::new(&head, Vec::new())));
+    let sent = send.post(head).await;
     sent.map_err(|error| Error::io(ErrorKind::Proxy, error))?;
 
     let kind = RequestKind::of(&Method::CONNECT);
@@ -36,6 +41,9 @@ pub(in crate::http) async fn tunnel(
                 .decode(&chunk)
                 .map_err(|error| Error::boxed(ErrorKind::Proxy, error))?;
             chunk.advance(step.consumed);
+            if let Event::Head(head) | Event::Informational(head) = &step.event {
+                hooks.trace(&Trace::Response(head));
+            }
             match step.event {
                 Event::Head(head) if head.status.is_success() => {
                     return Ok((!chunk.is_empty()).then_some(chunk));

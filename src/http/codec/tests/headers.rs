@@ -1,5 +1,6 @@
 //! The fields of a head, as lines and as a map.
 
+use super::super::Headers;
 use super::{Decoded, ProtocolError as E, Seen, limited, plain, value, with};
 use http::{HeaderMap, HeaderValue, header};
 
@@ -22,6 +23,14 @@ fn lines_are_as_they_came() {
             (b"Content-Length", b"0"),
         ]
     );
+}
+
+#[test]
+fn the_text_is_the_head_as_it_came() {
+    let text = "HTTP/1.1 200 Fine\r\nX-A:  1 \r\nContent-Length: 0\r\n\r\n";
+    let headers = plain().ok(text).head.headers;
+    assert_eq!(headers.text(), text.as_bytes());
+    assert_eq!(Headers::default().text(), b"");
 }
 
 #[test]
