@@ -7,7 +7,7 @@ use eyewall::http::Response;
 use eyewall::net::{TcpListener, TcpStream};
 use futures_util::StreamExt;
 
-use crate::{Failure, elapsed};
+use crate::code::{self, Failure};
 
 const PAGE: &str = "\
 <!doctype html>
@@ -17,26 +17,15 @@ const PAGE: &str = "\
 ";
 
 /// Starts a server on loopback, fetches its page twice, and prints it with timings.
-pub(crate) async fn run() -> u8 {
-    match serve_and_fetch().await {
-        Ok(()) => 0,
-        Err(failure) => {
-            eprintln!("fetch: ({}) {}", failure.code, failure.message);
-            failure.code
-        }
-    }
+pub(crate) async fn run() -> Result<u8, Failure> {
+    serve_and_fetch().await.map(|()| 0)
 }
 
 async fn serve_and_fetch() -> Result<(), Failure> {
     let mut listener = TcpListener::bind("127.0.0.1:0")
         .await
-        .map_err(|error| Failure {
-            code: crate::code::CONNECT_FAILED,
-            message: format!("cannot listen on loopback: {error}"),
-        })?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::write(&error))?;
+        .map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
     eyewall::spawn(async move {
         let mut connections = listener.incoming();
         while let Some(Ok(stream)) = connections.next().await {
@@ -66,6 +55,16 @@ async fn serve_and_fetch() -> Result<(), Failure> {
         "Now with a URL: cargo run --release --example fetch -- -i http://...  (--help says more)"
     );
     Ok(())
+}
+
+fn cannot_listen(error: io::Error) -> Failure {
+    let message = format!("cannot listen on loopback: {error}");
+    Failure::new(code::CONNECT_FAILED, message)
+}
+
+/// How long something took, in words.
+fn elapsed(since: Instant) -> String {
+    format!("{:.0} µs", since.elapsed().as_secs_f64() * 1e6)
 }
 
 fn report(what: &str, response: &Response) {

@@ -1,85 +1,93 @@
-//! Where the body goes: a file, written over the ring, or the standard output.
+//! Where the body of a transfer goes: a file, written over the ring, or the standard output.
 
-use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use eyewall::buf::IoBuf;
 use eyewall::fs::File;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::Failure;
-use crate::args::Args;
+use crate::code::{self, Failure};
+use crate::stdout::Stdout;
 
-pub(crate) enum Output {
-    /// Written without waiting for the ring: nothing else runs here that a slow reader could hold up.
-    Stdout,
+pub(crate) enum Output<'a> {
+    Stdout {
+        stdout: &'a Stdout,
+        /// Of the transfer.
+        number: usize,
+    },
     File {
-        file: File,
+        path: PathBuf,
+        /// Make its directory if there is none.
+        make_directory: bool,
+        /// Opened with the first byte: a fetch that fails before leaves what was there.
+        file: Option<File>,
         written: u64,
-        bar: Option<ProgressBar>,
     },
 }
 
-impl Output {
-    /// Opens `path`; the standard output for none. `size` is for the progress bar.
-    pub(crate) async fn open(
-        args: &Args,
-        path: Option<&str>,
-        size: Option<u64>,
-    ) -> Result<Output, Failure> {
-        let Some(path) = path else {
-            return Ok(Output::Stdout);
-        };
-        let file = File::create(path)
-            .await
-            .map_err(|error| Failure::write(&error))?;
-        let bar = (!args.silent && std::io::stderr().is_terminal()).then(|| progress(size));
-        Ok(Output::File {
-            file,
-            written: 0,
-            bar,
-        })
-    }
-
+impl Output<'_> {
     pub(crate) async fn write<B: IoBuf + AsRef<[u8]>>(&mut self, bytes: B) -> Result<(), Failure> {
-        match self {
-            Output::Stdout => std::io::stdout().write_all(bytes.as_ref()),
-            Output::File { file, written, bar } => {
-                let count = bytes.bytes_len() as u64;
-                let (result, _) = file.write_all_at(bytes, *written).await;
-                *written += count;
-                if let Some(bar) = bar {
-                    bar.inc(count);
-                }
-                result
-            }
+        if let Output::Stdout { stdout, number } = self {
+            let result = stdout.write(*number, bytes).await;
+            return result.map_err(|error| Failure::write(&error));
         }
-        .map_err(|error| Failure::write(&error))
+        self.open().await?;
+        let Output::File {
+            path,
+            file: Some(file),
+            written,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let count = bytes.bytes_len() as u64;
+        let (result, _) = file.write_all_at(bytes, *written).await;
+        *written += count;
+        result.map_err(|error| cannot_write(path, &error))
     }
 
-    pub(crate) async fn finish(self) -> Result<(), Failure> {
+    /// The body has come to its end, well or not. A file is made for an empty one, too.
+    pub(crate) async fn finish(mut self, well: bool) -> Result<(), Failure> {
+        if well {
+            self.open().await?;
+        }
         match self {
-            Output::Stdout => std::io::stdout().flush(),
-            Output::File { file, bar, .. } => {
-                if let Some(bar) = bar {
-                    bar.finish();
-                }
-                file.close().await
+            Output::File {
+                path,
+                file: Some(file),
+                ..
+            } => {
+                let closed = file.close().await;
+                closed.map_err(|error| cannot_write(&path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn open(&mut self) -> Result<(), Failure> {
+        let Output::File {
+            path,
+            make_directory,
+            file: file @ None,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        if *make_directory && let Some(directory) = path.parent() {
+            let directory = directory.to_path_buf();
+            let made = eyewall::spawn_blocking(move || std::fs::create_dir_all(directory)).await;
+            if let Ok(Err(error)) = made {
+                return Err(cannot_write(path, &error));
             }
         }
-        .map_err(|error| Failure::write(&error))
+        let opened = File::create(&*path).await;
+        *file = Some(opened.map_err(|error| cannot_write(path, &error))?);
+        Ok(())
     }
 }
 
-fn progress(size: Option<u64>) -> ProgressBar {
-    let (bar, template) = match size {
-        Some(size) => (
-            ProgressBar::new(size),
-            "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
-        ),
-        None => (
-            ProgressBar::no_length(),
-            "{spinner} {bytes}  {bytes_per_sec}",
-        ),
-    };
-    bar.with_style(ProgressStyle::with_template(template).expect("the template is valid"))
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("cannot write {}: {error}", path.display());
+    Failure::new(code::WRITE_ERROR, message)
 }

@@ -1,0 +1,128 @@
+//! What is to be fetched: URLs, and what goes with each of them.
+
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{CONTROLS, utf8_percent_encode};
+
+use crate::code::{self, Failure};
+
+/// One URL, where its body goes, and what is sent to it.
+pub(crate) struct Job {
+    /// Counted from 0.
+    pub(crate) number: usize,
+    pub(crate) url: String,
+    pub(crate) target: Target,
+    /// A file, or `-` or `.` for the standard input.
+    pub(crate) upload: Option<String>,
+}
+
+/// Where a body goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Stdout,
+    File(PathBuf),
+    /// A file with the name that the URL has.
+    RemoteName,
+}
+
+impl Target {
+    pub(super) fn of(path: PathBuf) -> Target {
+        match path.as_os_str() == "-" {
+            true => Target::Stdout,
+            false => Target::File(path),
+        }
+    }
+}
+
+/// What was given for all of them: the n-th of each belongs to the n-th URL.
+#[derive(Default)]
+pub(super) struct Lists {
+    pub(super) urls: Vec<String>,
+    pub(super) targets: Vec<Target>,
+    pub(super) uploads: Vec<String>,
+    /// Where no target is given, the URL names the file.
+    pub(super) all_by_name: bool,
+}
+
+impl Lists {
+    pub(super) fn pair(self) -> Vec<Job> {
+        let mut targets = self.targets.into_iter();
+        let mut uploads = self.uploads.into_iter();
+        let otherwise = match self.all_by_name {
+            true => Target::RemoteName,
+            false => Target::Stdout,
+        };
+        let jobs = self.urls.into_iter().enumerate();
+        jobs.map(|(number, url)| Job {
+            number,
+            url,
+            target: targets.next().unwrap_or_else(|| otherwise.clone()),
+            upload: uploads.next(),
+        })
+        .collect()
+    }
+}
+
+impl Job {
+    /// The file for the body; `None` for the standard output.
+    pub(crate) fn file(&self, directory: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+        let name = match &self.target {
+            Target::Stdout => return Ok(None),
+            Target::File(path) => path.clone(),
+            Target::RemoteName => match file_name(&self.url) {
+                "" => {
+                    let message = format!("{} names no file: say -o FILE", self.url);
+                    return Err(Failure::new(code::WRITE_ERROR, message));
+                }
+                name => name.into(),
+            },
+        };
+        Ok(Some(match directory {
+            Some(directory) => directory.join(name),
+            None => name,
+        }))
+    }
+
+    /// The URL to fetch: with the data of -G in its query, and the name of the file that is sent behind a slash.
+    pub(crate) fn full_url(&self, query: Option<&[u8]>) -> String {
+        let (mut url, fragment) = match self.url.find('#') {
+            Some(at) => (self.url[..at].to_string(), &self.url[at..]),
+            None => (self.url.clone(), ""),
+        };
+        if let Some(query) = query {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&String::from_utf8_lossy(query));
+        }
+        if let Some(upload) = &self.upload
+            && !matches!(&**upload, "-" | ".")
+            && file_name(&url).is_empty()
+            && !url.contains('?')
+        {
+            if path_start(&url) == url.len() {
+                url.push('/');
+            }
+            let name = Path::new(upload).file_name().unwrap_or_default();
+            let name = name.to_string_lossy();
+            url.extend(utf8_percent_encode(&name, IN_NAME));
+        }
+        url + fragment
+    }
+}
+
+/// What cannot stand for itself in the last part of a path.
+const IN_NAME: &percent_encoding::AsciiSet =
+    &CONTROLS.add(b' ').add(b'#').add(b'%').add(b'?').add(b'/');
+
+/// The last part of a URL's path.
+fn file_name(url: &str) -> &str {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let path = &url[path_start(url).min(end)..end];
+    &path[path.rfind('/').map_or(0, |at| at + 1)..]
+}
+
+/// Where the path begins; the length of the URL if it has none.
+fn path_start(url: &str) -> usize {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let length = url[authority..].find('/');
+    length.map_or(url.len(), |length| authority + length)
+}

@@ -1,0 +1,161 @@
+//! The client that all transfers share.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use eyewall::http::{Client, ClientBuilder, Error, HeaderValue, Proxy};
+
+use crate::args::{Args, ConnectArgs};
+use crate::code::{self, Failure};
+
+pub(crate) fn build(args: &Args) -> Result<Client, Failure> {
+    let request = &args.request;
+    let mut client = Client::builder()
+        .timeout(request.max_time)
+        .connect_timeout(args.connect.timeout)
+        // There are as many transfers as were asked for, and one connection to keep for each.
+        .max_clients(0)
+        .pool_max_idle(args.at_once)
+        .pool_max_idle_per_host(args.at_once)
+        .max_body_size(args.output.max_size.unwrap_or(u64::MAX))
+        .follow_redirects(request.follow)
+        .max_redirects(request.max_redirects)
+        .allow_downgrade(true)
+        .allow_nonstandard_methods(true)
+        .decompress(request.compressed);
+    if let Some(agent) = &request.agent {
+        let agent = match &**agent {
+            "" => None,
+            agent => Some(HeaderValue::from_str(agent).map_err(|_| {
+                let message = format!("{agent:?} cannot be sent as the name of a user agent");
+                Failure::new(code::BAD_REQUEST, message)
+            })?),
+        };
+        client = client.user_agent(agent);
+    }
+    client = sockets(client, &args.connect)?;
+    client = proxies(client, &args.connect)?;
+    client = tls::settings(client, &args.connect)?;
+    Ok(client.build())
+}
+
+fn sockets(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
+    client = client.ipv4(!args.ipv6_only).ipv6(!args.ipv4_only);
+    for (host, port, addresses) in &args.resolve {
+        client = client.resolve(host, *port, addresses.iter().copied());
+    }
+    if let Some(path) = &args.unix_socket {
+        client = client.unix_socket(path);
+    }
+    let Some(interface) = &args.interface else {
+        return Ok(client);
+    };
+    if let Ok(address) = interface.parse::<IpAddr>() {
+        return Ok(client.local_address(address));
+    }
+    if interface.contains('/') || !Path::new("/sys/class/net").join(interface).exists() {
+        let message = format!("there is no interface {interface:?}");
+        return Err(Failure::new(code::NO_SUCH_INTERFACE, message));
+    }
+    Ok(client.interface(interface))
+}
+
+/// The client knows what the environment says about proxies, unless something is said here that it does not.
+fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
+    let everywhere = args.no_proxy.as_deref() == Some("*");
+    if args.proxy.as_deref() == Some("") || everywhere {
+        return Ok(client.no_proxy());
+    }
+    if let Some(url) = &args.proxy {
+        return Ok(client.proxy(proxy(Proxy::all, url, args)?));
+    }
+    if args.proxy_user.is_none() && args.no_proxy.is_none() {
+        return Ok(client);
+    }
+    type Make = fn(String) -> Result<Proxy, Error>;
+    let known: [(&[&str], Make); 3] = [
+        // In capitals, this one is a field of whoever calls a CGI program.
+        (&["http_proxy"], Proxy::http),
+        (&["https_proxy", "HTTPS_PROXY"], Proxy::https),
+        (&["all_proxy", "ALL_PROXY"], Proxy::all),
+    ];
+    for (names, make) in known {
+        let set = names.iter().find_map(|name| std::env::var(name).ok());
+        if let Some(url) = set.filter(|url| !url.is_empty()) {
+            client = client.proxy(proxy(make, &url, args)?);
+        }
+    }
+    Ok(client)
+}
+
+fn proxy(
+    make: impl Fn(String) -> Result<Proxy, Error>,
+    url: &str,
+    args: &ConnectArgs,
+) -> Result<Proxy, Failure> {
+    let mut proxy = make(url.into()).map_err(|error| {
+        let mut failure = Failure::from(error);
+        failure.code = match url.split_once("://") {
+            Some(("https" | "socks4" | "socks4a" | "socks5" | "socks5h", _)) => code::NOT_BUILT_IN,
+            Some((scheme, _)) if scheme != "http" => code::CONNECT_FAILED,
+            _ => code::PROXY_NOT_RESOLVED,
+        };
+        failure
+    })?;
+    if let Some((name, password)) = &args.proxy_user {
+        proxy = proxy.basic_auth(name, password);
+    }
+    let around = args.no_proxy.clone();
+    let around = around.or_else(|| std::env::var("no_proxy").or(std::env::var("NO_PROXY")).ok());
+    Ok(proxy.no_proxy(&*around.unwrap_or_default()))
+}
+
+#[cfg(feature = "__tls")]
+mod tls {
+    use eyewall::http::{ClientBuilder, Pem};
+
+    use crate::args::ConnectArgs;
+    use crate::code::Failure;
+
+    pub(super) fn settings(
+        mut client: ClientBuilder,
+        args: &ConnectArgs,
+    ) -> Result<ClientBuilder, Failure> {
+        if args.insecure {
+            client = client.danger_accept_invalid_certs(true);
+        }
+        if let Some(file) = &args.ca_file {
+            client = client.ca_certificates(Pem::file(file));
+        }
+        if let Some(file) = &args.certificate {
+            let key = args.key.as_ref().unwrap_or(file);
+            client = client.client_certificate(Pem::file(file), Pem::file(key));
+        }
+        Ok(client)
+    }
+}
+
+#[cfg(not(feature = "__tls"))]
+mod tls {
+    use eyewall::http::ClientBuilder;
+
+    use crate::args::ConnectArgs;
+    use crate::code::{self, Failure};
+
+    pub(super) fn settings(
+        client: ClientBuilder,
+        args: &ConnectArgs,
+    ) -> Result<ClientBuilder, Failure> {
+        let wanted = args.insecure
+            || args.ca_file.is_some()
+            || args.certificate.is_some()
+            || args.key.is_some();
+        match wanted {
+            true => Err(Failure::new(
+                code::NOT_BUILT_IN,
+                "-k, --cacert, --cert and --key need the feature \"tls\" of the crate",
+            )),
+            false => Ok(client),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What is known of a transfer: what its trace told, and how it ended.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use eyewall::http::codec::{Head, Headers};
+use eyewall::http::{Error, Response, StatusCode, Timings, Trace, Url, Version};
+
+use crate::args::Job;
+use crate::code::{self, Failure};
+
+pub(crate) struct Record {
+    pub(crate) number: usize,
+    pub(crate) url: String,
+    pub(crate) file: Option<String>,
+    pub(crate) method: String,
+    pub(crate) referer: Option<String>,
+    pub(crate) uploaded: u64,
+    pub(crate) downloaded: u64,
+    /// Connections that were made.
+    pub(crate) connects: u32,
+    pub(crate) through_proxy: bool,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) remote: Option<SocketAddr>,
+    /// How many certificates the server has shown.
+    pub(crate) certificates: usize,
+    /// Bytes of heads, over all redirects.
+    pub(crate) heads_received: u64,
+    pub(crate) heads_sent: u64,
+    /// All heads that came, as they came, if somebody wants them.
+    pub(crate) heads: Option<Vec<u8>>,
+    /// The status of the proxy's answer to CONNECT.
+    pub(crate) tunnel: Option<StatusCode>,
+    /// The last head that came from a server.
+    pub(crate) last: Option<LastHead>,
+    /// The URL that answered, or was to answer.
+    pub(crate) effective: Option<Url>,
+    pub(crate) timings: Option<Timings>,
+    pub(crate) verify_result: u32,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) took: Duration,
+    started: Instant,
+    /// The last request went to a proxy, for a tunnel.
+    asks_for_tunnel: bool,
+}
+
+pub(crate) struct LastHead {
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+    pub(crate) headers: Headers,
+}
+
+impl Record {
+    pub(crate) fn new(job: &Job, wants_heads: bool) -> Record {
+        Record {
+            number: job.number,
+            url: job.url.clone(),
+            file: None,
+            method: String::new(),
+            referer: None,
+            uploaded: 0,
+            downloaded: 0,
+            connects: 0,
+            through_proxy: false,
+            local: None,
+            remote: None,
+            certificates: 0,
+            heads_received: 0,
+            heads_sent: 0,
+            heads: wants_heads.then(Vec::new),
+            tunnel: None,
+            last: None,
+            effective: None,
+            timings: None,
+            verify_result: 0,
+            failure: None,
+            took: Duration::ZERO,
+            started: Instant::now(),
+            asks_for_tunnel: false,
+        }
+    }
+
+    /// A step of the fetch.
+    pub(crate) fn note(&mut self, step: &Trace<'_>) {
+        match step {
+            Trace::Connecting { proxy, .. } => self.through_proxy = *proxy,
+            Trace::Connected { local, remote, .. } => {
+                self.connects += 1;
+                (self.local, self.remote) = (*local, *remote);
+            }
+            Trace::Reused { local, remote, .. } => (self.local, self.remote) = (*local, *remote),
+            Trace::Secured { certificates, .. } => self.certificates = certificates.len(),
+            Trace::Request(head) => {
+                self.heads_sent += head.as_bytes().len() as u64;
+                self.asks_for_tunnel = head.as_bytes().starts_with(b"CONNECT ");
+            }
+            Trace::Response(head) => self.head(head),
+            Trace::Redirected { to, .. } => self.effective = Some((*to).clone()),
+            _ => {}
+        }
+    }
+
+    fn head(&mut self, head: &Head) {
+        let text = head.headers.text();
+        self.heads_received += text.len() as u64;
+        if let Some(heads) = &mut self.heads {
+            heads.extend_from_slice(text);
+        }
+        match self.asks_for_tunnel {
+            true => self.tunnel = Some(head.status),
+            false => {
+                self.last = Some(LastHead {
+                    status: head.status,
+                    version: head.version,
+                    headers: head.headers.clone(),
+                });
+            }
+        }
+    }
+
+    /// The response is there, or its body has ended, well or not.
+    pub(crate) fn response(&mut self, response: &Response) {
+        self.effective = Some(response.url().clone());
+        self.timings = Some(*response.timings());
+        self.downloaded = response.body_received();
+    }
+
+    /// The fetch, or the reading of its body, has failed.
+    pub(crate) fn error(&mut self, error: Error) -> Failure {
+        self.timings = error.timings().copied().or(self.timings);
+        self.effective = error
+            .url()
+            .and_then(|url| Url::parse(url).ok())
+            .or(self.effective.take());
+        self.verify_result = code::verify_result(&error);
+        let mut failure = Failure::from(error);
+        if failure.code == code::NOT_RESOLVED && self.through_proxy {
+            failure.code = code::PROXY_NOT_RESOLVED;
+        }
+        failure
+    }
+
+    /// The transfer is over.
+    pub(crate) fn end(&mut self, result: Result<(), Failure>) {
+        self.failure = result.err();
+        let total = self.timings.and_then(|timings| timings.total);
+        self.took = match (&self.failure, total) {
+            (None, Some(total)) => total,
+            _ => self.started.elapsed(),
+        };
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        self.failure.as_ref().map_or(0, |failure| failure.code)
+    }
+
+    /// Where a redirect leads that was not followed.
+    pub(crate) fn redirect_url(&self) -> Option<Url> {
+        let last = self.last.as_ref()?;
+        if !last.status.is_redirection() {
+            return None;
+        }
+        let location = last.headers.get("location")?;
+        let location = String::from_utf8_lossy(location.as_bytes());
+        self.effective.as_ref()?.join(&location).ok()
+    }
+}

@@ -1,0 +1,229 @@
+//! One transfer: its request, its response, and where that goes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use eyewall::fs::OpenOptions;
+use eyewall::http::{Client, Error, RequestBuilder, Response, StatusCode};
+
+use crate::args::{Args, Fail, Job};
+use crate::code::{self, Failure};
+use crate::output::Output;
+use crate::progress::{Bar, Console};
+use crate::record::Record;
+use crate::stdout::Stdout;
+use crate::upload::Upload;
+use crate::{verbose, write_out};
+
+/// What all transfers share.
+pub(crate) struct Context {
+    pub(crate) args: Args,
+    pub(crate) client: Client,
+    pub(crate) stdout: Stdout,
+    pub(crate) console: Rc<Console>,
+}
+
+/// Fetches a URL and says what is to be said about that; the exit code.
+pub(crate) async fn run(context: &Context, job: &Job) -> u8 {
+    let Args { output, report, .. } = &context.args;
+    let wants_heads = output.include || output.heads_to.is_some() || context.args.request.head;
+    let record = Rc::new(RefCell::new(Record::new(job, wants_heads)));
+    let result = fetch(context, job, &record).await;
+    if let Err(failure) = &result
+        && (!report.silent || report.show_error)
+    {
+        context
+            .console
+            .say(&format!("fetch: ({}) {}\n", failure.code, failure.message));
+    }
+    record.borrow_mut().end(result);
+    if let Some(format) = &report.write_out {
+        let rendered = write_out::render(format, &record.borrow());
+        for (to_stderr, text) in rendered {
+            match to_stderr {
+                true => context.console.say(&text),
+                // A reader that has gone was told of with the body.
+                false => drop(context.stdout.write(job.number, text).await),
+            }
+        }
+    }
+    context.stdout.end(job.number).await;
+    record.borrow().code()
+}
+
+async fn fetch(context: &Context, job: &Job, record: &Rc<RefCell<Record>>) -> Result<(), Failure> {
+    let args = &context.args;
+    let file = job.file(args.output.directory.as_deref())?;
+    record.borrow_mut().file = file.as_ref().map(|file| file.to_string_lossy().into());
+    let mut output = match file {
+        Some(path) => Output::File {
+            path,
+            make_directory: args.output.make_directories,
+            file: None,
+            written: 0,
+        },
+        None => Output::Stdout {
+            stdout: &context.stdout,
+            number: job.number,
+        },
+    };
+    let upload = Upload::of(&args.request, job).await?;
+    let result = exchange(context, job, record, &upload, &mut output).await;
+    let finished = output.finish(result.is_ok()).await;
+    let mut record = record.borrow_mut();
+    if record.heads_sent > 0 {
+        record.uploaded = upload.sent.get();
+    }
+    result.and(finished)
+}
+
+async fn exchange(
+    context: &Context,
+    job: &Job,
+    record: &Rc<RefCell<Record>>,
+    upload: &Upload,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let args = &context.args;
+    let sent = request(context, job, record, upload).send().await;
+    let response = match sent {
+        Ok(response) => {
+            record.borrow_mut().response(&response);
+            Ok(response)
+        }
+        Err(error) => Err(record.borrow_mut().error(error)),
+    };
+    put_heads(context, job, record, output).await?;
+    let mut response = response?;
+    let status = response.status();
+    let failed = args.output.fail != Fail::No && status.as_u16() >= 400;
+    if !(args.request.head || failed && args.output.fail == Fail::WithoutBody) {
+        body(context, job, record, &mut response, output).await?;
+    }
+    match failed {
+        true => Err(refused(status)),
+        false => Ok(()),
+    }
+}
+
+fn refused(status: StatusCode) -> Failure {
+    Failure::new(code::STATUS, format!("the answer is {status}"))
+}
+
+async fn body(
+    context: &Context,
+    job: &Job,
+    record: &Rc<RefCell<Record>>,
+    response: &mut Response,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let name = match output {
+        Output::File { path, .. } => path.to_string_lossy().into_owned(),
+        Output::Stdout { .. } => job.url.clone(),
+    };
+    let bar = context.console.bar(&name, response.content_length());
+    let copied = copy(response, output, &bar).await;
+    let mut record = record.borrow_mut();
+    record.response(response);
+    copied.map_err(|stop| match stop {
+        Stop::Fetch(error) => record.error(error),
+        Stop::Output(failure) => failure,
+    })
+}
+
+/// Why a body is not copied to its end.
+enum Stop {
+    Fetch(Error),
+    Output(Failure),
+}
+
+async fn copy(response: &mut Response, output: &mut Output<'_>, bar: &Bar) -> Result<(), Stop> {
+    while let Some(chunk) = response.chunk().await.map_err(Stop::Fetch)? {
+        bar.inc(chunk.len());
+        output.write(chunk).await.map_err(Stop::Output)?;
+    }
+    Ok(())
+}
+
+fn request(
+    context: &Context,
+    job: &Job,
+    record: &Rc<RefCell<Record>>,
+    upload: &Upload,
+) -> RequestBuilder {
+    let args = &context.args.request;
+    let method = args.method(job.upload.is_some());
+    {
+        let mut record = record.borrow_mut();
+        record.method = method.to_string();
+        let referer = args.headers.iter();
+        record.referer = referer
+            .filter(|(name, _)| name.eq_ignore_ascii_case("referer"))
+            .map(|(_, value)| value.clone())
+            .next();
+    }
+    let query = args.data.as_deref().filter(|_| args.data_in_url);
+    let mut request = context.client.request(method, job.full_url(query));
+    for name in &args.without {
+        request = request.without_header(name.as_str());
+    }
+    for (name, value) in &args.headers {
+        request = request.header(name.as_str(), value.as_str());
+    }
+    if let Some((name, password)) = &args.user {
+        request = request.basic_auth(name, password);
+    }
+    if let Some(token) = &args.token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = &upload.body {
+        request = request
+            .body(body.clone())
+            .expect_continue(upload.asks_for_leave(args));
+    }
+    let record = Rc::clone(record);
+    let insecure = context.args.connect.insecure;
+    let console = (context.args.report.verbose).then(|| Rc::clone(&context.console));
+    request.on_trace(move |step| {
+        if let Some(console) = &console {
+            console.say(&verbose::text(step, insecure));
+        }
+        record.borrow_mut().note(step);
+    })
+}
+
+/// Prints the heads that have come, where they are wanted.
+async fn put_heads(
+    context: &Context,
+    job: &Job,
+    record: &Rc<RefCell<Record>>,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    let Some(heads) = record.borrow_mut().heads.take() else {
+        return Ok(());
+    };
+    let args = &context.args;
+    match args.output.heads_to.as_deref() {
+        None => {}
+        Some("-") => {
+            let written = context.stdout.write(job.number, heads.clone()).await;
+            written.map_err(|error| Failure::write(&error))?;
+        }
+        Some(file) => {
+            let dumped = dump(file, job.number > 0, heads.clone()).await;
+            dumped.map_err(|error| Failure::write(&error))?;
+        }
+    }
+    if args.output.include || args.request.head {
+        output.write(heads).await?;
+    }
+    Ok(())
+}
+
+/// Writes heads to a file: behind those of earlier transfers, where there are any.
+async fn dump(file: &str, append: bool, heads: Vec<u8>) -> std::io::Result<()> {
+    let options = OpenOptions::new().create(true).write(true).append(append);
+    let file = options.truncate(!append).open(file).await?;
+    file.write_all_at(heads, 0).await.0?;
+    file.close().await
+}
