@@ -97,10 +97,10 @@ fn code_of(error: &Error) -> u8 {
         ErrorKind::Body => READ_ERROR,
         ErrorKind::Save => WRITE_ERROR,
         ErrorKind::TooManyRedirects { .. } => TOO_MANY_REDIRECTS,
-        // One that is a URL is of a scheme that is not fetched.
         ErrorKind::RedirectLocation => match error.source() {
-            Some(source) if source.to_string().contains("scheme") => UNSUPPORTED_PROTOCOL,
-            _ => BAD_URL,
+            Some(source) if source.is::<url::ParseError>() => BAD_URL,
+            // A URL, of a scheme that is not fetched.
+            _ => UNSUPPORTED_PROTOCOL,
         },
         ErrorKind::RedirectBody => CANNOT_SEND_AGAIN,
         ErrorKind::Status(_) => STATUS,

@@ -1,5 +1,6 @@
 //! Progress on the terminal: a bar for each transfer, and with -Z one for all of them.
 
+use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -9,36 +10,48 @@ use crate::stdout::Stdout;
 
 /// The standard error: bars, where they are of use, and what is said beside them.
 pub(crate) struct Console {
-    bars: Option<MultiProgress>,
-    total: Option<Total>,
+    bars: Bars,
 }
 
-struct Total {
-    bar: ProgressBar,
-    count: usize,
+enum Bars {
+    None,
+    /// Of the transfer that goes on.
+    One(RefCell<Option<ProgressBar>>),
+    Many {
+        bars: MultiProgress,
+        total: ProgressBar,
+        /// How many transfers there are.
+        count: usize,
+    },
 }
 
 /// The bar of one transfer.
-pub(crate) struct Bar {
+pub(crate) struct Bar<'a> {
     own: Option<ProgressBar>,
-    total: Option<ProgressBar>,
+    bars: &'a Bars,
 }
+
+const KNOWN: &str = "{msg:24!} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+const UNKNOWN: &str = "{msg:24!} {spinner} {bytes}  {bytes_per_sec}";
+const TOTAL: &str = "{msg} done  {bytes}  {bytes_per_sec}  {elapsed}";
 
 impl Console {
     pub(crate) fn new(args: &Args) -> Console {
         let report = &args.report;
-        let on_terminal =
+        let to_terminal =
             Stdout::is_terminal() && args.jobs.iter().any(|job| job.target == Target::Stdout);
-        let wanted = !report.silent && !report.no_progress && !on_terminal && !args.request.head;
-        let bars = (wanted && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        let total = bars.as_ref().filter(|_| args.parallel).map(|bars| {
-            let template = "{msg} done  {bytes}  {bytes_per_sec}  {elapsed}";
-            let bar = bars.add(ProgressBar::no_length().with_style(style(template)));
-            let count = args.jobs.len();
-            bar.set_message(format!("0/{count}"));
-            Total { bar, count }
-        });
-        Console { bars, total }
+        let unwanted = report.silent || report.no_progress || args.request.head || to_terminal;
+        let bars = if unwanted || !std::io::stderr().is_terminal() {
+            Bars::None
+        } else if !args.parallel {
+            Bars::One(RefCell::default())
+        } else {
+            let (bars, count) = (MultiProgress::new(), args.jobs.len());
+            let total = bars.add(ProgressBar::no_length().with_style(style(TOTAL)));
+            total.set_message(format!("0/{count}"));
+            Bars::Many { bars, total, count }
+        };
+        Console { bars }
     }
 
     /// Says `text`, which ends its last line, beside the bars.
@@ -46,68 +59,77 @@ impl Console {
         // Nobody can be told that nobody listens.
         let write = || drop(std::io::stderr().write_all(text.as_bytes()));
         match &self.bars {
-            Some(bars) => bars.suspend(write),
-            None => write(),
+            Bars::None => write(),
+            Bars::One(bar) => match &*bar.borrow() {
+                Some(bar) => bar.suspend(write),
+                None => write(),
+            },
+            Bars::Many { bars, .. } => bars.suspend(write),
         }
     }
 
     /// A bar for a transfer of `size` bytes, if that is known.
-    pub(crate) fn bar(&self, name: &str, size: Option<u64>) -> Bar {
-        let own = self.bars.as_ref().map(|bars| {
-            let (bar, template) = match size {
-                Some(size) => (
-                    ProgressBar::new(size),
-                    "{msg:24!} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
-                ),
-                None => (
-                    ProgressBar::no_length(),
-                    "{msg:24!} {spinner} {bytes}  {bytes_per_sec}",
-                ),
+    pub(crate) fn bar(&self, name: &str, size: Option<u64>) -> Bar<'_> {
+        let bar = || {
+            let bar = match size {
+                Some(size) => ProgressBar::new(size).with_style(style(KNOWN)),
+                None => ProgressBar::no_length().with_style(style(UNKNOWN)),
             };
-            let bar = bar.with_style(style(template));
-            bar.set_message(name.to_string());
-            match &self.total {
-                Some(total) => bars.insert_before(&total.bar, bar),
-                None => bars.add(bar),
+            bar.with_message(name.to_string())
+        };
+        let own = match &self.bars {
+            Bars::None => None,
+            Bars::One(current) => {
+                let bar = bar();
+                current.replace(Some(bar.clone()));
+                Some(bar)
             }
-        });
+            Bars::Many { bars, total, .. } => Some(bars.insert_before(total, bar())),
+        };
         Bar {
             own,
-            total: self.total.as_ref().map(|total| total.bar.clone()),
+            bars: &self.bars,
         }
     }
 
     /// So many transfers have ended.
     pub(crate) fn ended(&self, transfers: usize) {
-        if let Some(Total { bar, count }) = &self.total {
-            bar.set_message(format!("{transfers}/{count}"));
+        if let Bars::Many { total, count, .. } = &self.bars {
+            total.set_message(format!("{transfers}/{count}"));
         }
     }
 
     /// All have ended.
     pub(crate) fn finish(&self) {
-        if let Some(total) = &self.total {
-            total.bar.finish();
+        if let Bars::Many { total, .. } = &self.bars {
+            total.finish();
         }
     }
 }
 
-impl Bar {
+impl Bar<'_> {
     pub(crate) fn inc(&self, bytes: usize) {
-        for bar in self.own.iter().chain(&self.total) {
+        if let Some(bar) = &self.own {
             bar.inc(bytes as u64);
         }
+        if let Bars::Many { total, .. } = self.bars {
+            total.inc(bytes as u64);
+        }
     }
 }
 
-/// Of many transfers, those that have ended leave the screen; one by itself stays.
-impl Drop for Bar {
+/// The bar of one among many leaves the screen with its transfer; one by itself stays there.
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.own {
-            match self.total.is_some() {
-                true => bar.finish_and_clear(),
-                false => bar.abandon(),
+        let Some(own) = &self.own else {
+            return;
+        };
+        match self.bars {
+            Bars::One(current) => {
+                own.abandon();
+                current.take();
             }
+            _ => own.finish_and_clear(),
         }
     }
 }

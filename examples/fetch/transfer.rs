@@ -118,7 +118,10 @@ async fn body(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     let name = match output {
-        Output::File { path, .. } => path.to_string_lossy().into_owned(),
+        Output::File { path, .. } => {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        }
         Output::Stdout { .. } => job.url.clone(),
     };
     let bar = context.console.bar(&name, response.content_length());
@@ -137,7 +140,7 @@ enum Stop {
     Output(Failure),
 }
 
-async fn copy(response: &mut Response, output: &mut Output<'_>, bar: &Bar) -> Result<(), Stop> {
+async fn copy(response: &mut Response, output: &mut Output<'_>, bar: &Bar<'_>) -> Result<(), Stop> {
     while let Some(chunk) = response.chunk().await.map_err(Stop::Fetch)? {
         bar.inc(chunk.len());
         output.write(chunk).await.map_err(Stop::Output)?;

@@ -44,6 +44,8 @@ code 2 "$fetch" -X 'BAD METHOD' "$http"
 code 2 "$fetch" -I -d x "$http"
 code 2 "$fetch" -T "$dir/ca.pem" -d x "$http"
 code 2 "$fetch" -o
+code 0 "$fetch" -o "$dir/one" -o "$dir/two" "$http/hello"
+said "more files than URLs"
 code 1 "$fetch" ftp://127.0.0.1/
 code 3 "$fetch" 'http://[::1'
 code 43 "$fetch" -A $'a\tb\nc' "$http"
@@ -92,7 +94,7 @@ out "onetwo" -d "@$dir/lines" "$http/echo" -o "$dir/posted" -w onetwo
 code 0 "$fetch" --data-binary "@$dir/lines" "$http/echo"
 tail -n2 "$dir/out" | cmp - "$dir/lines" || fail "--data-binary changed the file"
 code 0 "$fetch" --data-raw @lines --data-urlencode 'name=a b&ü' --data-urlencode '=x y' "$http/echo"
-said '^@lines&name=a%20b%26%C3%BC&x%20y$'
+said '^@lines&name=a+b%26%C3%BC&x+y$'
 code 0 "$fetch" --json '{"a":' --json '1}' "$http/echo"
 said '^content-type: application/json$'
 said '^accept: application/json$'
@@ -110,6 +112,26 @@ code 0 "$fetch" -r 2-4 -i "$http/range"
 said '^cde$'
 code 0 "$fetch" -u user:secret "$http/private"
 said welcome
+python3 - "$fetch" -u user "$http/private" <<'PASSWORD' || fail "no password was asked for"
+import os, pty, sys, termios, time
+process, terminal = pty.fork()
+if process == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+
+def read_to(end):
+    got = b""
+    while not got.endswith(end):
+        got += os.read(terminal, 1000)
+    return got
+
+read_to(b"password for user 'user': ")
+# What is typed before the terminal stops showing it is thrown away.
+while termios.tcgetattr(terminal)[3] & termios.ECHO:
+    time.sleep(0.01)
+os.write(terminal, b"secret\n")
+assert b"secret" not in read_to(b"welcome\r\n"), "the password was shown"
+assert os.waitpid(process, 0)[1] == 0
+PASSWORD
 out welcome "http://user:secret@127.0.0.1:$(port http)/private"
 code 0 "$fetch" --oauth2-bearer abc "$http/echo"
 said '^authorization: Bearer abc$'
@@ -331,5 +353,8 @@ CTRL_C
 # Progress, on a terminal.
 code 0 script -qec "$fetch -Z -o $dir/a/1 $http/bytes/100000 -o $dir/a/2 $http/bytes/200000" /dev/null
 said '2/2 done'
+code 0 script -qec "$fetch -o $dir/a/1 $http/bytes/100000 -o $dir/a/2 $http/bytes/200000" /dev/null
+said '97.66 KiB/97.66 KiB'
+said '195.31 KiB/195.31 KiB'
 code 0 script -qec "$fetch -sZ -o $dir/a/1 $http/bytes/100000" /dev/null
 not_said done

@@ -78,7 +78,8 @@ Output:
 
 Many at once:
   -Z, --parallel               transfers run at once, on one thread, with a progress bar each and one for all.
-                               What goes to the standard output comes in the order of the URLs, each body whole
+                               What goes to the standard output comes in the order of the URLs, each body whole;
+                               one with more than 1 MiB waits for those before it, and -m goes on meanwhile
       --parallel-max NUMBER    how many at once, 300 at most; 50 if not given
       --fail-early             stops at the first failure, also without -Z
 

@@ -45,6 +45,11 @@ pub(super) struct Lists {
 }
 
 impl Lists {
+    /// Whether more files were given than URLs.
+    pub(super) fn has_too_many(&self) -> bool {
+        self.targets.len().max(self.uploads.len()) > self.urls.len()
+    }
+
     pub(super) fn pair(self) -> Vec<Job> {
         let mut targets = self.targets.into_iter();
         let mut uploads = self.uploads.into_iter();

@@ -362,6 +362,9 @@ fn finish(args: &mut Args, pending: Pending) -> Result<(), Failure> {
     if posts {
         request.add_header("content-type", "application/x-www-form-urlencoded");
     }
+    if jobs.has_too_many() && !args.report.silent {
+        eprintln!("fetch: there are more files than URLs: the last of them are for nothing");
+    }
     args.jobs = jobs.pair();
     if args.jobs.is_empty() && !args.is_empty {
         return Err(Failure::usage("no URL is given"));

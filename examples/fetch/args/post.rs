@@ -34,7 +34,8 @@ pub(super) fn binary(given: &str) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// `--data-urlencode`: `CONTENT`, `=CONTENT`, `NAME=CONTENT`, `@FILE` or `NAME@FILE`. The name is taken as it is.
+/// `--data-urlencode`: `CONTENT`, `=CONTENT`, `NAME=CONTENT`, `@FILE` or `NAME@FILE`. The name is taken as it is; a space
+/// becomes a plus, as in a form.
 pub(super) fn encoded(given: &str) -> Result<Vec<u8>, Failure> {
     let (name, content) = match given.find(['=', '@']) {
         Some(at) if given[at..].starts_with('=') => (&given[..at], given[at + 1..].into()),
@@ -42,7 +43,8 @@ pub(super) fn encoded(given: &str) -> Result<Vec<u8>, Failure> {
         None => ("", given.into()),
     };
     let separator = if name.is_empty() { "" } else { "=" };
-    let content = percent_encode(&content, UNSAFE);
+    let content = percent_encode(&content, UNSAFE).to_string();
+    let content = content.replace("%20", "+");
     Ok(format!("{name}{separator}{content}").into())
 }
 
