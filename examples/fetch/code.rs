@@ -110,6 +110,12 @@ fn code_of(error: &Error) -> u8 {
     }
 }
 
+/// Whether no connection could be made because the address to make it from is none of this machine's.
+pub(crate) fn is_unbindable(error: &Error) -> bool {
+    let below = error.source().and_then(|source| source.downcast_ref());
+    below.is_some_and(|below: &io::Error| below.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
 /// The message of an error and of those below it. Some tell their cause themselves.
 fn with_causes(error: &Error) -> String {
     let mut message = error.to_string();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use eyewall::http::codec::{Head, Headers};
 use eyewall::http::{Error, Response, StatusCode, Timings, Trace, Url, Version};
 
-use crate::args::Job;
+use crate::args::{Args, Job};
 use crate::code::{self, Failure};
 
 pub(crate) struct Record {
@@ -40,6 +40,8 @@ pub(crate) struct Record {
     pub(crate) failure: Option<Failure>,
     pub(crate) took: Duration,
     started: Instant,
+    /// Connections are to be made from a given address.
+    binds: bool,
     /// The last request went to a proxy, for a tunnel.
     asks_for_tunnel: bool,
 }
@@ -51,13 +53,19 @@ pub(crate) struct LastHead {
 }
 
 impl Record {
-    pub(crate) fn new(job: &Job, wants_heads: bool) -> Record {
+    pub(crate) fn new(args: &Args, job: &Job) -> Record {
+        let Args {
+            output, request, ..
+        } = args;
+        let wants_heads = output.include || output.heads_to.is_some() || request.head;
+        let headers = request.headers.iter();
+        let referer = (headers.rev()).find(|(name, _)| name.eq_ignore_ascii_case("referer"));
         Record {
             number: job.number,
             url: job.url.clone(),
             file: None,
-            method: String::new(),
-            referer: None,
+            method: request.method(job.upload.is_some()).to_string(),
+            referer: referer.map(|(_, value)| value.clone()),
             uploaded: 0,
             downloaded: 0,
             connects: 0,
@@ -76,6 +84,7 @@ impl Record {
             failure: None,
             took: Duration::ZERO,
             started: Instant::now(),
+            binds: args.connect.interface.is_some(),
             asks_for_tunnel: false,
         }
     }
@@ -92,7 +101,12 @@ impl Record {
             Trace::Secured { certificates, .. } => self.certificates = certificates.len(),
             Trace::Request(head) => {
                 self.heads_sent += head.as_bytes().len() as u64;
-                self.asks_for_tunnel = head.as_bytes().starts_with(b"CONNECT ");
+                let mut words = head.as_bytes().split(|byte| *byte == b' ');
+                let method = String::from_utf8_lossy(words.next().unwrap_or_default());
+                self.asks_for_tunnel = method == "CONNECT";
+                if !self.asks_for_tunnel {
+                    self.method = method.into();
+                }
             }
             Trace::Response(head) => self.head(head),
             Trace::Redirected { to, .. } => self.effective = Some((*to).clone()),
@@ -133,9 +147,14 @@ impl Record {
             .and_then(|url| Url::parse(url).ok())
             .or(self.effective.take());
         self.verify_result = code::verify_result(&error);
+        let unbindable = code::is_unbindable(&error);
         let mut failure = Failure::from(error);
-        if failure.code == code::NOT_RESOLVED && self.through_proxy {
-            failure.code = code::PROXY_NOT_RESOLVED;
+        match failure.code {
+            code::NOT_RESOLVED if self.through_proxy => failure.code = code::PROXY_NOT_RESOLVED,
+            code::CONNECT_FAILED if unbindable && self.binds => {
+                failure.code = code::NO_SUCH_INTERFACE;
+            }
+            _ => {}
         }
         failure
     }

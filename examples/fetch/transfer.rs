@@ -25,9 +25,8 @@ pub(crate) struct Context {
 
 /// Fetches a URL and says what is to be said about that; the exit code.
 pub(crate) async fn run(context: &Context, job: &Job) -> u8 {
-    let Args { output, report, .. } = &context.args;
-    let wants_heads = output.include || output.heads_to.is_some() || context.args.request.head;
-    let record = Rc::new(RefCell::new(Record::new(job, wants_heads)));
+    let report = &context.args.report;
+    let record = Rc::new(RefCell::new(Record::new(&context.args, job)));
     let result = fetch(context, job, &record).await;
     if let Err(failure) = &result
         && (!report.silent || report.show_error)
@@ -156,15 +155,6 @@ fn request(
 ) -> RequestBuilder {
     let args = &context.args.request;
     let method = args.method(job.upload.is_some());
-    {
-        let mut record = record.borrow_mut();
-        record.method = method.to_string();
-        let referer = args.headers.iter();
-        record.referer = referer
-            .filter(|(name, _)| name.eq_ignore_ascii_case("referer"))
-            .map(|(_, value)| value.clone())
-            .next();
-    }
     let query = args.data.as_deref().filter(|_| args.data_in_url);
     let mut request = context.client.request(method, job.full_url(query));
     for name in &args.without {
@@ -202,9 +192,11 @@ async fn put_heads(
     record: &Rc<RefCell<Record>>,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let Some(heads) = record.borrow_mut().heads.take() else {
+    // Of a fetch that failed before there may be none, and then a file stays as it was.
+    let heads = record.borrow_mut().heads.take().unwrap_or_default();
+    if heads.is_empty() {
         return Ok(());
-    };
+    }
     let args = &context.args;
     match args.output.heads_to.as_deref() {
         None => {}

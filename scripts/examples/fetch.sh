@@ -68,6 +68,7 @@ out hello --interface lo "$http/hello"
 out hello --interface 127.0.0.2 "$http/hello" -w '%{stderr}%{local_ip}'
 said 127.0.0.2
 code 45 "$fetch" --interface no-such-if "$http/hello"
+code 45 "$fetch" --interface 192.0.2.1 "$http/hello"
 out hello --resolve "site.test:$(port http):127.0.0.1" "http://site.test:$(port http)/hello"
 out hello --resolve "+site.test:$(port http):[127.0.0.1],[::1]" "http://SITE.test:$(port http)/hello"
 out hello --unix-socket "$dir/socket" http://nobody.invalid/hello
@@ -166,8 +167,9 @@ code 47 "$fetch" -L --max-redirs 1 "$http/redirect/2" -w '%{http_code} %{redirec
 said "^302 $http/hello$"
 code 0 "$fetch" -L --max-redirs -1 "$http/redirect/60"
 code 47 "$fetch" -L "$http/redirect/51"
-code 0 "$fetch" -L -d x "$http/to/303?/echo"
+code 0 "$fetch" -L -d x "$http/to/303?/echo" -w '%{method}\n'
 said '^GET /echo$'
+said '^GET$'
 code 0 "$fetch" -L -d x "$http/to/308?/echo"
 said '^POST /echo$'
 code 1 "$fetch" -L "$http/to/302?ftp://127.0.0.1/"
@@ -247,7 +249,7 @@ code=0
 code 0 "$fetch" -o "$dir/empty" "$http/empty"
 [ -e "$dir/empty" ] || fail "an empty body made no file"
 echo old >"$dir/old"
-code 7 "$fetch" -o "$dir/old" http://127.0.0.1:1/
+code 7 "$fetch" -i -o "$dir/old" http://127.0.0.1:1/
 [ "$(cat "$dir/old")" = old ] || fail "a failed fetch emptied the file"
 code 28 "$fetch" -m 0.2 -o "$dir/part" "$http/slow" -w '%{size_download}\n'
 said '^10$'

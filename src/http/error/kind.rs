@@ -25,7 +25,8 @@ pub enum ErrorKind {
     Resolve,
     /// No connection could be made.
     Connect,
-    /// The TLS handshake failed, or the peer broke TLS later.
+    /// The TLS handshake failed, or the peer broke TLS later; see
+    /// [`certificate_fault`](super::Error::certificate_fault).
     Tls,
     /// The proxy did not open the way to the host.
     Proxy,
