@@ -67,7 +67,7 @@ impl Spin {
     /// How long to spin now; `None` to sleep at once.
     pub(super) fn duration(&self, now: Instant) -> Option<Duration> {
         let near = !self.is_off() && self.average_gap_ns.get() <= self.limit_ns;
-        (near && !self.truce.get().is_some_and(|(end, _)| now < end))
+        (near && self.truce.get().is_none_or(|(end, _)| now >= end))
             .then(|| Duration::from_nanos(self.limit_ns))
     }
 
