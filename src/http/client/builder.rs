@@ -20,6 +20,7 @@ use crate::http::transport::ConnectOptions;
 pub(in crate::http) struct Settings {
     pub(in crate::http) options: Options,
     pub(in crate::http) https_only: bool,
+    pub(in crate::http) strict: bool,
     /// Those of the options, or the defaults.
     pub(in crate::http) connect: ConnectOptions,
 }
@@ -39,6 +40,7 @@ pub(in crate::http) struct Settings {
 /// | [`max_body_size`](ClientBuilder::max_body_size) | 100 MiB |
 /// | [`max_head_size`](ClientBuilder::max_head_size) | 64 KiB |
 /// | [`max_head_fields`](ClientBuilder::max_head_fields) | 128 |
+/// | [`strict`](ClientBuilder::strict) | no |
 /// | [`pool_idle_timeout`](ClientBuilder::pool_idle_timeout) | 20 s |
 /// | [`pool_max_idle_per_host`](ClientBuilder::pool_max_idle_per_host) | 64 |
 /// | [`pool_max_idle`](ClientBuilder::pool_max_idle) | 256 |
@@ -88,6 +90,7 @@ impl Default for ClientBuilder {
             settings: Settings {
                 options,
                 https_only: false,
+                strict: false,
                 connect: ConnectOptions::new(),
             },
             pool: PoolLimits {
@@ -204,6 +207,13 @@ impl ClientBuilder {
     /// [`Protocol`](crate::http::ErrorKind::Protocol).
     pub fn max_head_fields(self, fields: usize) -> ClientBuilder {
         self.set(|options| options.max_head_fields = Some(fields))
+    }
+
+    /// Whether to refuse what is wrong in a response, and usual, and does not say two things at once: lines of a head
+    /// that end in LF alone, and a 204 that announces a body.
+    pub fn strict(mut self, strict: bool) -> ClientBuilder {
+        self.settings.strict = strict;
+        self
     }
 
     /// How long a connection is kept without use, unless the server says a shorter time (`Keep-Alive: timeout=`);

@@ -322,7 +322,7 @@ fn decoder(request: &Request, settings: &Settings) -> ResponseDecoder {
     limits.fields = options.get(client, |options| options.max_head_fields, limits.fields);
     let kind = RequestKind::of(&request.method);
     let upgrade = request.headers.contains_key(header::UPGRADE);
-    ResponseDecoder::new(limits, kind.with_upgrade(upgrade))
+    ResponseDecoder::new(limits, kind.with_upgrade(upgrade)).strict(settings.strict)
 }
 
 /// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method
