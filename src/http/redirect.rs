@@ -13,7 +13,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use url::Url;
 
@@ -55,7 +55,7 @@ impl fmt::Debug for Redirect {
 pub struct Attempt<'a> {
     /// The status of the response.
     pub status: StatusCode,
-    /// Where it leads.
+    /// Where it leads; without a user name and password that it may say.
     pub next: &'a Url,
     /// The method of the next request.
     pub method: &'a Method,
@@ -99,6 +99,8 @@ pub(super) struct Rules<'a> {
 #[derive(Debug)]
 pub(super) struct Next {
     url: Url,
+    /// Of the user name and password that the URL had, which nobody is shown.
+    credentials: Option<HeaderValue>,
     method: Method,
     drop_body: bool,
 }
@@ -114,9 +116,10 @@ pub(super) fn next(
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
-    let Some(url) = location(&request.url, headers)? else {
+    let Some(mut url) = location(&request.url, headers)? else {
         return Ok(None);
     };
+    let credentials = auth::take_userinfo(&mut url);
     let drop_body = match status.as_u16() {
         301 | 302 => request.method == Method::POST,
         303 => true,
@@ -138,10 +141,7 @@ pub(super) fn next(
             Action::Follow => {}
             Action::Stop => return Ok(None),
             Action::Refuse => {
-                let reason = format!(
-                    "the policy refuses {}",
-                    super::error::without_userinfo(&url)
-                );
+                let reason = format!("the policy refuses {url}");
                 return Err(Error::boxed(ErrorKind::RedirectLocation, reason));
             }
         }
@@ -163,6 +163,7 @@ pub(super) fn next(
     }
     Ok(Some(Next {
         url,
+        credentials,
         method,
         drop_body,
     }))
@@ -199,7 +200,8 @@ impl Next {
     /// Makes `request` the next one.
     pub(super) fn apply(self, request: &mut Request) {
         let Next {
-            mut url,
+            url,
+            credentials,
             method,
             drop_body,
         } = self;
@@ -209,7 +211,6 @@ impl Next {
                 request.headers.remove(name);
             }
         }
-        let credentials = auth::take_userinfo(&mut url);
         if same_origin(&request.url, &url) {
             request.auth = credentials.or(request.auth.take());
         } else {
@@ -244,6 +245,23 @@ pub(super) fn is_credential(name: &HeaderName) -> bool {
             | header::PROXY_AUTHORIZATION
             | header::WWW_AUTHENTICATE
             | header::HOST
+    ) || *name == COOKIE2
+}
+
+/// Marks what no log should show, however it came among the fields.
+pub(super) fn mark_secrets(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        if is_secret(name) {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+/// Whether nobody but the server should see the values of this field.
+pub(super) fn is_secret(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::AUTHORIZATION | header::COOKIE | header::PROXY_AUTHORIZATION
     ) || *name == COOKIE2
 }
 

@@ -14,7 +14,7 @@ use super::error::{Error, ErrorKind};
 use super::hooks::Hooks;
 use super::options::Options;
 use super::proxy::Proxy;
-use super::redirect::{Action, Attempt, Policy};
+use super::redirect::{self, Action, Attempt, Policy};
 use super::response::Response;
 use super::trace::Trace;
 
@@ -149,14 +149,19 @@ impl RequestBuilder {
     {
         self.change(|request| {
             let name = HeaderName::try_from(name).map_err(|error| Error::http(error.into()))?;
-            let value = HeaderValue::try_from(value).map_err(|error| Error::http(error.into()))?;
+            let value = HeaderValue::try_from(value);
+            let mut value = value.map_err(|error| Error::http(error.into()))?;
+            if redirect::is_secret(&name) {
+                value.set_sensitive(true);
+            }
             request.headers.append(name, value);
             Ok(())
         })
     }
 
     /// Sets fields; those of the same names are replaced.
-    pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
+    pub fn headers(self, mut headers: HeaderMap) -> RequestBuilder {
+        redirect::mark_secrets(&mut headers);
         self.change(|request| {
             request.headers.extend(headers);
             Ok(())

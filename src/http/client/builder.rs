@@ -12,7 +12,7 @@ use crate::http::faces::Watchers;
 use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
 use crate::http::proxy::{Proxies, Proxy};
-use crate::http::redirect::{Action, Attempt, Policy};
+use crate::http::redirect::{self, Action, Attempt, Policy};
 use crate::http::transport::ConnectOptions;
 
 /// What does not change in the life of a client.
@@ -305,7 +305,8 @@ impl ClientBuilder {
 
     /// Fields that every request has, unless it sets the same name itself. Credentials among them (and values that
     /// are marked sensitive) are not sent to another origin that a redirect leads to.
-    pub fn default_headers(mut self, headers: HeaderMap) -> ClientBuilder {
+    pub fn default_headers(mut self, mut headers: HeaderMap) -> ClientBuilder {
+        redirect::mark_secrets(&mut headers);
         self.headers.extend(headers);
         self
     }
