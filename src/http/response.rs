@@ -314,7 +314,8 @@ impl Response {
         };
         match tunnel {
             Some((connection, leftover)) => Ok(Upgraded::new(connection, leftover)),
-            None => Err(self.fail(Error::new(ErrorKind::NotUpgraded))),
+            // The fetch has not failed.
+            None => Err(self.blame(Error::new(ErrorKind::NotUpgraded))),
         }
     }
 
@@ -347,8 +348,12 @@ impl Response {
     /// The rest of the body cannot be had.
     fn fail(&mut self, error: Error) -> Error {
         drop(self.body.exchange.end());
-        self.body.slot = None;
-        self.blame(error)
+        let slot = self.body.slot.take();
+        let error = self.blame(error);
+        if let Some(slot) = slot {
+            slot.fail(&error);
+        }
+        error
     }
 
     /// Says in an error what is known about this fetch.

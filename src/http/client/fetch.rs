@@ -55,10 +55,14 @@ impl Client {
         let times = request.options.times.or(&settings.options.times);
         let watch = Rc::new(Watch::new(timings.start, times));
         let mut chain = Chain::default();
-        match self
+        let unfinished = self.watchers().watch_over(&request.url);
+        let followed = self
             .follow(&mut request, &watch, &mut timings, &mut chain)
-            .await
-        {
+            .await;
+        if let Some(unfinished) = unfinished {
+            unfinished.finish();
+        }
+        match followed {
             Ok(Hop {
                 head,
                 body,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use http::{Method, StatusCode};
 use url::Url;
 
-use crate::http::error::Error;
+use crate::http::error::{Error, ErrorKind};
 use crate::http::{Client, Timings};
 use crate::task::contain_panic;
 
@@ -46,7 +46,10 @@ pub enum ClientEvent<'a> {
         /// How long it took.
         timings: &'a Timings,
     },
-    /// A fetch failed before its response was there.
+    /// A fetch failed: before its response was there, or in its body, after
+    /// [`Responded`](ClientEvent::Responded) was told. Also one that was given up before its response was there
+    /// ([`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled)); whoever drops a response has it, and its fetch
+    /// does not fail.
     Failed {
         /// Why.
         error: &'a Error,
@@ -102,6 +105,15 @@ impl Client {
 }
 
 impl Watchers {
+    /// Sees to it that a fetch that is dropped is told of, if anybody wants to know.
+    pub(in crate::http) fn watch_over(self: &Rc<Watchers>, url: &Url) -> Option<Unfinished> {
+        let anybody = !self.callbacks.borrow().is_empty();
+        anybody.then(|| Unfinished {
+            watchers: Some(Rc::clone(self)),
+            url: url.clone(),
+        })
+    }
+
     /// Tells an event to those who want to know; never called while anything is borrowed.
     pub(in crate::http) fn tell(&self, event: &ClientEvent<'_>) {
         if self.callbacks.borrow().is_empty() {
@@ -119,6 +131,30 @@ impl Watchers {
             if registered && let Ok(mut callback) = callback.try_borrow_mut() {
                 contain_panic(|| callback(event));
             }
+        }
+    }
+}
+
+/// A fetch whose end has not been told. Dropping it says that it was given up.
+#[derive(Debug)]
+pub(in crate::http) struct Unfinished {
+    /// `None` once somebody else tells of the end.
+    watchers: Option<Rc<Watchers>>,
+    url: Url,
+}
+
+impl Unfinished {
+    /// The fetch has come to an end that is told by itself.
+    pub(in crate::http) fn finish(mut self) {
+        self.watchers = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(watchers) = &self.watchers {
+            let error = Error::new(ErrorKind::Cancelled).at(&self.url);
+            watchers.tell(&ClientEvent::Failed { error: &error });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,8 +13,10 @@ use std::thread::Thread;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use url::Url;
 
 use super::Fetched;
+use super::callback::at;
 use crate::http::client::WeakClient;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::{Client, RequestBuilder};
@@ -105,7 +107,7 @@ impl ClientHandle {
         &self,
         make: impl FnOnce(&Client) -> RequestBuilder + Send + 'static,
     ) -> RemoteFetch {
-        let (mut sender, receiver) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let id = self.id;
         // Nobody waits for the task: a sender that is dropped tells the receiver.
         drop(self.reactor.spawn(move || async move {
@@ -117,13 +119,49 @@ impl ClientHandle {
                     return;
                 }
             };
+            let mut outcome = Outcome {
+                url: request.url().cloned(),
+                sender: Some(sender),
+            };
             let fetch = pin!(request.whole());
-            let given_up = sender.cancellation();
-            if let Either::Left((result, _)) = select(fetch, given_up).await {
-                let _ = sender.send(result);
+            let ended = match select(fetch, outcome.given_up()).await {
+                Either::Left((result, _)) => Some(result),
+                Either::Right(_) => None,
+            };
+            if let Some(result) = ended {
+                outcome.tell(result);
             }
         }));
         RemoteFetch { receiver }
+    }
+}
+
+/// Where the result of a fetch goes, also when its task is dropped.
+struct Outcome {
+    url: Option<Url>,
+    /// `None` once it has been told.
+    sender: Option<oneshot::Sender<Result<Fetched, Error>>>,
+}
+
+impl Outcome {
+    /// Ready when nobody waits for the result any more.
+    fn given_up(&mut self) -> impl Future<Output = ()> + '_ {
+        poll_fn(|cx| match &mut self.sender {
+            Some(sender) => sender.poll_canceled(cx),
+            None => Poll::Pending,
+        })
+    }
+
+    fn tell(&mut self, result: Result<Fetched, Error>) {
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(result.map_err(|error| at(error, self.url.as_ref())));
+        }
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        self.tell(Err(Error::new(ErrorKind::Cancelled)));
     }
 }
 

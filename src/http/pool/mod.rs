@@ -329,6 +329,13 @@ impl Slot {
         Caretaker::see_to(pool, expires);
     }
 
+    /// Gives up the slot, and tells that its fetch has failed.
+    pub(super) fn fail(self, error: &Error) {
+        let watchers = Rc::clone(&self.pool.watchers);
+        drop(self);
+        watchers.tell(&ClientEvent::Failed { error });
+    }
+
     /// To wait for the end of the client.
     pub(super) fn closing(&self) -> Closing {
         Closing {
