@@ -39,23 +39,59 @@ fn gated() -> (Server, mpsc::Sender<()>) {
 fn p01_p12_connections_are_kept_and_a_restart_of_the_server_is_survived() {
     run(async {
         let client = Client::new();
-        let address = {
-            let server = Server::new(|request| match request.target() {
+        let serve = |address| {
+            Server::at(address, |request| match request.target() {
                 "/last" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()),
                 _ => Reply::ok("ok"),
-            });
-            for path in ["/1", "/2", "/last"] {
-                assert_eq!(get(&client, &server.url(path)).await.unwrap(), "ok");
-            }
-            assert_eq!(server.accepted(), 1);
-            until("the FIN is seen", || client.idle_connections() == 0).await;
-            server.address
+            })
         };
-        let refused = get(&client, &format!("http://{address}/"))
-            .await
-            .unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Connect);
+        let server = serve((Ipv4Addr::LOCALHOST, 0).into());
+        let address = server.address;
+        for path in ["/1", "/2", "/last"] {
+            assert_eq!(get(&client, &server.url(path)).await.unwrap(), "ok");
+        }
+        assert_eq!(server.accepted(), 1);
+        until("the FIN is seen", || client.idle_connections() == 0).await;
+        drop(server);
+        let refused = get(&client, &format!("http://{address}/")).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Connect);
+        let server = serve(address);
+        for path in ["/1", "/2"] {
+            assert_eq!(get(&client, &server.url(path)).await.unwrap(), "ok");
+        }
+        assert_eq!((server.accepted(), client.idle_connections()), (1, 1));
     });
+}
+
+#[test]
+fn p07_credentials_go_with_their_request_and_not_with_the_connection() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let as_user = |user: &str| server.url("/").replace("//", &format!("//{user}:x@"));
+        for url in [
+            as_user("one"),
+            server.url("/"),
+            as_user("two"),
+            server.url("/"),
+        ] {
+            assert_eq!(get(&client, &url).await.unwrap(), "ok");
+        }
+    });
+    let requests = server.requests();
+    let sent: Vec<_> = requests
+        .iter()
+        .map(|at| at.field("authorization"))
+        .collect();
+    assert_eq!(
+        sent,
+        [Some("Basic b25lOng="), None, Some("Basic dHdvOng="), None]
+    );
+    assert_eq!(
+        server.accepted(),
+        1,
+        "basic credentials are those of a request"
+    );
 }
 
 #[test]

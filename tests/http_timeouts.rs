@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use eyewall::http::{Client, ErrorKind, Phase, Stage};
+use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use http_support::{Reply, Server, run, until};
 
@@ -120,6 +121,25 @@ fn t05_a_head_and_a_body_that_drip_pass_the_idle_time_and_fail_the_total_time() 
         assert_eq!(error.kind(), timeout(Phase::Total));
         assert_eq!(error.stage(), Some(Stage::Head));
     });
+    // The same in the body: the head comes at once, and its bytes one by one.
+    let server = Server::new(|_| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", u64::MAX);
+        let bytes = std::iter::repeat_n(b"x".to_vec(), 100);
+        let pieces = std::iter::once(head.into_bytes()).chain(bytes).collect();
+        Reply::Drip(Duration::from_millis(10), pieces)
+    });
+    run(async {
+        let client = Client::new();
+        let request = client.get(server.url("/")).max_body_size(u64::MAX);
+        let request = request.timeout(4 * SHORT);
+        let request = request.idle_read_timeout(Duration::from_secs(5));
+        let mut response = request.send().await.unwrap();
+        let error = response.bytes().await.unwrap_err();
+        let (phase, limit) = (Phase::Total, 4 * SHORT);
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+        assert_eq!(error.stage(), Some(Stage::Body));
+        assert!(error.bytes_received() > 50, "{error}");
+    });
 }
 
 #[test]
@@ -224,41 +244,63 @@ fn t07_the_longest_times_do_not_overflow() {
     assert_eq!(server.accepted(), 1);
 }
 
+/// Takes connections, and never reads from them.
+fn deaf() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, url)
+}
+
 #[test]
 fn t08_a_fetch_is_dropped_in_every_state() {
     let (_listener, hole, _filling) = black_hole();
+    let (_deaf, deaf) = deaf();
     let server = Server::new(|request| match request.target() {
         "/wait" => Reply::Stall(Vec::new()),
         "/head" => Reply::Stall(b"HTTP/1.1 2".into()),
         _ => Reply::Stall(HEAD.into()),
     });
+    let states = [
+        (Stage::Resolve, "http://never.test/".to_owned()),
+        (Stage::Connect, hole),
+        (Stage::Send, deaf),
+        (Stage::Wait, server.url("/wait")),
+        (Stage::Head, server.url("/head")),
+        (Stage::Body, server.url("/body")),
+    ];
     run(async {
-        let client = Client::builder().max_clients(1).build();
-        let stages = [
-            hole.clone(),
-            "http://name.invalid/".into(),
-            server.url("/wait"),
-            server.url("/head"),
-            server.url("/body"),
-        ];
-        for url in stages {
-            let active = {
-                let (client, url) = (client.clone(), url.clone());
-                eyewall::spawn(async move { client.get(url).send().await?.text().await })
+        let client = Client::builder()
+            .max_clients(1)
+            .resolver(|_: String, _| std::future::pending())
+            .build();
+        let before = metrics().unwrap();
+        for (stage, url) in states {
+            let fetch = |limit: Duration| {
+                let request = client.request("PUT".parse().unwrap(), &url);
+                // Most of it stays with the client where nobody reads.
+                let size = if stage == Stage::Send { 64 << 20 } else { 4 };
+                let request = request.body(vec![7; size]).timeout(limit);
+                async move { request.send().await?.text().await }
             };
-            let queued = {
-                let (client, url) = (client.clone(), url.clone());
-                eyewall::spawn(async move { client.get(url).send().await?.text().await })
-            };
-            // Two polls, and a moment for what the server does.
-            sleep(Duration::from_millis(3)).await;
+            // What a fetch does that is left alone for that long: it is where this test wants it.
+            let error = fetch(SHORT).await.unwrap_err();
+            assert_eq!(error.stage(), Some(stage), "{error}");
+            let active = eyewall::spawn(fetch(Duration::ZERO));
+            sleep(SHORT).await;
+            let queued = eyewall::spawn(fetch(Duration::ZERO));
+            until("one waits", || client.queued_fetches() == 1).await;
             queued.abort();
+            assert_eq!(client.queued_fetches(), 0, "{stage:?}");
             active.abort();
-            assert_eq!(
-                (client.active_fetches(), client.queued_fetches()),
-                (0, 0),
-                "{url}"
-            );
+            assert_eq!(client.active_fetches(), 0, "{stage:?}");
+            // The kernel gives back what it had, if not at once.
+            until("nothing is in flight", || {
+                metrics().unwrap().operations == before.operations
+            })
+            .await;
+            let after = metrics().unwrap();
+            assert_eq!(after.pool_available, after.pool_buffers, "{stage:?}");
+            assert_eq!((after.stale, after.leaked), (0, 0), "{stage:?}");
         }
         until("all is closed", || server.open() == 0).await;
     });
@@ -294,6 +336,56 @@ fn t09_time_and_answer_in_one_moment_give_one_result() {
         let mut response = client.get(server.url("/")).send().await.unwrap();
         assert_eq!(response.text().await.unwrap(), "hello");
     });
+}
+
+#[test]
+fn t10_a_jump_of_the_clock_ends_what_is_over_once_and_nothing_else() {
+    let server = Server::new(|request| match request.target() {
+        "/stall" => Reply::Stall(Vec::new()),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::builder().build();
+        let fetch = |path: &str, limit: Duration| {
+            let request = client.get(server.url(path)).timeout(limit);
+            eyewall::spawn(async move { request.send().await?.text().await })
+        };
+        let over = fetch("/stall", SHORT);
+        let long = fetch("/stall", Duration::from_secs(60));
+        let answered = fetch("/", SHORT);
+        until("all are asked", || server.requests().len() == 3).await;
+        // To the reactor, a thread that stands still is a clock that jumps: the process was stopped, or the machine
+        // asleep. The answer has come meanwhile, and is looked at first.
+        std::thread::sleep(4 * SHORT);
+        assert_eq!(answered.await.unwrap().unwrap(), "ok");
+        let error = over.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+        sleep(SHORT).await;
+        assert_eq!(client.active_fetches(), 1, "the long one goes on");
+        long.abort();
+    });
+}
+
+#[test]
+fn t10_no_deadline_is_one_of_the_wall_clock() {
+    // Nobody can set that clock in a test; but where nobody asks for it, nobody minds when it jumps. Files have
+    // times of it.
+    let mut asks = Vec::new();
+    let mut rooms = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(room) = rooms.pop() {
+        for entry in std::fs::read_dir(room).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                rooms.push(path);
+            } else if std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("SystemTime::now")
+            {
+                asks.push(path);
+            }
+        }
+    }
+    assert!(asks.is_empty(), "{asks:?}");
 }
 
 #[test]

@@ -2,19 +2,22 @@
 #![cfg(feature = "http")]
 
 mod http_support;
+mod net_support;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eyewall::http::{Client, Conduit, ConnectOptions, Error, ErrorKind, Proxy, Target};
 use eyewall::net::{ConnectError, Keepalive, TcpStream};
+use eyewall::reactor::metrics;
 use futures_util::{SinkExt, StreamExt};
-use http_support::{Reply, Server, run};
+use http_support::{Reply, Server, run, until};
+use net_support::Blackhole;
 
 async fn get(client: &Client, url: &str) -> Result<String, Error> {
     client.get(url).send().await?.text().await
@@ -118,7 +121,7 @@ fn p07_two_unix_sockets_are_two_keys() {
 }
 
 #[test]
-fn names_are_overridden_by_port_or_for_all_ports() {
+fn c12_names_are_overridden_by_port_or_for_all_ports_also_with_a_dot() {
     let one = Server::new(|_| Reply::ok("one"));
     let other = Server::new(|_| Reply::ok("other"));
     run(async {
@@ -266,6 +269,57 @@ fn c01_c03_a_refusal_is_told_for_each_address() {
         assert_eq!(inner.attempts().len(), 2);
         assert!(cause(&error).contains("Connection refused"), "{error:?}");
     });
+}
+
+#[test]
+fn c01_a_first_address_that_says_nothing_costs_a_quarter_of_a_second() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let silent = Blackhole::new("::1");
+    run(async {
+        let before = metrics().unwrap().operations;
+        let client = Client::builder()
+            .pool_max_idle(0)
+            .resolve("both.test", 0, [silent.address, server.address])
+            .build();
+        let start = Instant::now();
+        let mut response = client.get("http://both.test/").send().await.unwrap();
+        let took = start.elapsed();
+        let delay = Duration::from_millis(250);
+        assert!(took >= delay && took < 4 * delay, "{took:?}");
+        assert_eq!(response.remote_addr(), Some(server.address));
+        assert_eq!(response.text().await.unwrap(), "ok");
+        drop(response);
+        // Neither the loser's connect nor its socket is left.
+        until("all is closed", || metrics().unwrap().operations == before).await;
+        assert_eq!(server.accepted(), 1);
+    });
+}
+
+#[test]
+fn p07_another_local_address_or_interface_is_another_connection() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let new = ConnectOptions::new;
+        let here: IpAddr = Ipv4Addr::new(127, 0, 0, 8).into();
+        let there: IpAddr = Ipv4Addr::new(127, 0, 0, 9).into();
+        let options = [
+            new(),
+            new().local_address(here),
+            new().local_address(there),
+            new().interface("lo"),
+        ];
+        for reused in [false, true] {
+            for options in &options {
+                let request = client.get(server.url("/")).connect_options(options);
+                let mut response = request.send().await.unwrap();
+                assert_eq!(response.is_reused(), reused, "{options:?}");
+                assert_eq!(response.text().await.unwrap(), "ok");
+            }
+        }
+    });
+    let on: Vec<usize> = (server.requests().iter()).map(|at| at.connection).collect();
+    assert_eq!(on, [0, 1, 2, 3, 0, 1, 2, 3]);
 }
 
 #[test]

@@ -106,7 +106,15 @@ impl Server {
         address: Ipv4Addr,
         answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Server {
-        let listener = TcpListener::bind((address, 0)).unwrap();
+        Server::at((address, 0).into(), answer)
+    }
+
+    /// One on a port that has been used before.
+    pub fn at(
+        address: SocketAddr,
+        answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Server {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             requests: Mutex::default(),
