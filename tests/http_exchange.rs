@@ -284,7 +284,7 @@ fn i03_a_storm_of_interim_responses_is_an_error() {
 }
 
 #[test]
-fn i05_leave_is_waited_for() {
+fn i04_i05_leave_is_waited_for_also_with_fields() {
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);
         let head = read_head(&mut stream);

@@ -32,7 +32,7 @@ fn a_body_of_known_length() {
 }
 
 #[test]
-fn a_chunked_body_with_trailers() {
+fn f15_a_chunked_body_with_trailers() {
     let peer = Peer::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 7\r\n\r\n",
     );
@@ -45,14 +45,14 @@ fn a_chunked_body_with_trailers() {
 }
 
 #[test]
-fn a_body_that_ends_with_the_connection() {
+fn f20_a_body_that_ends_with_the_connection() {
     let peer = Peer::answering("HTTP/1.0 200 OK\r\n\r\nall of it");
     run(async { assert_eq!(get(&peer.url()).await.unwrap(), "all of it") });
     peer.join();
 }
 
 #[test]
-fn an_answer_in_single_bytes() {
+fn f14_an_answer_in_single_bytes() {
     let answer = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let peer = Peer::new(move |listener| {
         let mut stream = accept(&listener);
@@ -68,7 +68,7 @@ fn an_answer_in_single_bytes() {
 }
 
 #[test]
-fn head_has_no_body_whatever_its_length() {
+fn f19_head_has_no_body_whatever_its_length() {
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);
         assert!(read_head(&mut stream).starts_with("head / http/1.1\r\n"));
@@ -391,7 +391,7 @@ fn f21_four_ends_that_come_too_early() {
 }
 
 #[test]
-fn what_is_not_http_is_a_protocol_error() {
+fn f26_what_is_not_http_is_a_protocol_error() {
     for answer in [
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
         "HTTP/2.0 200 OK\r\n\r\n",
@@ -482,7 +482,30 @@ fn b02_a_body_beyond_the_limit_is_refused_by_its_length_and_by_its_bytes() {
 }
 
 #[test]
-fn a_length_that_lies_costs_no_memory() {
+fn b02_a_body_that_announces_too_much_is_refused_before_a_byte_of_it() {
+    let peer = stalling_peer("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n");
+    run(async {
+        let client = Client::builder().max_body_size(10).build();
+        let error = client.get(peer.url()).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BodyTooLarge { limit: 10 });
+        assert_eq!(client.active_fetches(), 0);
+    });
+    peer.join();
+}
+
+#[test]
+fn b02_what_has_no_body_is_not_too_large() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n";
+    let peer = Peer::answering(answer);
+    run(async {
+        let client = Client::builder().max_body_size(10).build();
+        assert_eq!(client.head(peer.url()).send().await.unwrap().status(), 200);
+    });
+    peer.join();
+}
+
+#[test]
+fn b02_a_length_that_lies_costs_no_memory() {
     let length = u64::MAX;
     let peer = Peer::answering(format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nfew"

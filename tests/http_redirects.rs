@@ -209,6 +209,11 @@ fn r03_locations_of_all_kinds() {
         });
         client.get(server.url("/")).send().await.unwrap();
         assert_eq!(server.targets(), ["/", "/%E4"]);
+        // As long as the head may be: 64 KiB with all that is around it.
+        let long = format!("/{}", "x".repeat(63 << 10));
+        let server = redirecting(302, &long);
+        client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(server.targets(), ["/", &*long]);
         // An empty one means the same URL.
         let server = redirecting(302, "");
         let error = client

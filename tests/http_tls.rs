@@ -683,7 +683,7 @@ fn a_receive_that_is_dropped_loses_nothing() {
 }
 
 #[test]
-fn tls_goes_through_what_a_connector_makes() {
+fn c12_tls_goes_through_what_a_connector_makes_and_a_dot_is_no_part_of_a_name() {
     let authority = Authority::new();
     let peer = Peer::answering(server(&authority.identity(&["far.test"])), HELLO);
     let address = peer.address;
@@ -697,7 +697,7 @@ fn tls_goes_through_what_a_connector_makes() {
                     .map(Into::into)
             })
             .build();
-        // C12: the dot is no part of the name in the certificate, nor of that in SNI.
+        // The dot is no part of the name in the certificate, nor of that in SNI.
         assert_eq!(get(&client, "https://far.test./").await.unwrap(), "hello");
     });
     peer.join();

@@ -4,8 +4,9 @@
 
 mod net_support;
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ fn attempts(error: &std::io::Error) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn a_silent_first_address_delays_only_by_the_attempt_delay() {
+fn c01_a_silent_first_address_delays_only_by_the_attempt_delay() {
     let alone = alone();
     let delay = Duration::from_millis(100);
     let (_good, good) = listener("127.0.0.1:0");
@@ -57,7 +58,7 @@ fn a_silent_first_address_delays_only_by_the_attempt_delay() {
 }
 
 #[test]
-fn the_default_delay_is_a_quarter_of_a_second() {
+fn c01_the_default_delay_is_a_quarter_of_a_second() {
     let alone = alone();
     let (_good, good) = listener("127.0.0.1:0");
     let silent = Blackhole::new("127.0.0.1");
@@ -130,7 +131,7 @@ fn an_attempt_goes_on_while_later_ones_run() {
 }
 
 #[test]
-fn when_all_refuse_the_error_lists_them_in_the_order_of_the_attempts() {
+fn c01_when_all_refuse_the_error_lists_them_in_the_order_of_the_attempts() {
     let alone = alone();
     let (_a, a) = refusing("::1");
     let (_b, b) = refusing("::1");
@@ -226,7 +227,7 @@ fn settings_leave_addresses_out() {
 }
 
 #[test]
-fn the_source_address_is_the_one_that_was_set() {
+fn c04_the_source_address_is_the_one_that_was_set() {
     let alone = alone();
     let (_v4, v4) = listener("127.0.0.1:0");
     alone.run(async {
@@ -239,7 +240,7 @@ fn the_source_address_is_the_one_that_was_set() {
 }
 
 #[test]
-fn a_bad_source_or_interface_is_named() {
+fn c04_a_bad_source_or_interface_is_named() {
     let alone = alone();
     let (_v4, v4) = listener("127.0.0.1:0");
     alone.run(async {
@@ -282,6 +283,47 @@ fn a_connect_dropped_at_any_point_leaves_nothing() {
         }
     });
     drop(server);
+}
+
+#[test]
+fn c10_what_becomes_of_a_failed_connect_never_reaches_who_has_its_descriptor_now() {
+    let alone = alone();
+    let (server, good) = listener("127.0.0.1:0");
+    let (_refusing, refusing) = refusing("127.0.0.1");
+    let silent = Blackhole::new("127.0.0.1");
+    alone.run(async {
+        let before = open();
+        let mut numbers = std::collections::HashMap::new();
+        for round in 0..120u32 {
+            // One that fails or never ends is given up at some point, and its descriptor is free at once, or soon.
+            let nowhere = [refusing, silent.address][round as usize % 2];
+            let mut lost = Box::pin(TcpStream::connect(nowhere));
+            for _ in 0..1 + round % 4 {
+                if poll_once(lost.as_mut()).await.is_ready() {
+                    break;
+                }
+                turns(round as usize % 3).await;
+            }
+            drop(lost);
+            // Whoever gets the number next has a connection of its own, and hears of nothing else.
+            let mut stream = TcpStream::connect(good).await.unwrap();
+            *numbers.entry(stream.as_fd().as_raw_fd()).or_insert(0) += 1;
+            let (mut peer, _) = server.accept().unwrap();
+            peer.write_all(&round.to_le_bytes()).unwrap();
+            let mut received = Vec::new();
+            while received.len() < 4 {
+                received.extend_from_slice(&stream.recv_chunk().await.unwrap().unwrap());
+            }
+            assert_eq!(received, round.to_le_bytes());
+            stream.send_all(received).await.0.unwrap();
+            let mut back = [0; 4];
+            peer.read_exact(&mut back).unwrap();
+            assert_eq!(back, round.to_le_bytes());
+        }
+        let again = numbers.values().filter(|count| **count > 1).count();
+        assert!(again > 0, "no number was used twice: {numbers:?}");
+        settles_to(before).await;
+    });
 }
 
 #[test]

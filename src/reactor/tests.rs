@@ -1,6 +1,8 @@
 //! Every operation dropped at three points (queued, in the kernel, with its result reaped and not fetched), in four
 //! ring set-ups; afterwards nothing may be missing.
 
+mod short;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, Read as _, Write as _};
@@ -517,7 +519,7 @@ fn statx() {
 }
 
 #[test]
-fn a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
+fn c10_a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
     everywhere(async |core| {
         let (fd, mut peer) = connected(&core);
         let poll = || op::Poll {
