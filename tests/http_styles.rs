@@ -562,6 +562,39 @@ fn s09_clients_and_reactors_can_be_dropped_in_any_order() {
 }
 
 #[test]
+fn s09_nothing_is_said_when_everything_goes() {
+    const ROLE: &str = "EYEWALL_TEST_SILENT";
+    if std::env::var_os(ROLE).is_some() {
+        // Some that rest, some that run, some that wait, and nobody says goodbye.
+        let server = Server::new(|request| match request.target() {
+            "/" => Reply::ok("ok"),
+            _ => Reply::Stall(Vec::new()),
+        });
+        run(async {
+            let client = Client::builder().max_clients(2).build();
+            client.get(server.url("/")).send().await.unwrap();
+            for _ in 0..3 {
+                client.get(server.url("/stall")).start().detach();
+            }
+            until("two are asked", || server.requests().len() == 3).await;
+        });
+        let client = blocking::Client::new().unwrap();
+        client
+            .fetch(client.requests().get(server.url("/")))
+            .unwrap();
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "s09_nothing_is_said_when_everything_goes"])
+        .args(["--nocapture", "--test-threads=1"])
+        .env(ROLE, "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
 fn s10_a_signal_starts_a_fetch() {
     use eyewall::signal::{Signal, on};
     let server = Server::new(|_| Reply::ok("ok"));

@@ -55,13 +55,22 @@ pub fn accept(listener: &TcpListener) -> TcpStream {
 
 /// Reads a head, up to its empty line.
 pub fn read_head(stream: &mut impl Read) -> String {
+    try_read_head(stream).expect("the client closed")
+}
+
+/// Reads a head; `None` where the client closes instead.
+pub fn try_read_head(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        assert_eq!(stream.read(&mut byte).unwrap(), 1, "the client closed");
-        head.push(byte[0]);
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            Ok(_) => return None,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!("the client neither sends nor closes: {error}"),
+        }
     }
-    String::from_utf8(head).unwrap().to_ascii_lowercase()
+    Some(String::from_utf8(head).unwrap().to_ascii_lowercase())
 }
 
 /// Reads so many bytes of a body.
