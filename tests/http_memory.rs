@@ -46,7 +46,7 @@ impl Growth {
     }
 }
 
-const PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
+static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
 
 /// Sends a body of `length` bytes, which are whole pieces, as fast as they are taken.
 fn large_peer(length: u64) -> Peer {
