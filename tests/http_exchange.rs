@@ -382,6 +382,36 @@ fn i07_silence_is_taken_as_leave_after_a_second() {
 }
 
 #[test]
+fn i07_a_client_waits_as_long_as_it_says_and_for_ever_with_zero() {
+    let short = Duration::from_millis(30);
+    for patience in [short, Duration::ZERO] {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            if patience.is_zero() {
+                let silence = Some(10 * short);
+                stream.set_read_timeout(silence).unwrap();
+                let early = stream.read(&mut [0; 16]).unwrap_err();
+                assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+                stream.set_read_timeout(None).unwrap();
+                stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+            }
+            assert_eq!(read_exact(&mut stream, 4), b"body");
+            ok(&mut stream);
+        });
+        run(async {
+            let client = Client::builder()
+                .expect_continue(true)
+                .expect_timeout(short);
+            let request = client.build().post(peer.url()).body("body");
+            let request = request.expect_timeout(patience);
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+        });
+        peer.join();
+    }
+}
+
+#[test]
 fn i08_who_does_not_know_the_expectation_is_asked_without() {
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);

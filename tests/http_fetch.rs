@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use eyewall::http::{Client, Error, ErrorKind, Method, Phase};
+use eyewall::http::{Client, Error, ErrorKind, HeaderValue, Method, Phase};
 use http_peer::{Peer, accept, read_head, run};
 
 /// The body of a GET.
@@ -494,6 +494,56 @@ fn b02_a_body_that_announces_too_much_is_refused_before_a_byte_of_it() {
 }
 
 #[test]
+fn b02_the_limit_is_100_mib_unless_told_otherwise() {
+    let limit = 100 << 20;
+    for (length, kind) in [
+        (limit + 1, ErrorKind::BodyTooLarge { limit }),
+        (
+            limit,
+            ErrorKind::Truncated {
+                received: 0,
+                expected: Some(limit),
+            },
+        ),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        let peer = Peer::answering(answer);
+        assert_eq!(run(get(&peer.url())).unwrap_err().kind(), kind);
+        peer.join();
+    }
+}
+
+#[test]
+fn p01_the_fetches_of_one_reactor_share_their_connections() {
+    let (peer, done) = two_connections();
+    for _ in 0..2 {
+        // Each has a reactor of its own; the connection of the one before has gone with that.
+        run(async {
+            let mut response = eyewall::fetch(peer.url()).await.unwrap();
+            assert!(!response.is_reused());
+            assert_eq!(response.text().await.unwrap(), "ok");
+        });
+    }
+    done.send(()).unwrap();
+    peer.join();
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        for _ in 0..2 {
+            read_head(&mut stream);
+            http_peer::ok(&mut stream);
+        }
+    });
+    run(async {
+        for reused in [false, true] {
+            let mut response = eyewall::fetch(peer.url()).await.unwrap();
+            assert_eq!(response.is_reused(), reused);
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+    });
+    peer.join();
+}
+
+#[test]
 fn b02_what_has_no_body_is_not_too_large() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n";
     let peer = Peer::answering(answer);
@@ -777,6 +827,26 @@ fn every_pooled_buffer_is_back_after_many_fetches() {
     assert_eq!(metrics.pool_available, metrics.pool_buffers);
     assert_eq!(metrics.stale, 0);
     peer.join();
+}
+
+#[test]
+fn a_client_says_its_own_name_or_none() {
+    let named = HeaderValue::from_static("mine/1");
+    for (agent, expected) in [(Some(named), "\r\nuser-agent: mine/1\r\n"), (None, "")] {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            let head = read_head(&mut stream);
+            assert!(head.contains(expected), "{head}");
+            let count = head.matches("user-agent").count();
+            assert_eq!(count, usize::from(!expected.is_empty()), "{head}");
+            http_peer::ok(&mut stream);
+        });
+        run(async {
+            let client = Client::builder().user_agent(agent).build();
+            client.get(peer.url()).send().await.unwrap();
+        });
+        peer.join();
+    }
 }
 
 #[test]

@@ -380,6 +380,22 @@ fn r04_userinfo_in_a_location_counts_for_the_same_origin_only() {
 }
 
 #[test]
+fn r04_a_body_goes_to_another_origin_without_the_credentials() {
+    let other = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("end"));
+    let server = redirecting(307, &other.url("/end"));
+    run(async {
+        let request = Client::new().post(server.url("/")).basic_auth("x", "y");
+        let request = request.header("content-type", "text/plain");
+        let response = request.body("the body").send().await.unwrap();
+        assert_eq!(response.status(), 200);
+    });
+    let last = &other.requests()[0];
+    assert_eq!((last.method(), &last.body[..]), ("POST", &b"the body"[..]));
+    assert_eq!(last.field("content-type"), Some("text/plain"));
+    assert_eq!(last.field("authorization"), None);
+}
+
+#[test]
 fn r04_a_host_field_of_the_callers_stays_with_its_origin() {
     let other = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("end"));
     let server = redirecting(302, &other.url("/end"));

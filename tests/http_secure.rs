@@ -147,6 +147,27 @@ fn r06_https_to_http_is_refused() {
 }
 
 #[test]
+fn r06_who_fetches_https_only_is_not_led_astray() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let port = listener.local_addr().unwrap().port();
+        let there = format!("http://site.test:{port}/there");
+        secure_request(&listener, &config, &redirect(&there));
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "nobody comes without TLS");
+    });
+    run(async {
+        let client = client(&authority, peer.address).https_only(true);
+        let client = client.allow_downgrade(true).build();
+        let error = client.get(peer.url()).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HttpsOnly);
+        assert_eq!(error.timings().unwrap().redirects, 1);
+    });
+    peer.join();
+}
+
+#[test]
 fn p07_two_names_of_one_address_have_a_connection_and_an_sni_each() {
     let authority = Authority::new();
     let identity = authority.identity(&["site.test", "other.test"]);

@@ -191,6 +191,23 @@ fn t05_the_total_time_runs_through_redirects_and_the_body() {
 }
 
 #[test]
+fn t05_the_total_time_runs_in_the_queue() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let first = client.get(server.url("/")).start();
+        until("it is asked", || server.requests().len() == 1).await;
+        let request = client.get(server.url("/")).timeout(SHORT);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+        assert_eq!(error.stage(), Some(Stage::Queue));
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (1, 0));
+        drop(first);
+    });
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn t06_zero_is_no_limit_for_every_phase() {
     let server = Server::new(|_| {
         let answer = format!("{HEAD}hello");
