@@ -30,13 +30,12 @@ fn coded(field: &str, body: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A gzip stream that stands for `mib` MiB of zeros.
+/// A gzip stream that stands for `mib` MiB of zeros, in members of one each: to make a larger one takes long without
+/// optimisation.
 fn bomb(mib: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    for _ in 0..mib {
-        encoder.write_all(&[0; 1 << 20]).unwrap();
-    }
-    encoder.finish().unwrap()
+    encoder.write_all(&vec![0; 1 << 20]).unwrap();
+    encoder.finish().unwrap().repeat(mib)
 }
 
 #[test]
@@ -154,6 +153,34 @@ fn d03_the_limit_is_on_what_comes_out() {
         assert!(seen <= 3 << 20 && seen > 2 << 20, "{seen}");
     });
     peer.join();
+}
+
+#[test]
+fn d03_a_body_that_expands_beyond_measure_is_a_decode_error() {
+    // Zeros are a thousand times smaller, or nearly so.
+    for (mib, times, is_bomb) in [
+        (3, 100, true),
+        (3, 2000, false),
+        (3, 0, false),
+        (1, 2, false),
+    ] {
+        let peer = Peer::answering(coded("Content-Encoding: gzip", &bomb(mib)));
+        run(async {
+            let client = Client::builder().max_expansion(5).build();
+            let request = client.get(peer.url()).max_expansion(times);
+            let request = request.timeout(Duration::ZERO);
+            let mut response = request.send().await.unwrap();
+            match response.bytes().await {
+                Ok(bytes) => assert!(!is_bomb && bytes.len() == mib << 20, "{times}"),
+                Err(error) => {
+                    assert!(is_bomb, "{times}: {error}");
+                    assert_eq!(error.kind(), ErrorKind::Decode);
+                    assert!(format!("{error:?}").contains("100 times"), "{error:?}");
+                }
+            }
+        });
+        peer.join();
+    }
 }
 
 #[test]

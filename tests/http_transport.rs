@@ -352,7 +352,7 @@ fn c04_the_interface_is_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn keepalive_and_nodelay_are_settings() {
+fn keepalive_nodelay_and_user_timeout_are_settings() {
     let server = Server::new(|_| Reply::ok("ok"));
     run(async {
         let keepalive = Keepalive {
@@ -362,9 +362,20 @@ fn keepalive_and_nodelay_are_settings() {
         };
         let client = Client::builder()
             .keepalive(keepalive)
+            .user_timeout(Duration::from_secs(30))
             .nodelay(false)
             .build();
-        assert_eq!(get(&client, &server.url("/")).await.unwrap(), "ok");
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        // The kernel shows a socket's timers, of which 02 is that of keep-alive probes.
+        let own = format!(":{:04X}", response.local_addr().unwrap().port());
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let line = table.lines().find(|line| {
+            let local = line.split_whitespace().nth(1);
+            local.is_some_and(|local| local.ends_with(&own))
+        });
+        let timer = line.unwrap().split_whitespace().nth(5).unwrap();
+        assert!(timer.starts_with("02:"), "{timer}");
     });
 }
 

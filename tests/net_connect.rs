@@ -10,9 +10,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use eyewall::net::{ConnectError, TcpConnector, TcpStream};
+use eyewall::net::{ConnectError, Keepalive, TcpConnector, TcpStream};
 use eyewall::reactor::metrics;
 use net_support::*;
+use socket2::SockRef;
 
 fn listener(address: &str) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(address).unwrap();
@@ -235,6 +236,40 @@ fn c04_the_source_address_is_the_one_that_was_set() {
         let connector = TcpConnector::new().source_address(source).nodelay(false);
         let stream = connector.connect(v4).await.unwrap();
         assert_eq!(stream.local_addr().unwrap().ip(), source);
+        assert!(!stream.nodelay().unwrap());
+    });
+}
+
+#[test]
+fn options_of_a_stream_are_those_of_its_socket() {
+    let alone = alone();
+    let (_v4, v4) = listener("127.0.0.1:0");
+    alone.run(async {
+        let stream = TcpStream::connect(v4).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(!socket.keepalive().unwrap());
+        let keepalive = Keepalive {
+            idle: Duration::from_secs(15),
+            interval: Duration::from_secs(5),
+            retries: 3,
+        };
+        stream.set_keepalive(Some(keepalive)).unwrap();
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), keepalive.idle);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), keepalive.interval);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), keepalive.retries);
+        stream.set_keepalive(None).unwrap();
+        assert!(!socket.keepalive().unwrap());
+        for limit in [Some(Duration::from_millis(1500)), None] {
+            stream.set_user_timeout(limit).unwrap();
+            let known = socket.tcp_user_timeout().unwrap();
+            assert_eq!(known.filter(|known| !known.is_zero()), limit);
+        }
+        for linger in [Some(Duration::ZERO), Some(Duration::from_secs(2)), None] {
+            stream.set_linger(linger).unwrap();
+            assert_eq!(stream.linger().unwrap(), linger);
+        }
+        stream.set_nodelay(false).unwrap();
         assert!(!stream.nodelay().unwrap());
     });
 }

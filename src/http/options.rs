@@ -15,6 +15,8 @@ pub(super) struct Options {
     pub(super) max_body_size: Option<u64>,
     pub(super) max_head_size: Option<usize>,
     pub(super) max_head_fields: Option<usize>,
+    /// How many times larger a decoded body may be than it came; zero for no limit.
+    pub(super) max_expansion: Option<u32>,
     pub(super) follow_redirects: Option<bool>,
     pub(super) max_redirects: Option<u32>,
     pub(super) redirect_policy: Option<Policy>,

@@ -355,6 +355,12 @@ impl RequestBuilder {
         self.set(|options| options.max_head_fields = Some(fields))
     }
 
+    /// How many times larger than it came the decoded body may be, instead of the client's
+    /// [`max_expansion`](super::ClientBuilder::max_expansion); zero for no limit.
+    pub fn max_expansion(self, times: u32) -> RequestBuilder {
+        self.set(|options| options.max_expansion = Some(times))
+    }
+
     /// Sends this request through a proxy, instead of what the client says; see
     /// [`ClientBuilder::proxy`](super::ClientBuilder::proxy).
     pub fn proxy(self, proxy: Proxy) -> RequestBuilder {

@@ -89,6 +89,8 @@ pub(super) struct ResponseBody {
     pub(super) watch: Rc<Watch>,
     /// Bytes that the body may have, decoded.
     pub(super) limit: u64,
+    /// How many times larger it may become when it is decoded; zero for no limit.
+    pub(super) expansion: u32,
     /// The body is to be decoded, if it is coded.
     pub(super) decode: bool,
     pub(super) decoding: Option<Box<Decoding>>,
@@ -591,6 +593,16 @@ impl ResponseBody {
         Ok(())
     }
 
+    fn check_expansion(&self) -> Result<(), Error> {
+        let times = u64::from(self.expansion);
+        let came = self.exchange.content_received();
+        if times > 0 && self.decoded > UNSUSPECTED && self.decoded > came.saturating_mul(times) {
+            let reason = format!("{came} bytes stand for more than {times} times as many");
+            return Err(Error::boxed(ErrorKind::Decode, reason));
+        }
+        Ok(())
+    }
+
     async fn next(&mut self) -> Result<Option<Chunk>, Error> {
         if self.decoding.is_some() {
             return self.next_decoded().await;
@@ -612,6 +624,7 @@ impl ResponseBody {
                     self.unrested += data.len();
                     self.decoded += data.len() as u64;
                     self.check(self.decoded)?;
+                    self.check_expansion()?;
                     return Ok(Some(Chunk::owned(data)));
                 }
                 // A slice of coded bytes that stood for nothing.
@@ -656,6 +669,9 @@ impl Drop for ResponseBody {
 
 /// How much is decoded before others have a turn.
 const UNRESTED: usize = 256 << 10;
+
+/// So many decoded bytes are no bomb, of however few they were made.
+const UNSUSPECTED: u64 = 1 << 20;
 
 /// How many bytes of a body that nobody wants are skipped to keep its connection.
 const DISMISSED: usize = 64 << 10;

@@ -208,6 +208,18 @@ impl TcpStream {
         }
     }
 
+    /// Gives the connection up when what was sent has not been acknowledged for so long, in whole milliseconds, or
+    /// the peer's window has been shut; `None` leaves that to the system, which tries for some 15 minutes
+    /// (`TCP_USER_TIMEOUT`, tcp(7)). Operations then fail with `TimedOut`.
+    ///
+    /// # Errors
+    ///
+    /// As setsockopt(2).
+    #[doc(alias = "TCP_USER_TIMEOUT")]
+    pub fn set_user_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.socket().set_tcp_user_timeout(limit)
+    }
+
     /// What closing does with unsent bytes (`SO_LINGER`, socket(7)): `None`, the default, sends them in the
     /// background; zero resets the connection; any other duration makes the close wait that long.
     ///

@@ -40,6 +40,7 @@ pub(in crate::http) struct Settings {
 /// | [`max_body_size`](ClientBuilder::max_body_size) | 100 MiB |
 /// | [`max_head_size`](ClientBuilder::max_head_size) | 64 KiB |
 /// | [`max_head_fields`](ClientBuilder::max_head_fields) | 128 |
+/// | [`max_expansion`](ClientBuilder::max_expansion) | none of its own |
 /// | [`strict`](ClientBuilder::strict) | no |
 /// | [`pool_idle_timeout`](ClientBuilder::pool_idle_timeout) | 20 s |
 /// | [`pool_max_idle_per_host`](ClientBuilder::pool_max_idle_per_host) | 64 |
@@ -207,6 +208,13 @@ impl ClientBuilder {
     /// [`Protocol`](crate::http::ErrorKind::Protocol).
     pub fn max_head_fields(self, fields: usize) -> ClientBuilder {
         self.set(|options| options.max_head_fields = Some(fields))
+    }
+
+    /// How many times larger than it came a decoded body may be, from its first MiB on; more is an error,
+    /// [`ErrorKind::Decode`](crate::http::ErrorKind::Decode). Zero, the default, for no limit but that of
+    /// [`max_body_size`](ClientBuilder::max_body_size), which a bomb reaches, and does not pass.
+    pub fn max_expansion(self, times: u32) -> ClientBuilder {
+        self.set(|options| options.max_expansion = Some(times))
     }
 
     /// Whether to refuse what is wrong in a response, and usual, and does not say two things at once: lines of a head

@@ -222,6 +222,7 @@ impl Client {
                     |options| options.max_body_size,
                     MAX_BODY_SIZE,
                 ),
+                expansion: options.get(&settings.options, |options| options.max_expansion, 0),
             },
             head,
         })

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 #[cfg(feature = "__tls")]
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ConnectOptions, Connector, Resolver};
 use crate::http::client::ClientBuilder;
@@ -61,6 +62,11 @@ impl ClientBuilder {
     /// Probes of peers that are silent; see [`ConnectOptions::keepalive`].
     pub fn keepalive(self, keepalive: impl Into<Option<Keepalive>>) -> ClientBuilder {
         self.change(|options| options.keepalive(keepalive))
+    }
+
+    /// How long a peer may leave unacknowledged what was sent; see [`ConnectOptions::user_timeout`].
+    pub fn user_timeout(self, limit: impl Into<Option<Duration>>) -> ClientBuilder {
+        self.change(|options| options.user_timeout(limit))
     }
 
     /// Connects to a Unix socket; see [`ConnectOptions::unix_socket`].

@@ -90,5 +90,8 @@ async fn connect(inner: &Inner, addresses: &[SocketAddr]) -> io::Result<TcpStrea
     if inner.keepalive.is_some() {
         stream.set_keepalive(inner.keepalive)?;
     }
+    if inner.user_timeout.is_some() {
+        stream.set_user_timeout(inner.user_timeout)?;
+    }
     Ok(stream)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 #[cfg(feature = "__tls")]
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Connector, Resolver};
 #[cfg(feature = "__tls")]
@@ -25,6 +26,7 @@ use crate::net::Keepalive;
 /// | [`local_address`](ConnectOptions::local_address), [`interface`](ConnectOptions::interface) | the system chooses |
 /// | [`nodelay`](ConnectOptions::nodelay) | on |
 /// | [`keepalive`](ConnectOptions::keepalive) | off |
+/// | [`user_timeout`](ConnectOptions::user_timeout) | the system's |
 /// | names | [`dns::resolve`](crate::dns::resolve) |
 /// | trust, with TLS | the certificates that the system trusts |
 #[derive(Clone, Default)]
@@ -41,6 +43,7 @@ pub(super) struct Inner {
     pub(super) interface: Option<String>,
     pub(super) nodelay: bool,
     pub(super) keepalive: Option<Keepalive>,
+    pub(super) user_timeout: Option<Duration>,
     pub(super) unix_socket: Option<PathBuf>,
     pub(super) overrides: Vec<Override>,
     pub(super) resolver: Option<Rc<dyn Resolver>>,
@@ -68,6 +71,7 @@ impl Default for Inner {
             interface: None,
             nodelay: true,
             keepalive: None,
+            user_timeout: None,
             unix_socket: None,
             overrides: Vec::new(),
             resolver: None,
@@ -139,6 +143,13 @@ impl ConnectOptions {
     #[doc(alias = "SO_KEEPALIVE")]
     pub fn keepalive(self, keepalive: impl Into<Option<Keepalive>>) -> ConnectOptions {
         self.set(|inner| inner.keepalive = keepalive.into())
+    }
+
+    /// How long the peer may leave unacknowledged what was sent, so that a connection to one that has vanished ends;
+    /// see [`TcpStream::set_user_timeout`](crate::net::TcpStream::set_user_timeout).
+    #[doc(alias = "TCP_USER_TIMEOUT")]
+    pub fn user_timeout(self, limit: impl Into<Option<Duration>>) -> ConnectOptions {
+        self.set(|inner| inner.user_timeout = limit.into())
     }
 
     /// Connects to the Unix socket at `path`, whatever the host of the URL is. No name is looked up, and no proxy is
@@ -265,6 +276,7 @@ impl fmt::Debug for ConnectOptions {
             .field("interface", &inner.interface)
             .field("nodelay", &inner.nodelay)
             .field("keepalive", &inner.keepalive)
+            .field("user_timeout", &inner.user_timeout)
             .field("unix_socket", &inner.unix_socket)
             .field("overrides", &inner.overrides)
             .field("resolver", &inner.resolver.is_some())
