@@ -555,7 +555,7 @@ fn f27_a_head_that_drips_ends_with_the_time_of_the_fetch() {
             std::thread::sleep(Duration::from_millis(5));
         }
     });
-    let limit = Duration::from_millis(150);
+    let limit = Duration::from_millis(600);
     run(async {
         // Something comes all the time, so that the idle time is never over.
         let request = Client::new().get(peer.url()).timeout(limit);

@@ -24,7 +24,7 @@ use eyewall::queue::CompletionQueue;
 use eyewall::time::sleep;
 use http_support::{LIMIT, Reply, Server, run, until};
 
-const SHORT: Duration = Duration::from_millis(60);
+const SHORT: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Style {

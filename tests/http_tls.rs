@@ -116,7 +116,7 @@ fn c05_accepting_invalid_certificates_stays_with_the_client_that_does() {
 }
 
 #[test]
-fn p07_requests_with_other_options_do_not_share_a_connection() {
+fn c05_p07_requests_with_other_options_do_not_share_a_connection() {
     let authority = Authority::new();
     let config = Arc::new(server(&self_signed(&["site.test"])));
     let peer = Peer::new(move |listener| {
