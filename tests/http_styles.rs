@@ -279,6 +279,15 @@ fn s02_a_callback_never_runs_inside_the_call() {
             fetch.on_done(move |_| promise.set(flag.get()));
             inside.set(false);
             assert!(!called.await.unwrap(), "{url}");
+
+            // Nor does a result come to its queue inside the call, nor an event to the registry.
+            let queue = CompletionQueue::bounded(1);
+            let events = Rc::new(Cell::new(0));
+            let count = Rc::clone(&events);
+            let _registration = client.on(move |_| count.set(count.get() + 1));
+            client.get(&url).deliver(&queue, ()).unwrap();
+            assert!(queue.is_empty() && events.get() == 0, "{url}");
+            queue.recv().await.unwrap();
         }
     });
 }
