@@ -643,6 +643,13 @@ fn a_send_that_is_dropped_in_the_middle_tears_nothing() {
 
 #[test]
 fn a_receive_that_is_dropped_loses_nothing() {
+    // A large buffer is received for in another way.
+    for capacity in [2, 100 << 10] {
+        drop_receives_for(capacity);
+    }
+}
+
+fn drop_receives_for(capacity: usize) {
     let authority = Authority::new();
     let config = Arc::new(server(&authority.identity(&["site.test"])));
     let (go, wait) = channel::<()>();
@@ -666,7 +673,7 @@ fn a_receive_that_is_dropped_loses_nothing() {
         let mut all = Vec::new();
         let mut ended = false;
         while !ended {
-            let buffer = Vec::with_capacity(2);
+            let buffer = Vec::with_capacity(capacity);
             let received = eyewall::time::timeout(Duration::from_millis(2), raw.recv(buffer)).await;
             match received {
                 Ok((count, buffer)) => {

@@ -19,6 +19,8 @@ pub(crate) use addr::AddrBuf;
 pub use chunk::Chunk;
 pub(crate) use credentials::peer_credentials;
 pub(crate) use erased::fill;
+#[cfg(feature = "__tls")]
+pub(crate) use erased::fill_from;
 pub(crate) use msg::Message;
 pub(crate) use pool::Pool;
 pub use slice::Slice;

@@ -18,6 +18,14 @@ pub(super) trait TlsSession {
     /// to be sent after it.
     fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error>;
 
+    /// Memory to receive into, for who expects a lot: what has come and is of no use yet, and room for `room` bytes
+    /// behind it. Who does not bring it back has lost nothing.
+    fn lend(&mut self, room: usize) -> Vec<u8>;
+
+    /// As [`receive`](TlsSession::receive), of memory that was lent, with what has come behind what was in it.
+    /// `give` gets what that was, decrypted, piece by piece, behind what there is to take.
+    fn receive_lent(&mut self, lent: Vec<u8>, give: &mut dyn FnMut(&[u8])) -> Result<(), Error>;
+
     /// What the peer has sent, decrypted, if there is anything.
     fn take_plaintext(&mut self) -> Option<Vec<u8>>;
 
@@ -48,6 +56,10 @@ pub(super) struct Rustls {
     connection: UnbufferedClientConnection,
     /// Received and not yet decrypted: a part of a record, or of a message of the handshake.
     received: Vec<u8>,
+    /// To be lent.
+    spare: Vec<u8>,
+    /// How much was received and not decrypted when it was.
+    lent: usize,
     plaintext: Vec<u8>,
     ciphertext: Vec<u8>,
     handshaking: bool,
@@ -69,13 +81,15 @@ impl Rustls {
         let mut session = Rustls {
             connection: UnbufferedClientConnection::new(Arc::clone(config), name)?,
             received: Vec::new(),
+            spare: Vec::new(),
+            lent: 0,
             plaintext: Vec::new(),
             ciphertext: Vec::new(),
             handshaking: true,
             ended: false,
             failed: None,
         };
-        session.run(Then::Nothing)?;
+        session.run(Then::Nothing, None)?;
         Ok(session)
     }
 
@@ -106,11 +120,22 @@ impl Rustls {
     /// How many bytes its buffers have.
     #[cfg(all(test, feature = "tls-ring"))]
     pub(super) fn buffered(&self) -> usize {
-        self.received.capacity() + self.plaintext.capacity() + self.ciphertext.capacity()
+        let buffers = [
+            &self.received,
+            &self.spare,
+            &self.plaintext,
+            &self.ciphertext,
+        ];
+        buffers.map(Vec::capacity).iter().sum()
     }
 
-    /// Goes on until the session wants more from the peer, and then does `then`, if the session can.
-    fn run(&mut self, then: Then<'_>) -> Result<(), Error> {
+    /// Goes on until the session wants more from the peer, and then does `then`, if the session can. What it decrypts
+    /// is given to `give`, or else kept.
+    fn run(
+        &mut self,
+        then: Then<'_>,
+        mut give: Option<&mut dyn FnMut(&[u8])>,
+    ) -> Result<(), Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -124,7 +149,10 @@ impl Rustls {
                     match traffic.next_record() {
                         Some(Ok(record)) => {
                             discard += record.discard;
-                            self.plaintext.extend_from_slice(record.payload);
+                            match &mut give {
+                                Some(give) => give(record.payload),
+                                None => self.plaintext.extend_from_slice(record.payload),
+                            }
                         }
                         Some(Err(error)) => break Some(Err(error)),
                         None => break None,
@@ -181,6 +209,19 @@ impl Rustls {
             }
         };
         self.received.drain(..used);
+        result
+    }
+
+    /// Decrypts what has been received.
+    fn decrypt(&mut self, give: Option<&mut dyn FnMut(&[u8])>) -> Result<(), Error> {
+        let result = self.run(Then::Nothing, give);
+        if self.failed.is_some() {
+            self.encode_alert();
+        } else if self.received.len() > MAX_UNUSED {
+            let error = Error::from(InvalidMessage::HandshakePayloadTooLarge);
+            self.failed = Some(error.clone());
+            return Err(error);
+        }
         result
     }
 
@@ -264,15 +305,34 @@ impl TlsSession for Rustls {
         if !self.handshaking {
             self.plaintext.reserve(self.received.len());
         }
-        let result = self.run(Then::Nothing);
-        if self.failed.is_some() {
-            self.encode_alert();
-        } else if self.received.len() > MAX_UNUSED {
-            let error = Error::from(InvalidMessage::HandshakePayloadTooLarge);
-            self.failed = Some(error.clone());
-            return Err(error);
+        self.decrypt(None)
+    }
+
+    fn lend(&mut self, room: usize) -> Vec<u8> {
+        let mut lent = std::mem::take(&mut self.spare);
+        lent.clear();
+        lent.reserve(self.received.len() + room);
+        lent.extend_from_slice(&self.received);
+        self.lent = self.received.len();
+        lent
+    }
+
+    fn receive_lent(
+        &mut self,
+        mut lent: Vec<u8>,
+        give: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
         }
-        result
+        // Nobody receives in two ways at once. If somebody did, what he received would lie before this.
+        if self.received.len() == self.lent {
+            std::mem::swap(&mut self.received, &mut lent);
+        } else {
+            self.received.extend_from_slice(&lent[self.lent..]);
+        }
+        self.spare = lent;
+        self.decrypt(Some(give))
     }
 
     fn take_plaintext(&mut self) -> Option<Vec<u8>> {
@@ -283,12 +343,12 @@ impl TlsSession for Rustls {
     }
 
     fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
-        self.run(Then::Send(plaintext))
+        self.run(Then::Send(plaintext), None)
     }
 
     fn close(&mut self) {
         // One that has failed has nothing to say.
-        let _ = self.run(Then::Close);
+        let _ = self.run(Then::Close, None);
     }
 
     fn take_ciphertext(&mut self) -> Option<Vec<u8>> {
@@ -311,6 +371,13 @@ impl TlsSession for Rustls {
     }
 
     fn rest(&mut self) {
-        self.received.shrink_to_fit();
+        self.spare = Vec::new();
+        for buffer in [
+            &mut self.received,
+            &mut self.plaintext,
+            &mut self.ciphertext,
+        ] {
+            buffer.shrink_to_fit();
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::failed;
 use super::session::TlsSession;
-use crate::buf::Chunk;
+use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill, fill_from};
 use crate::http::transport::{RecvSide, SendSide, unclean_end};
 
 /// The session of both sides.
@@ -31,8 +31,12 @@ pub(in crate::http) struct TlsRecv {
     ended: bool,
     /// The session has failed. What it had decrypted before that goes first: it is from the peer, whatever followed
     /// it in the same piece.
-    failed: Option<rustls::Error>,
+    failed: Option<Box<rustls::Error>>,
 }
+
+/// For a buffer of more than a record, so much is received at a time, so that most of it is decrypted where it was
+/// received, and goes from there to the buffer.
+const AT_A_TIME: usize = 64 << 10;
 
 impl TlsRecv {
     pub(super) fn new(below: RecvSide, session: Shared) -> TlsRecv {
@@ -53,35 +57,99 @@ impl TlsRecv {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        if let Some(rest) = self.rest.take() {
-            return Poll::Ready(Ok(Some(rest)));
-        }
         loop {
-            let mut session = self.session.borrow_mut();
-            if let Some(plaintext) = session.take_plaintext() {
-                return Poll::Ready(Ok(Some(Chunk::owned(plaintext))));
+            if let Some(at_hand) = self.at_hand() {
+                return Poll::Ready(at_hand);
             }
-            if let Some(error) = &self.failed {
-                return Poll::Ready(Err(failed(error.clone())));
-            }
-            if session.has_ended() {
-                return Poll::Ready(Ok(None));
-            }
-            if self.ended {
-                return Poll::Ready(Err(unclean_end()));
-            }
-            drop(session);
             match ready!(self.below.poll_recv_chunk(cx))? {
                 Some(chunk) => {
-                    self.failed = self.session.borrow_mut().receive(&chunk).err();
+                    self.failed = self.session.borrow_mut().receive(&chunk).err().map(Box::new);
                 }
                 None => self.ended = true,
             }
         }
     }
 
+    /// What can be received without waiting.
+    fn at_hand(&mut self) -> Option<io::Result<Option<Chunk>>> {
+        if let Some(rest) = self.rest.take() {
+            return Some(Ok(Some(rest)));
+        }
+        let mut session = self.session.borrow_mut();
+        if let Some(plaintext) = session.take_plaintext() {
+            Some(Ok(Some(Chunk::owned(plaintext))))
+        } else if let Some(error) = &self.failed {
+            Some(Err(failed((**error).clone())))
+        } else if session.has_ended() {
+            Some(Ok(None))
+        } else if self.ended {
+            Some(Err(unclean_end()))
+        } else {
+            None
+        }
+    }
+
+    /// Receives into `buffer`, from its start, as much as is there and fits; gives it back with the count, which
+    /// is 0 at the end. Dropping the future loses no bytes.
+    pub(in crate::http) async fn recv<B: IoBufMut>(
+        &mut self,
+        mut buffer: B,
+    ) -> BufResult<usize, B> {
+        loop {
+            let received = match (self.at_hand(), &self.below) {
+                (Some(at_hand), _) => at_hand,
+                (None, RecvSide::Socket(_)) if buffer.bytes_capacity() > RECORD => {
+                    match self.decrypt_into(&mut buffer).await {
+                        Ok(0) => continue,
+                        result => return (result, buffer),
+                    }
+                }
+                (None, _) => poll_fn(|cx| self.poll_recv_chunk(cx)).await,
+            };
+            let result = received.map(|chunk| {
+                let Some(mut chunk) = chunk else { return 0 };
+                let count = fill(&mut buffer, &chunk);
+                chunk.advance(count);
+                if !chunk.is_empty() {
+                    self.put_back(chunk);
+                }
+                count
+            });
+            return (result, buffer);
+        }
+    }
+
+    /// Receives once from the socket below, and decrypts it into `buffer`; what does not fit is there for later. Zero:
+    /// it was nothing whole yet, or the end, or the session has failed.
+    async fn decrypt_into<B: IoBufMut>(&mut self, buffer: &mut B) -> io::Result<usize> {
+        let RecvSide::Socket(below) = &mut self.below else {
+            return Ok(0);
+        };
+        let lent = self.session.borrow_mut().lend(AT_A_TIME);
+        let start = lent.len();
+        let (result, lent) = below.recv(lent.slice(start..start + AT_A_TIME)).await;
+        if result? == 0 {
+            self.ended = true;
+            return Ok(0);
+        }
+        let (mut count, mut rest) = (0, Vec::new());
+        let received =
+            self.session
+                .borrow_mut()
+                .receive_lent(lent.into_inner(), &mut |plaintext| {
+                    let fits = fill_from(buffer, count, plaintext);
+                    count += fits;
+                    rest.extend_from_slice(&plaintext[fits..]);
+                });
+        if !rest.is_empty() {
+            self.rest = Some(Chunk::owned(rest));
+        }
+        self.failed = received.err().map(Box::new);
+        Ok(count)
+    }
+
     /// What was taken and not used up is taken again.
-    pub(in crate::http) fn put_back(&mut self, chunk: Chunk) {
+    fn put_back(&mut self, chunk: Chunk) {
         self.rest = Some(chunk);
     }
 
@@ -118,8 +186,9 @@ impl TlsSend {
     }
 
     /// Hands `buffer` over to be sent.
-    pub(in crate::http) fn post<'a>(&'a mut self, buffer: &'a [u8]) -> Sending<'a> {
-        Box::pin(async move { self.encrypt_and_post(&[buffer]).await })
+    pub(in crate::http) fn post<B: IoBuf>(&mut self, buffer: B) -> Sending<'_> {
+        let buffer = buffer.slice(..);
+        Box::pin(async move { self.encrypt_and_post(&[buffer.as_ref()]).await })
     }
 
     /// Sends all of `buffers`.

@@ -105,6 +105,64 @@ fn c07_records_cut_in_two_anywhere() {
     }
 }
 
+/// Receives `records` in lent memory, at most `size` bytes at a time; gives what they say.
+fn receive_lent(client: &mut Rustls, records: &[u8], size: usize) -> Vec<u8> {
+    let mut said = Vec::new();
+    for piece in records.chunks(size) {
+        let mut lent = client.lend(size);
+        assert!(lent.capacity() - lent.len() >= size);
+        lent.extend_from_slice(piece);
+        client
+            .receive_lent(lent, &mut |plaintext| said.extend_from_slice(plaintext))
+            .unwrap();
+    }
+    said
+}
+
+#[test]
+fn c07_lent_memory_in_pieces_of_every_size() {
+    let content: Vec<u8> = (0..100_000).map(|at: u32| (at % 251) as u8).collect();
+    for size in [1000, 16 << 10, 16 * 1024 + 22, 20_000, 64 << 10, 1 << 20] {
+        let (mut client, mut server) = pair();
+        carry(&mut client, &mut server, usize::MAX);
+        server.writer().write_all(&content).unwrap();
+        let records = written(&mut server);
+        assert_eq!(receive_lent(&mut client, &records, size), content);
+        assert_eq!(client.take_plaintext(), None);
+        client.rest();
+        assert_eq!(client.buffered(), 0);
+    }
+}
+
+#[test]
+fn memory_that_is_lent_and_not_brought_back_loses_nothing() {
+    let (mut client, mut server) = pair();
+    carry(&mut client, &mut server, usize::MAX);
+    let mut cut = 0;
+    loop {
+        server.writer().write_all(b"onetwo").unwrap();
+        let records = written(&mut server);
+        if cut > records.len() {
+            return;
+        }
+        client.receive(&records[..cut]).unwrap();
+        drop(client.lend(1000));
+        // What had come for the one that was dropped comes the other way.
+        let kept = client.lend(1000);
+        client.receive(&records[cut..]).unwrap();
+        let mut said = client.take_plaintext().unwrap_or_default();
+        // Lent before that, and behind it in the order of the bytes.
+        server.writer().write_all(b"three").unwrap();
+        let mut lent = kept;
+        lent.extend_from_slice(&written(&mut server));
+        client
+            .receive_lent(lent, &mut |plaintext| said.extend_from_slice(plaintext))
+            .unwrap();
+        assert_eq!(said, b"onetwothree");
+        cut += 1;
+    }
+}
+
 #[test]
 fn a_session_at_rest_keeps_no_buffer() {
     let (mut client, mut server) = pair();

@@ -1,7 +1,7 @@
 //! A connection that a user has made.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 
 use super::{RecvSide, SendSide, Transport};
-use crate::buf::Chunk;
+use crate::buf::{Chunk, IoBuf};
 use crate::net::{TcpStream, UnixStream};
 use crate::reactor::Core;
 
@@ -123,6 +123,14 @@ pub(in crate::http) struct ConduitSend {
 }
 
 impl ConduitSend {
+    pub(super) fn post<B: IoBuf>(
+        &mut self,
+        buffer: B,
+    ) -> Pin<Box<dyn Future<Output = io::Result<()>> + '_>> {
+        let buffer = buffer.slice(..);
+        Box::pin(async move { self.send(&[buffer.as_ref()]).await })
+    }
+
     pub(super) async fn send(&mut self, slices: &[&[u8]]) -> io::Result<()> {
         for slice in slices {
             poll_fn(|cx| self.sink.as_mut().poll_ready(cx)).await?;

@@ -47,35 +47,28 @@ impl RecvSide {
         &mut self,
         mut buffer: B,
     ) -> BufResult<usize, B> {
-        if let RecvSide::Socket(half) = self {
-            return half.recv(buffer).await;
-        }
-        if buffer.bytes_capacity() == 0 {
-            let message = "the buffer to receive into has no capacity";
-            let error = io::Error::new(io::ErrorKind::InvalidInput, message);
-            return (Err(error), buffer);
-        }
-        match self.recv_chunk().await {
+        let conduit = match self {
+            RecvSide::Socket(half) => return half.recv(buffer).await,
+            _ if buffer.bytes_capacity() == 0 => {
+                let message = "the buffer to receive into has no capacity";
+                let error = io::Error::new(io::ErrorKind::InvalidInput, message);
+                return (Err(error), buffer);
+            }
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => return tls.recv(buffer).await,
+            RecvSide::Conduit(conduit) => conduit,
+        };
+        match poll_fn(|cx| conduit.poll_recv_chunk(cx)).await {
             Ok(Some(mut chunk)) => {
                 let count = crate::buf::fill(&mut buffer, &chunk);
                 chunk.advance(count);
                 if !chunk.is_empty() {
-                    self.put_back(chunk);
+                    conduit.put_back(chunk);
                 }
                 (Ok(count), buffer)
             }
             Ok(None) => (Ok(0), buffer),
             Err(error) => (Err(error), buffer),
-        }
-    }
-
-    /// What was received and not used up is received again.
-    fn put_back(&mut self, chunk: Chunk) {
-        match self {
-            RecvSide::Socket(_) => {}
-            #[cfg(feature = "__tls")]
-            RecvSide::Tls(tls) => tls.put_back(chunk),
-            RecvSide::Conduit(conduit) => conduit.put_back(chunk),
         }
     }
 

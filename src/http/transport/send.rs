@@ -31,15 +31,9 @@ impl SendSide {
     ) -> impl Future<Output = io::Result<()>> {
         match self {
             SendSide::Socket(half) => Either::Left(half.post(buffer)),
-            other => Either::Right(Box::pin(async move {
-                let buffer = buffer.slice(..);
-                match other {
-                    SendSide::Socket(_) => Ok(()),
-                    #[cfg(feature = "__tls")]
-                    SendSide::Tls(tls) => tls.post(buffer.as_ref()).await,
-                    SendSide::Conduit(conduit) => conduit.send(&[buffer.as_ref()]).await,
-                }
-            })),
+            #[cfg(feature = "__tls")]
+            SendSide::Tls(tls) => Either::Right(tls.post(buffer)),
+            SendSide::Conduit(conduit) => Either::Right(conduit.post(buffer)),
         }
     }
 
