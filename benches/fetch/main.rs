@@ -1,36 +1,45 @@
-//! GETs on kept connections. The server is this program once more, in a process of its own with a reactor of
-//! its own: time and instructions are the client's alone.
+//! GETs on kept connections, plain and over TLS. The server is this program once more, in a process of its own with a
+//! reactor of its own: time and instructions are the client's alone.
 
 #![forbid(unsafe_code)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod server;
+#[cfg(feature = "tls-ring")]
+mod tls;
 
-use std::io;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use common::{Meter, Peer, Plan, Round, Subject};
 use eyewall::http::{Client, Url};
-use eyewall::net::{TcpListener, TcpStream};
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 fn main() {
-    if Peer::role().is_some() {
-        eyewall::block_on(serve()).unwrap().unwrap();
-        return;
+    match Peer::role().as_deref() {
+        None => {}
+        #[cfg(feature = "tls-ring")]
+        Some("https") => return tls::serve().unwrap(),
+        Some(_) => return eyewall::block_on(server::serve()).unwrap().unwrap(),
     }
     let mut subjects = Vec::new();
-    for (name, size, concurrency, operations) in [
-        ("fetch/1k/1", KIB, 1, 10_000),
-        ("fetch/1k/64", KIB, 64, 32_000),
-        ("fetch/1m/1", MIB, 1, 1000),
-        ("fetch/1m/64", MIB, 64, 1280),
+    for (name, scheme, size, concurrency, operations) in [
+        ("fetch/1k/1", "http", KIB, 1, 10_000),
+        ("fetch/1k/64", "http", KIB, 64, 32_000),
+        ("fetch/1m/1", "http", MIB, 1, 1000),
+        ("fetch/1m/64", "http", MIB, 64, 1280),
+        ("fetch-tls/1k/1", "https", KIB, 1, 10_000),
+        ("fetch-tls/1k/64", "https", KIB, 64, 16_000),
+        ("fetch-tls/1m/1", "https", MIB, 1, 500),
+        ("fetch-tls/1m/64", "https", MIB, 64, 640),
     ] {
-        let run = move |plan| fetches(plan, size, concurrency);
+        if scheme == "https" && !cfg!(feature = "tls-ring") {
+            continue;
+        }
+        let run = move |plan| fetches(plan, scheme, size, concurrency);
         subjects.push(Subject::new(name, operations, run).concurrency(concurrency));
     }
     common::main(
@@ -39,10 +48,14 @@ fn main() {
     );
 }
 
-async fn fetches(plan: Plan, size: usize, concurrency: usize) -> Round {
-    let mut server = Peer::start("server");
-    let url = format!("http://{}/{size}", server.line());
-    let client = Client::new();
+async fn fetches(plan: Plan, scheme: &'static str, size: usize, concurrency: usize) -> Round {
+    let mut server = Peer::start(scheme);
+    let url = format!("{scheme}://{}/{size}", server.line());
+    let client = match scheme {
+        #[cfg(feature = "tls-ring")]
+        "https" => tls::client(&server.line()),
+        _ => Client::new(),
+    };
     drive(
         &client,
         &url,
@@ -79,56 +92,4 @@ async fn drive(
     for ended in join_all(tasks).await {
         ended.unwrap();
     }
-}
-
-/// Prints its address, and serves until standard input ends.
-async fn serve() -> io::Result<()> {
-    let mut listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?);
-    eyewall::spawn(async move {
-        let (small, large) = (answer(KIB), answer(MIB));
-        let mut connections = listener.incoming();
-        while let Some(Ok(connection)) = connections.next().await {
-            eyewall::spawn(answer_all(connection, small.clone(), large.clone())).detach();
-        }
-    })
-    .detach();
-    eyewall::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink()))
-        .await
-        .map_err(io::Error::other)??;
-    Ok(())
-}
-
-async fn answer_all(mut connection: TcpStream, small: Bytes, large: Bytes) -> io::Result<()> {
-    let mut request = Vec::new();
-    while let Some(chunk) = connection.recv_chunk().await? {
-        request.extend_from_slice(&chunk);
-        if request.ends_with(b"\r\n\r\n") {
-            let answer = match request.starts_with(b"GET /1024 ") {
-                true => small.clone(),
-                false => large.clone(),
-            };
-            connection.send_all(answer).await.0?;
-            request.clear();
-        }
-    }
-    Ok(())
-}
-
-/// What nginx sends for a file of this size.
-fn answer(size: usize) -> Bytes {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\n\
-         Server: nginx/1.22.1\r\n\
-         Date: Mon, 23 Nov 2026 07:10:00 GMT\r\n\
-         Content-Type: application/octet-stream\r\n\
-         Content-Length: {size}\r\n\
-         Last-Modified: Mon, 23 Nov 2026 07:00:00 GMT\r\n\
-         Connection: keep-alive\r\n\
-         ETag: \"6922b2f0-{size:x}\"\r\n\
-         Accept-Ranges: bytes\r\n\r\n"
-    );
-    let mut bytes = head.into_bytes();
-    bytes.resize(bytes.len() + size, b'x');
-    bytes.into()
 }
