@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::meter::{self, Meter};
@@ -15,6 +16,12 @@ pub struct Load {
     pub bytes: usize,
     /// Whether each GET has a connection of its own, which the server is asked to close.
     pub cold: bool,
+    /// The only certificate to trust, in PEM format: given where the URL is one of TLS.
+    pub trusted: Option<PathBuf>,
+    /// Whether a TLS session may go on where an earlier one has ended.
+    pub resume: bool,
+    /// Connections are to be held, and nothing is to be timed: see [`crate::hold`].
+    pub hold: bool,
 }
 
 thread_local! {
@@ -22,22 +29,31 @@ thread_local! {
     static METER: RefCell<Option<Meter>> = const { RefCell::new(None) };
 }
 
-/// Reads `URL CONCURRENCY SECONDS [--cold]`, and begins the warm-up.
+const USAGE: &str = "usage: fetch-... URL-THAT-ENDS-IN-ITS-LENGTH CONCURRENCY SECONDS \
+                     [--cold] [--trust FILE] [--no-resumption] [--hold]";
+
+/// Reads the command line (see the usage), and begins the warm-up. What else a program knows is its own affair.
 pub fn start() -> Load {
-    const USAGE: &str = "usage: fetch-... URL-THAT-ENDS-IN-ITS-LENGTH CONCURRENCY SECONDS [--cold]";
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [url, concurrency, seconds, ..] = args.as_slice() else {
+    let [url, concurrency, seconds, options @ ..] = args.as_slice() else {
         panic!("{USAGE}");
     };
     let bytes = url.rsplit('/').next().and_then(|name| name.parse().ok());
     let window = Duration::from_secs_f64(seconds.parse().expect(USAGE));
+    let has = |option: &str| options.iter().any(|arg| arg == option);
+    let trust = options.iter().position(|arg| arg == "--trust");
+    // What is configured for no use still wants to know whose cryptography it is.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     meter::watchdog(window);
     METER.set(Some(Meter::start(window, std::process::id())));
     Load {
         url: url.clone(),
         concurrency: concurrency.parse().expect(USAGE),
         bytes: bytes.expect(USAGE),
-        cold: args.iter().any(|arg| arg == "--cold"),
+        cold: has("--cold"),
+        trusted: trust.map(|at| options.get(at + 1).expect(USAGE).into()),
+        resume: !has("--no-resumption"),
+        hold: has("--hold"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! GETs with the multi interface of libcurl, which this thread drives.
+//! GETs with the multi interface of libcurl, which this thread drives. Its TLS is that of the system's libcurl.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -48,6 +48,10 @@ fn add(
         let mut headers = List::new();
         headers.append("Connection: close")?;
         easy.http_headers(headers)?;
+    }
+    if let Some(file) = &load.trusted {
+        easy.cainfo(file)?;
+        easy.ssl_sessionid_cache(load.resume)?;
     }
     easy.get_mut().start = Instant::now();
     let mut handle = multi.add2(easy)?;

@@ -11,7 +11,7 @@ Usage: scripts/bench.sh [OPTIONS]
   --short            three rounds of 0.3 s instead of five of 1 s
   --rounds N         so many rounds
   --seconds S        so long each, after a warm-up of 0.2 s
-  --parts LIST       of echo,fetch,micro,idle,neighbour (all)
+  --parts LIST       of echo,fetch,tls,micro,idle,idle-client,neighbour (all)
   --contenders LIST  of the names in the tables, as in floor,tokio,eyewall (all)
   --out DIR          where results.jsonl goes (target/peers)
   --charts DIR       where the charts go (docs/charts)
@@ -22,20 +22,32 @@ Usage: scripts/bench.sh [OPTIONS]
 pub enum Part {
     Echo,
     Fetch,
+    Tls,
     Micro,
     Idle,
+    IdleClient,
     Neighbour,
 }
 
 impl Part {
-    pub const ALL: [Part; 5] = [Part::Echo, Part::Fetch, Part::Micro, Part::Idle, Part::Neighbour];
+    pub const ALL: [Part; 7] = [
+        Part::Echo,
+        Part::Fetch,
+        Part::Tls,
+        Part::Micro,
+        Part::Idle,
+        Part::IdleClient,
+        Part::Neighbour,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Part::Echo => "echo",
             Part::Fetch => "fetch",
+            Part::Tls => "tls",
             Part::Micro => "micro",
             Part::Idle => "idle",
+            Part::IdleClient => "idle-client",
             Part::Neighbour => "neighbour",
         }
     }

@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use crate::args::Part;
 use crate::sample::Samples;
-use crate::{echo, fetch, idle};
+use crate::{echo, fetch, idle, idle_client, tls};
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 150.0;
@@ -61,6 +61,22 @@ pub fn draw_all(samples: &Samples, directory: &Path) -> io::Result<()> {
                 panel(fetch::load("1 MiB", 1), "mb_s", MB, 0),
                 panel(fetch::load("1 MiB", 64), "mb_s", MB, 0),
             ],
+        ),
+        (
+            Part::Tls,
+            vec![
+                panel(tls::load("1 KiB", 1), "rate", RATE, 0),
+                panel(tls::load("1 KiB", 64), "cpu_us", CPU, 1),
+                panel(tls::load("1 MiB", 64), "mb_s", MB, 0),
+                panel(tls::load(tls::RESUMED, 64), "cpu_us", CPU, 0),
+                panel(tls::load(tls::FULL, 64), "cpu_us", CPU, 0),
+            ],
+        ),
+        (
+            Part::IdleClient,
+            [idle_client::PLAIN, idle_client::TLS]
+                .map(|load| panel(load.to_owned(), "bytes", "bytes (shorter is better)", 0))
+                .into(),
         ),
         (
             Part::Idle,

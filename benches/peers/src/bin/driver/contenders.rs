@@ -56,6 +56,28 @@ pub const FETCH: &[Contender] = &[
     contender("ureq", "fetch-ureq"),
 ];
 
+/// curl has the TLS of the system's libcurl, all others rustls with ring.
+pub const TLS: &[Contender] = &[
+    contender("eyewall", "fetch-eyewall"),
+    with("eyewall-no-spin", "fetch-eyewall", &["--no-spin"]),
+    contender("hyper-util", "fetch-hyper"),
+    contender("reqwest", "fetch-reqwest"),
+    contender("curl", "fetch-curl"),
+    contender("cyper", "fetch-cyper"),
+];
+
+pub const IDLE_CLIENT: &[Contender] = &[
+    contender("eyewall", "fetch-eyewall"),
+    contender("hyper-util", "fetch-hyper"),
+    contender("reqwest", "fetch-reqwest"),
+];
+
+/// What TLS sessions cost by themselves, by rustls' interface with buffers and by that without.
+pub const SESSIONS: &[Contender] = &[
+    contender("rustls", "hold-rustls"),
+    with("rustls-unbuffered", "hold-rustls", &["--unbuffered"]),
+];
+
 pub const MICRO: &[Contender] = &[
     contender("floor", "micro-floor"),
     contender("eyewall", "micro-eyewall"),

@@ -1,8 +1,8 @@
 //! The goals that a run can decide.
 
-use crate::args::Part::{self, Echo, Fetch, Idle, Micro, Neighbour};
+use crate::args::Part::{self, Echo, Fetch, Idle, IdleClient, Micro, Neighbour, Tls};
 use crate::sample::Samples;
-use crate::{echo, fetch, idle, micro, neighbour};
+use crate::{echo, fetch, idle, idle_client, micro, neighbour, tls};
 
 const OWN: &str = "eyewall";
 const FLOOR: &str = "floor";
@@ -14,7 +14,9 @@ pub fn print(samples: &Samples) {
     goals.echo();
     goals.fetch();
     goals.cold();
+    goals.tls();
     goals.others();
+    goals.idle_client();
 }
 
 struct Goals<'a> {
@@ -119,6 +121,20 @@ impl Goals<'_> {
         }
     }
 
+    fn tls(&self) {
+        for body in ["1 KiB", "1 MiB"] {
+            for concurrency in [1, 64] {
+                let load = tls::load(body, concurrency);
+                self.at_most(
+                    &load,
+                    "CPU to reqwest's",
+                    self.ratio(Tls, &load, "reqwest", "cpu_us"),
+                    1.0,
+                );
+            }
+        }
+    }
+
     fn others(&self) {
         for ((_, load), goal) in micro::LOADS.into_iter().zip([45.0, 100.0]) {
             self.at_most(
@@ -154,6 +170,24 @@ impl Goals<'_> {
                 self.samples
                     .ratio(Neighbour, load, [OWN, "eyewall-no-spin"], "share"),
                 0.97,
+            );
+        }
+    }
+
+    fn idle_client(&self) {
+        let median = |load, contender, name| self.samples.median(IdleClient, load, contender, name);
+        for (name, what) in [("bytes", "bytes"), ("heap", "bytes of heap")] {
+            let plain = median(idle_client::PLAIN, OWN, name);
+            self.at_most(idle_client::PLAIN, what, plain, 1024.0);
+            let secure = median(idle_client::TLS, OWN, name);
+            let session = median(idle_client::TLS, "rustls-unbuffered", name);
+            self.at_most(
+                idle_client::TLS,
+                &format!("{what} beyond rustls' session"),
+                secure
+                    .zip(session)
+                    .map(|(secure, session)| secure - session),
+                1024.0,
             );
         }
     }

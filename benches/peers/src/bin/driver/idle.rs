@@ -15,15 +15,15 @@ use crate::contenders::{self, ECHO};
 use crate::sample::{Sample, Samples};
 
 pub const LOAD: &str = "memory of an idle connection";
-const FEW: usize = 1000;
-const MANY: usize = 10_000;
+pub const FEW: usize = 1000;
+pub const MANY: usize = 10_000;
 /// Descriptors for other things.
 const OTHERS: u64 = 100;
 /// It hardly varies.
-const ROUNDS: usize = 2;
+pub const ROUNDS: usize = 2;
 
 pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
-    allow_files(MANY as u64 + OTHERS)?;
+    allow_files(MANY as u64)?;
     let mut chosen = contenders::chosen(ECHO, args);
     chosen.retain(|contender| !contender.name.ends_with("-spin"));
     for round in 0..ROUNDS.min(args.rounds) {
@@ -71,8 +71,9 @@ fn slope(server: &Server) -> io::Result<Values> {
         .into())
 }
 
-/// Raises the limit of open files, which the programs inherit.
-fn allow_files(wanted: u64) -> io::Result<()> {
+/// Raises the limit of open files for so many connections; the programs inherit it.
+pub fn allow_files(connections: u64) -> io::Result<()> {
+    let wanted = connections + OTHERS;
     let now = getrlimit(Resource::Nofile);
     if now.current.is_some_and(|current| current < wanted) {
         setrlimit(

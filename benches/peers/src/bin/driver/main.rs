@@ -8,12 +8,14 @@ mod echo;
 mod fetch;
 mod goals;
 mod idle;
+mod idle_client;
 mod micro;
 mod neighbour;
 mod nginx;
 mod sample;
 mod strace;
 mod table;
+mod tls;
 
 use std::io;
 use std::process::ExitCode;
@@ -45,8 +47,10 @@ fn run(args: &Args) -> io::Result<()> {
         match part {
             Part::Echo => echo::run(args, &mut samples)?,
             Part::Fetch => fetch::run(args, &mut samples)?,
+            Part::Tls => tls::run(args, &mut samples)?,
             Part::Micro => micro::run(args, &mut samples)?,
             Part::Idle => idle::run(args, &mut samples)?,
+            Part::IdleClient => idle_client::run(args, &mut samples)?,
             Part::Neighbour => neighbour::run(args, &mut samples)?,
         }
         table::print(&samples, *part);

@@ -6,7 +6,7 @@ use crate::sample::{Samples, Spread};
 /// The values of a part: name, heading, and how many digits after the point.
 fn columns(part: Part) -> &'static [(&'static str, &'static str, usize)] {
     match part {
-        Part::Echo | Part::Fetch => &[
+        Part::Echo | Part::Fetch | Part::Tls => &[
             ("p50_us", "p50 us", 1),
             ("p99_us", "p99 us", 1),
             ("p999_us", "p99.9 us", 1),
@@ -14,16 +14,19 @@ fn columns(part: Part) -> &'static [(&'static str, &'static str, usize)] {
             ("syscalls", "syscalls", 2),
             ("enters", "enters", 2),
         ],
-        Part::Micro | Part::Idle | Part::Neighbour => &[],
+        Part::Micro | Part::Idle | Part::IdleClient | Part::Neighbour => &[],
     }
 }
 
 /// What the rows are ranked by beside the first: name, heading, digits.
 fn leading(part: Part) -> &'static [(&'static str, &'static str, usize)] {
     match part {
-        Part::Echo | Part::Fetch => &[("rate", "requests/s", 0), ("cpu_us", "CPU us", 2)],
+        Part::Echo | Part::Fetch | Part::Tls => {
+            &[("rate", "requests/s", 0), ("cpu_us", "CPU us", 2)]
+        }
         Part::Micro => &[("ns", "CPU ns each", 1), ("wall_ns", "wall ns", 1)],
         Part::Idle => &[("bytes", "bytes each", 0)],
+        Part::IdleClient => &[("bytes", "bytes each", 0), ("heap", "heap each", 0)],
         Part::Neighbour => &[("share", "its share", 3), ("rate", "requests/s", 0)],
     }
 }
