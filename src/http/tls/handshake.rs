@@ -58,7 +58,7 @@ pub(in crate::http) async fn handshake(
         return Err(io::Error::new(io::ErrorKind::Unsupported, message));
     }
     session.trace(hooks);
-    let session: Shared = Rc::new(RefCell::new(Box::new(session)));
+    let session: Shared = Rc::new(RefCell::new(session));
     Ok(transport.through(|recv, send| {
         (
             TlsRecv::new(recv, Rc::clone(&session)),

@@ -51,6 +51,9 @@ pub(super) trait TlsSession {
     fn rest(&mut self);
 }
 
+/// What decrypted bytes are given to.
+type Give<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// By rustls, through the interface that keeps no buffers of its own.
 pub(super) struct Rustls {
     connection: UnbufferedClientConnection,
@@ -64,8 +67,8 @@ pub(super) struct Rustls {
     ciphertext: Vec<u8>,
     handshaking: bool,
     ended: bool,
-    /// It is over, and must not be asked again.
-    failed: Option<Error>,
+    /// It is over, and must not be asked again. In a box, since most have none and all would keep room for one.
+    failed: Option<Box<Error>>,
 }
 
 /// A session keeps no more than so much that it cannot use yet. The largest message of a handshake has 64 KiB;
@@ -131,13 +134,9 @@ impl Rustls {
 
     /// Goes on until the session wants more from the peer, and then does `then`, if the session can. What it decrypts
     /// is given to `give`, or else kept.
-    fn run(
-        &mut self,
-        then: Then<'_>,
-        mut give: Option<&mut dyn FnMut(&[u8])>,
-    ) -> Result<(), Error> {
+    fn run(&mut self, then: Then<'_>, mut give: Option<Give<'_>>) -> Result<(), Error> {
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            return Err((**error).clone());
         }
         let mut used = 0;
         let result = loop {
@@ -199,7 +198,7 @@ impl Rustls {
                 // There is no early data for a client, and nothing else that is known.
                 Ok(_) => Some(Err(Error::General("an unknown state of TLS".into()))),
                 Err(error) => {
-                    self.failed = Some(error.clone());
+                    self.failed = Some(Box::new(error.clone()));
                     Some(Err(error))
                 }
             };
@@ -213,13 +212,13 @@ impl Rustls {
     }
 
     /// Decrypts what has been received.
-    fn decrypt(&mut self, give: Option<&mut dyn FnMut(&[u8])>) -> Result<(), Error> {
+    fn decrypt(&mut self, give: Option<Give<'_>>) -> Result<(), Error> {
         let result = self.run(Then::Nothing, give);
         if self.failed.is_some() {
             self.encode_alert();
         } else if self.received.len() > MAX_UNUSED {
             let error = Error::from(InvalidMessage::HandshakePayloadTooLarge);
-            self.failed = Some(error.clone());
+            self.failed = Some(Box::new(error.clone()));
             return Err(error);
         }
         result
@@ -299,7 +298,7 @@ fn append(
 impl TlsSession for Rustls {
     fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            return Err((**error).clone());
         }
         self.received.extend_from_slice(ciphertext);
         if !self.handshaking {
@@ -317,13 +316,9 @@ impl TlsSession for Rustls {
         lent
     }
 
-    fn receive_lent(
-        &mut self,
-        mut lent: Vec<u8>,
-        give: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), Error> {
+    fn receive_lent(&mut self, mut lent: Vec<u8>, give: Give<'_>) -> Result<(), Error> {
         if let Some(error) = &self.failed {
-            return Err(error.clone());
+            return Err((**error).clone());
         }
         // Nobody receives in two ways at once. If somebody did, what he received would lie before this.
         if self.received.len() == self.lent {

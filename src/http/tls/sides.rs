@@ -19,7 +19,7 @@ use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill, fill_from};
 use crate::http::transport::{RecvSide, SendSide, unclean_end};
 
 /// The session of both sides.
-pub(super) type Shared = Rc<RefCell<Box<dyn TlsSession>>>;
+pub(super) type Shared = Rc<RefCell<dyn TlsSession>>;
 
 /// The receiving side.
 pub(in crate::http) struct TlsRecv {
@@ -63,7 +63,12 @@ impl TlsRecv {
             }
             match ready!(self.below.poll_recv_chunk(cx))? {
                 Some(chunk) => {
-                    self.failed = self.session.borrow_mut().receive(&chunk).err().map(Box::new);
+                    self.failed = self
+                        .session
+                        .borrow_mut()
+                        .receive(&chunk)
+                        .err()
+                        .map(Box::new);
                 }
                 None => self.ended = true,
             }
