@@ -24,7 +24,7 @@ pub(super) trait TlsSession {
 
     /// As [`receive`](TlsSession::receive), of memory that was lent, with what has come behind what was in it.
     /// `give` gets what that was, decrypted, piece by piece, behind what there is to take.
-    fn receive_lent(&mut self, lent: Vec<u8>, give: &mut dyn FnMut(&[u8])) -> Result<(), Error>;
+    fn receive_lent(&mut self, lent: Vec<u8>, give: Give<'_>) -> Result<(), Error>;
 
     /// What the peer has sent, decrypted, if there is anything.
     fn take_plaintext(&mut self) -> Option<Vec<u8>>;
