@@ -44,6 +44,7 @@
 //! | `proxy/` | which proxy a request goes through |
 //! | `faces/` | the fetch in each style of interface |
 //! | `timings.rs`, `error/`, `trace.rs` | how long it took, what went wrong, and every step on the way |
+//! | `fuzzing.rs` | what only the fuzz targets call |
 
 #![forbid(unsafe_code)]
 
@@ -60,6 +61,9 @@ mod connection;
 mod error;
 mod exchange;
 mod faces;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hooks;
 mod key;
 mod options;

@@ -127,6 +127,11 @@ impl RequestBuilder {
         self
     }
 
+    #[cfg(fuzzing)]
+    pub(super) fn into_parts(self) -> (Client, Result<Box<Request>, Error>) {
+        (self.client, self.request)
+    }
+
     /// The URL, if it could be read.
     pub(super) fn url(&self) -> Option<&Url> {
         self.request.as_ref().ok().map(|request| &request.url)

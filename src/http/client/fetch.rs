@@ -138,7 +138,7 @@ impl Client {
     }
 
     /// The next request, if the response is a redirect that is to be followed.
-    fn next(
+    pub(in crate::http) fn next(
         &self,
         request: &Request,
         head: &Head,

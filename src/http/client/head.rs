@@ -133,7 +133,7 @@ impl Client {
         })
     }
 
-    fn encode_head(
+    pub(in crate::http) fn encode_head(
         &self,
         request: &Request,
         forwarder: Option<&ProxyServer>,

@@ -61,6 +61,12 @@ impl Proxies {
         environment::read(|name| std::env::var(name).ok())
     }
 
+    /// What an environment with these variables says.
+    #[cfg(fuzzing)]
+    pub(super) fn of_variables(variable: impl Fn(&str) -> Option<String>) -> Proxies {
+        environment::read(variable)
+    }
+
     pub(super) fn add(&mut self, proxy: Proxy) {
         self.proxies.push(Ok(proxy));
     }

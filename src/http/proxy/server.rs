@@ -73,6 +73,11 @@ impl Proxy {
         self
     }
 
+    #[cfg(fuzzing)]
+    pub(in crate::http) fn server(&self) -> &ProxyServer {
+        &self.server
+    }
+
     /// Hosts that are reached without this proxy.
     pub fn no_proxy(mut self, hosts: impl Into<NoProxy>) -> Proxy {
         self.bypass = hosts.into();
