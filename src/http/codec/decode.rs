@@ -8,6 +8,9 @@ use super::headers::MAX_FIELDS;
 use super::scan::EmptyLine;
 use super::{Event, Framing, Head, Limits, ProtocolError, RequestKind, Step};
 
+/// How many bytes an empty line has. It ends every chunked body, so that there is no bound below it.
+const EMPTY_LINE: usize = 2;
+
 /// Where in the response the decoding stands.
 #[derive(Debug)]
 enum State {
@@ -54,6 +57,7 @@ impl ResponseDecoder {
     pub fn new(mut limits: Limits, request: RequestKind) -> Self {
         limits.head_bytes = limits.head_bytes.min(u32::MAX as usize);
         limits.fields = limits.fields.min(MAX_FIELDS);
+        limits.trailer_bytes = limits.trailer_bytes.max(EMPTY_LINE);
         ResponseDecoder {
             state: State::Head,
             rules: Rules {

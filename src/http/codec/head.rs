@@ -163,7 +163,7 @@ fn check_names(fields: &[Header<'_>]) -> Result<(), ProtocolError> {
 fn reason(status: StatusCode, parsed: &str, head: &[u8]) -> Option<Box<str>> {
     match status.canonical_reason() {
         Some(usual) if usual == parsed => None,
-        _ => unusual_reason(head),
+        usual => unusual_reason(head).filter(|phrase| Some(&**phrase) != usual),
     }
 }
 

@@ -281,6 +281,20 @@ fn f15_trailers_have_limits() {
 }
 
 #[test]
+fn f15_no_limit_on_trailers_refuses_a_body_without_them() {
+    for limit in 0..3 {
+        let case = limited(|limits| limits.trailer_bytes = limit);
+        assert_eq!(case.ok(chunked("1\r\na\r\n0\r\n\r\n")).body, b"a");
+        assert_eq!(
+            case.err(chunked("0\r\nA: b\r\n\r\n")),
+            E::TrailersTooLarge {
+                limit: limit.max(2)
+            }
+        );
+    }
+}
+
+#[test]
 fn f15_malformed_trailers() {
     for (section, error) in [
         ("A: b\n\r\n", E::BareLfInTrailers),

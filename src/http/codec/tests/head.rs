@@ -143,6 +143,8 @@ fn f25_malformed_field_lines() {
 fn f26_status_lines_that_are_accepted() {
     for (line, status, reason) in [
         ("HTTP/1.1 200 OK", 200, None),
+        ("HTTP/1.1 200  OK ", 200, None),
+        ("HTTP/1.1 200 OK\t", 200, None),
         ("HTTP/1.1 200 ", 200, None),
         ("HTTP/1.1 200", 200, None),
         ("HTTP/1.1 200 Fine", 200, Some("Fine")),

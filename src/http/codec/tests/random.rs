@@ -103,7 +103,7 @@ fn case(random: &mut Random) -> Case {
             informational: random.below(3),
             chunk_line: 1 + random.below(8),
             chunk_extensions: random.below(8),
-            trailer_bytes: 2 + random.below(20),
+            trailer_bytes: random.below(22),
             trailer_fields: random.below(3),
         };
     }
