@@ -57,7 +57,7 @@ run() {
   local program=fuzz/target/$host/release/$1 options seeds=()
   mkdir -p "$corpus" "$artifacts"
   [ ! -d "fuzz/seeds/$1" ] || seeds=("fuzz/seeds/$1")
-  options=(-max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1)
+  options=(-max_total_time="$seconds" -max_len=4096 -timeout=100 -rss_limit_mb=2048 -print_final_stats=1)
   options+=(-artifact_prefix="$artifacts" -dict=fuzz/http.dict)
   if "$program" "${options[@]}" "$corpus" "${seeds[@]}" >"$log" 2>&1; then
     printf '%-18s %9s inputs, %4s corpus, %s edges: no finding\n' "$1" \
