@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::cut;
 
 /// How much of a body is looked at: a bomb has more.
-const MOST: usize = 1 << 18;
+const MOST: usize = 1 << 16;
 
 const CODINGS: [&str; 10] = [
     "gzip",
@@ -52,18 +52,24 @@ fn decode(coding: &str, pieces: &[&[u8]]) -> Decoded {
     })
 }
 
-/// Decodes in every way, which must give the same.
+/// Decodes in every way, which must give the same. Of a body that is longer than is looked at, an error behind that may
+/// be met or not.
 fn compare(coding: &str, body: &[u8], seed: u64) -> Decoded {
     let whole = decode(coding, &[body]);
     for (way, pieces) in cut::ways(body, seed) {
-        assert_eq!(
-            whole,
-            decode(coding, &pieces),
+        let other = decode(coding, &pieces);
+        let either = (is_long(&whole) || is_long(&other)) && (whole.is_err() || other.is_err());
+        assert!(
+            either || whole == other,
             "{coding} in {way}: {}",
             body.escape_ascii()
         );
     }
     whole
+}
+
+fn is_long(decoded: &Decoded) -> bool {
+    matches!(decoded, Ok(Some(body)) if body.len() == MOST)
 }
 
 /// Stores `body` in a coding, perhaps in another one on top, and decodes it.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `response_decoder` | any bytes as a response |
 //! | `chunk_decoder` | any bytes as a chunked body |
+//! | `fetch` | any bytes as the answer to a whole fetch |
 //! | `header_encoder` | any request as a head |
 //! | `url_redirect` | any URL, and any answers to it |
 //! | `content_coding` | any bytes as a coded body |
@@ -20,6 +21,7 @@
 pub mod chunk_decoder;
 pub mod content_coding;
 mod cut;
+pub mod fetch;
 pub mod header_encoder;
 mod model_chunked;
 mod model_head;

@@ -7,9 +7,10 @@ use std::path::Path;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 7] = [
     ("chunk_decoder", eyewall_fuzz::chunk_decoder::run),
     ("content_coding", eyewall_fuzz::content_coding::run),
+    ("fetch", eyewall_fuzz::fetch::run),
     ("header_encoder", eyewall_fuzz::header_encoder::run),
     ("no_proxy", eyewall_fuzz::no_proxy::run),
     ("response_decoder", eyewall_fuzz::response_decoder::run),
@@ -17,7 +18,7 @@ const TARGETS: [(&str, Target); 6] = [
 ];
 
 /// How many changed seeds each target gets.
-const ROUNDS: usize = 3_000;
+const ROUNDS: usize = 2_000;
 
 /// What is put in here and there.
 const WORDS: [&[u8]; 16] = [
