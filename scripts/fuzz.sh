@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 
 usage() {
   echo "Usage: scripts/fuzz.sh [--minutes N | --seconds N] [--jobs N] [TARGET...]"
-  echo "Fuzzes each TARGET (all without one) for N minutes (default: 1), N of them at a time (default: 1)."
+  echo "Fuzzes each TARGET (all if none is named) for a minute, or for the time that is given."
+  echo "--jobs: how many at a time; one by default."
   echo "Targets: $(targets)"
 }
 targets() {
