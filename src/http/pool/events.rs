@@ -1,7 +1,7 @@
 //! What the wakers of idle connections tell the caretaker.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
 #[derive(Debug, Default)]
@@ -21,20 +21,21 @@ struct Inner {
 pub(in crate::http) struct Stir {
     /// Where the connection is among the idle ones.
     place: AtomicUsize,
-    events: Arc<Events>,
+    /// They hold it, once something has happened, for as long as nobody looks.
+    events: Weak<Events>,
 }
 
 impl Stir {
     pub(super) fn new(events: &Arc<Events>) -> Arc<Stir> {
         Arc::new(Stir {
             place: AtomicUsize::new(usize::MAX),
-            events: Arc::clone(events),
+            events: Arc::downgrade(events),
         })
     }
 
     /// Whether it tells those `events`.
     pub(super) fn tells(&self, events: &Arc<Events>) -> bool {
-        Arc::ptr_eq(&self.events, events)
+        std::ptr::eq(self.events.as_ptr(), Arc::as_ptr(events))
     }
 
     pub(super) fn place(&self) -> usize {
@@ -48,7 +49,10 @@ impl Stir {
 
 impl Wake for Stir {
     fn wake(self: Arc<Stir>) {
-        let events = Arc::clone(&self.events);
+        // The pool may have gone.
+        let Some(events) = self.events.upgrade() else {
+            return;
+        };
         let mut inner = events.lock();
         inner.stirred.push(self);
         let caretaker = inner.caretaker.take();
@@ -83,5 +87,39 @@ impl Events {
         if let Some(caretaker) = caretaker {
             caretaker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_stirred_is_told_once() {
+        let events = Arc::new(Events::default());
+        let stir = Stir::new(&events);
+        assert!(stir.tells(&events) && !stir.tells(&Arc::default()));
+        Waker::from(Arc::clone(&stir)).wake();
+        let stirred = events.take_stirred();
+        assert!(matches!(&stirred[..], [only] if Arc::ptr_eq(only, &stir)));
+        assert!(events.take_stirred().is_empty());
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_goes_with_the_pool() {
+        let events = Arc::new(Events::default());
+        let stir = Stir::new(&events);
+        let gone = Arc::downgrade(&stir);
+        Waker::from(stir).wake();
+        drop(events);
+        assert!(gone.upgrade().is_none(), "they hold each other");
+    }
+
+    #[test]
+    fn nobody_is_told_when_the_pool_has_gone() {
+        let events = Arc::new(Events::default());
+        let stir = Stir::new(&events);
+        drop(events);
+        Waker::from(stir).wake();
     }
 }
