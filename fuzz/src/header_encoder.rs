@@ -190,10 +190,13 @@ fn expected(head: &RequestHead<'_>) -> Vec<(String, Vec<u8>)> {
         BodyFraming::Length(n) => fields.push(field("content-length", n.to_string().as_bytes())),
         BodyFraming::Chunked => fields.push(field("transfer-encoding", b"chunked")),
     }
-    let closes = head.close || options(head.headers).iter().any(|option| option == "close");
+    let own = options(head.headers);
+    let has = |option: &str| own.iter().any(|known| known == option);
+    let closes = head.close || has("close");
     assert_eq!(head.closes(), closes);
     let options = [
         ("close", closes),
+        ("keep-alive", has("keep-alive")),
         ("upgrade", head.headers.contains_key("upgrade")),
         ("te", head.headers.contains_key("te")),
     ];
