@@ -45,6 +45,8 @@ pub(crate) struct Core {
     /// Something that may soon be answered has been staged since the last gap.
     pub(super) prompted: Cell<bool>,
     names: Names,
+    /// It is the reactor that runs on this thread.
+    running: Cell<bool>,
     /// Whether the poll of the wake-up eventfd is in the kernel.
     pub(super) wake_armed: Cell<bool>,
     /// For how many turns on end streams have been parked for want of a buffer.
@@ -61,11 +63,13 @@ pub(crate) struct Core {
 
 /// Takes the reactor off the thread again.
 pub(super) struct Entered {
+    core: Rc<Core>,
     _executor: crate::task::Entered,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        self.core.running.set(false);
         let core = CURRENT.try_with(RefCell::take);
         // Dropped when the cell is no longer borrowed.
         drop(core);
@@ -138,6 +142,7 @@ impl Core {
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
             prompted: Cell::new(false),
+            running: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
             parked_turns: Cell::new(0),
@@ -159,11 +164,7 @@ impl Core {
 
     /// Whether this is the reactor that runs on this thread.
     pub(crate) fn is_current(&self) -> bool {
-        let is_this = |current: &RefCell<Option<Rc<Core>>>| match &*current.borrow() {
-            Some(core) => std::ptr::eq(&**core, self),
-            None => false,
-        };
-        CURRENT.try_with(is_this).unwrap_or(false)
+        self.running.get()
     }
 
     /// Makes this the reactor of the thread until the guard is dropped.
@@ -175,9 +176,11 @@ impl Core {
                  spawn it",
             )
         })?;
+        self.running.set(true);
         // Fails only while the thread ends: then nobody looks for a reactor any more.
         let _ = CURRENT.try_with(|current| current.replace(Some(Rc::clone(self))));
         Ok(Entered {
+            core: Rc::clone(self),
             _executor: executor,
         })
     }
@@ -325,15 +328,21 @@ impl Core {
     }
 
     /// A slot of the table may have become free: call those who wait for one.
+    #[inline]
     pub(super) fn slot_freed(&self) {
-        while let Some(waker) = self.next_to_call() {
-            self.wake(waker);
+        if self.table.borrow().is_waited_for() {
+            self.call_waiting();
         }
     }
 
-    #[inline]
-    fn next_to_call(&self) -> Option<Waker> {
-        self.table().call_next()
+    fn call_waiting(&self) {
+        loop {
+            let next = self.table().call_next();
+            match next {
+                Some(waker) => self.wake(waker),
+                None => return,
+            }
+        }
     }
 
     /// Wakes `waker`, which may be user code.

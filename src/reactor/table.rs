@@ -256,6 +256,11 @@ impl Table {
         waker
     }
 
+    /// Whether futures wait for a slot.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next future to call, if there is a free slot for it.
     pub(crate) fn call_next(&mut self) -> Option<Waker> {
         if self.waiting.is_empty() || self.slots.len() + self.reserved >= self.limit {

@@ -14,13 +14,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use futures_util::future::MaybeDone;
-use slab::Slab;
-
 use super::join::{JoinError, JoinHandle};
 use super::remote::Remote;
+use super::slots::{Slots, State};
 use super::stall::StallWatch;
 use super::waker::Signal;
+use futures_util::future::MaybeDone;
 
 /// The index of the future that `block_on` runs, which has no slot.
 const MAIN: u32 = u32::MAX;
@@ -121,7 +120,7 @@ pub(super) fn queue_locally(remote: &Arc<Remote>, index: u32) -> bool {
 /// The tasks of one reactor.
 #[derive(Debug)]
 pub(crate) struct Executor {
-    slots: RefCell<Slab<Slot>>,
+    slots: RefCell<Slots>,
     ready: RefCell<VecDeque<u32>>,
     remote: Arc<Remote>,
     main: Arc<Signal>,
@@ -132,39 +131,8 @@ pub(crate) struct Executor {
     shut: Cell<bool>,
 }
 
-struct Slot {
-    /// `None` while it is being polled, and after an abort or a panic.
-    task: Option<Pin<Box<dyn Task>>>,
-    state: State,
-    /// No handle is left.
-    detached: bool,
-    joiner: Option<Waker>,
-    signal: Arc<Signal>,
-    /// The waker over `signal`; `None` while the task is being polled.
-    waker: Option<Waker>,
-    spawned_at: &'static Location<'static>,
-}
-
-impl std::fmt::Debug for Slot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot")
-            .field("spawned_at", &self.spawned_at)
-            .finish_non_exhaustive()
-    }
-}
-
-enum State {
-    Running,
-    /// It is being polled and will be dropped after that.
-    Aborting,
-    Finished,
-    Aborted,
-    ShutDown,
-    Panicked(Box<dyn Any + Send>),
-}
-
 /// A future and, later, its output, in one place.
-trait Task {
+pub(super) trait Task {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Moves the output into `into`, which is an `Option` of the output's type.
@@ -275,25 +243,13 @@ impl Executor {
 
     fn insert(&self, task: Pin<Box<dyn Task>>, spawned_at: &'static Location<'static>) -> u32 {
         let shut = self.shut.get();
-        let mut slots = self.slots.borrow_mut();
-        let entry = slots.vacant_entry();
-        let index = u32::try_from(entry.key()).expect("fewer than four thousand million tasks");
-        let signal = Signal::new(index, &self.remote);
-        signal.queue();
         let (task, refused, state) = if shut {
             (None, Some(task), State::ShutDown)
         } else {
             (Some(task), None, State::Running)
         };
-        entry.insert(Slot {
-            task,
-            state,
-            detached: false,
-            joiner: None,
-            waker: Some(Waker::from(Arc::clone(&signal))),
-            signal,
-            spawned_at,
-        });
+        let mut slots = self.slots.borrow_mut();
+        let index = slots.insert(task, state, spawned_at, &self.remote);
         drop(slots);
         if shut {
             self.ended.set(self.ended.get() + 1);
@@ -350,7 +306,7 @@ impl Executor {
 
     fn poll_task(&self, index: u32) {
         let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(index as usize) else {
+        let Some(slot) = slots.find(index) else {
             return;
         };
         // A wake may come late: then the slot holds a result that has still to be fetched.
@@ -372,7 +328,7 @@ impl Executor {
         });
 
         let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[index as usize];
+        let slot = slots.get(index);
         slot.waker = Some(waker);
         match (polled, &slot.state) {
             (Ok(Poll::Pending), State::Running) => slot.task = Some(task),
@@ -415,7 +371,7 @@ impl Executor {
     fn finish(&self, index: u32, state: State, rest: Option<Pin<Box<dyn Task>>>) {
         self.ended.set(self.ended.get() + 1);
         let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[index as usize];
+        let slot = slots.get(index);
         slot.state = state;
         let (detached, joiner) = (slot.detached, slot.joiner.take());
         drop(slots);
@@ -430,9 +386,9 @@ impl Executor {
 
     /// Frees the slot of a task that has ended.
     fn free(&self, index: u32) {
-        let slot = self.slots.borrow_mut().remove(index as usize);
+        let rest = self.slots.borrow_mut().free(index);
         self.ended.set(self.ended.get() - 1);
-        self.shield(|| drop(slot));
+        self.shield(|| drop(rest));
     }
 
     /// Fetches the result of a task; the output goes to `into`.
@@ -443,7 +399,7 @@ impl Executor {
         into: &mut dyn Any,
     ) -> Poll<Result<(), JoinError>> {
         let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[index as usize];
+        let slot = slots.get(index);
         match &mut slot.state {
             State::Running | State::Aborting => {
                 let known = slot.joiner.as_ref();
@@ -452,7 +408,7 @@ impl Executor {
                     drop(slots);
                     let new = Some(waker.clone());
                     let old =
-                        std::mem::replace(&mut self.slots.borrow_mut()[index as usize].joiner, new);
+                        std::mem::replace(&mut self.slots.borrow_mut().get(index).joiner, new);
                     drop(old);
                 }
                 return Poll::Pending;
@@ -461,7 +417,7 @@ impl Executor {
                 let task = slot.task.as_mut().expect("a finished task is in its slot");
                 task.as_mut().take_output(into);
             }
-            State::Aborted | State::ShutDown | State::Panicked(_) => {}
+            State::Aborted | State::ShutDown | State::Panicked(_) | State::Vacant => {}
         }
         let state = std::mem::replace(&mut slot.state, State::Finished);
         drop(slots);
@@ -477,7 +433,7 @@ impl Executor {
     /// The handle of task `index` has gone.
     pub(super) fn detach(&self, index: u32) {
         let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[index as usize];
+        let slot = slots.get(index);
         slot.detached = true;
         let joiner = slot.joiner.take();
         let ended = !matches!(slot.state, State::Running | State::Aborting);
@@ -489,11 +445,8 @@ impl Executor {
     }
 
     pub(super) fn is_finished(&self, index: u32) -> bool {
-        let slots = self.slots.borrow();
-        !matches!(
-            slots[index as usize].state,
-            State::Running | State::Aborting
-        )
+        let mut slots = self.slots.borrow_mut();
+        !matches!(slots.get(index).state, State::Running | State::Aborting)
     }
 
     pub(super) fn abort(&self, index: u32) {
@@ -503,7 +456,7 @@ impl Executor {
     /// Ends a running task with `state`.
     fn end(&self, index: u32, state: State) {
         let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[index as usize];
+        let slot = slots.get(index);
         if !matches!(slot.state, State::Running) {
             return;
         }
@@ -525,20 +478,12 @@ impl Executor {
         }
         // A task's drop may end others, so the list is made anew until nothing runs.
         loop {
-            let running: Vec<usize> = self
-                .slots
-                .borrow()
-                .iter()
-                .filter(|(_, slot)| matches!(slot.state, State::Running) && slot.task.is_some())
-                .map(|(index, _)| index)
-                .collect();
+            let running = self.slots.borrow().running();
             if running.is_empty() {
                 break;
             }
             for index in running {
-                if self.slots.borrow().contains(index) {
-                    self.end(index as u32, State::ShutDown);
-                }
+                self.end(index, State::ShutDown);
             }
         }
         self.ready.borrow_mut().clear();

@@ -21,6 +21,7 @@ mod blocking;
 mod executor;
 mod join;
 mod remote;
+mod slots;
 mod stall;
 mod waker;
 mod yield_now;
