@@ -18,7 +18,7 @@
 //! - A peer on the same core cannot answer while the reactor spins. The spins fail, the gaps count in full, and
 //!   after a few the reactor sleeps at once.
 //! - A busy neighbour on the same core would have to share it with the spins. When the scheduler takes the core away
-//!   in the middle of one, the reactor does not spin for a while: 10 ms, and twice as long each time that the core is
+//!   in the middle of one, the reactor does not spin for a while: 100 ms, and twice as long each time that the core is
 //!   wanted again soon after, up to a second. A core that the hypervisor takes away is no such sign.
 
 use std::cell::Cell;
@@ -33,7 +33,7 @@ const LONGEST_GAP_LIMITS: u64 = 16;
 const INTERRUPTED: Duration = Duration::from_micros(200);
 
 /// For how long a neighbour gets the core to itself, at first and at most.
-const SHORTEST_TRUCE: Duration = Duration::from_millis(10);
+const SHORTEST_TRUCE: Duration = Duration::from_millis(100);
 const LONGEST_TRUCE: Duration = Duration::from_secs(1);
 
 /// The decision and what it rests on.
@@ -137,7 +137,7 @@ mod tests {
         let spin = Spin::after_short_gaps();
         let mut now = Instant::now();
         let mut lengths = Vec::new();
-        for _ in 0..9 {
+        for _ in 0..6 {
             assert_eq!(spin.duration(now), Some(LIMIT));
             spin.make_truce(now);
             let (end, length) = spin.truce.get().unwrap();
@@ -145,7 +145,7 @@ mod tests {
             assert_eq!(spin.duration(end - Duration::from_micros(1)), None);
             now = end;
         }
-        assert_eq!(lengths, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert_eq!(lengths, [100, 200, 400, 800, 1000, 1000]);
         // It has gone.
         spin.make_truce(now + Duration::from_secs(2));
         assert_eq!(spin.truce.get().unwrap().1, SHORTEST_TRUCE);
