@@ -16,6 +16,7 @@ use eyewall::promise::promise;
 use eyewall::queue::CompletionQueue;
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
+use futures_util::FutureExt;
 use http_support::{LIMIT, Reply, Server, run, until};
 
 /// Long enough for what the server sends before it stalls to be there: the error tells how far the fetch had come.
@@ -322,13 +323,13 @@ fn s04_a_blocking_fetch_inside_a_running_reactor_is_an_error() {
         let error = client
             .fetch(client.requests().get(server.url("/")))
             .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Reactor);
-        let source = std::error::Error::source(&error).unwrap().to_string();
-        assert!(source.contains("inside a running reactor"), "{source}");
-        assert_eq!(
-            blocking::fetch(server.url("/")).unwrap_err().kind(),
-            ErrorKind::Reactor
-        );
+        for error in [error, blocking::fetch(server.url("/")).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Nested);
+            let message = error.to_string();
+            for part in ["inside a running reactor", "await `send`", &server.url("/")] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
     });
     // Neither is harmed by that.
     assert_eq!(
@@ -347,19 +348,23 @@ fn where_no_reactor_runs_every_style_says_so() {
     let request = || client.get("http://127.0.0.1:1/");
     let called = Rc::new(Cell::new(false));
     let flag = Rc::clone(&called);
-    let error = request().call(move |_| flag.set(true)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Reactor);
     let queue = CompletionQueue::bounded(1);
-    assert_eq!(
-        request().deliver(&queue, ()).unwrap_err().kind(),
-        ErrorKind::Reactor
-    );
-    assert_eq!(client.handle().unwrap_err().kind(), ErrorKind::Reactor);
     let fetch = request().start();
-    assert_eq!(
-        eyewall::block_on(fetch).unwrap().unwrap_err().kind(),
-        ErrorKind::Reactor
-    );
+    let errors = [
+        request().call(move |_| flag.set(true)).unwrap_err(),
+        request().deliver(&queue, ()).unwrap_err(),
+        eyewall::block_on(fetch).unwrap().unwrap_err(),
+        request().send().now_or_never().unwrap().unwrap_err(),
+        eyewall::fetch("http://user:secret@127.0.0.1:1/")
+            .now_or_never()
+            .unwrap()
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Reactor);
+        assert_eq!(error.url(), Some("http://127.0.0.1:1/"));
+    }
+    assert_eq!(client.handle().unwrap_err().kind(), ErrorKind::Reactor);
     assert!(!called.get() && queue.is_empty());
 }
 

@@ -182,7 +182,8 @@ impl fmt::Debug for Client {
 /// # Ok::<(), eyewall::Error>(())
 /// ```
 pub async fn fetch(url: impl IntoUrl) -> Result<Response, Error> {
-    let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error))?;
+    let url = url.into_url()?;
+    let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error).at(&url))?;
     let client: Client = core.local();
     client.get(url).send().await
 }

@@ -78,9 +78,11 @@ pub enum ErrorKind {
     RedirectBody,
     /// The response has a status beyond 200 to 299, and the request wanted that to be an error.
     Status(StatusCode),
-    /// No reactor runs on this thread, or it has been shut down, or one runs that a blocking fetch would
-    /// block.
+    /// No reactor runs on this thread, or it has been shut down, or none can be made for a blocking fetch; the source
+    /// says which.
     Reactor,
+    /// A reactor already runs on this thread, which a blocking fetch would block.
+    Nested,
 }
 
 /// Whose certificate it was that TLS failed for.
@@ -212,7 +214,11 @@ impl fmt::Display for ErrorKind {
             ErrorKind::RedirectDowngrade => "a redirect from https to http is not followed",
             ErrorKind::RedirectBody => "a redirect wants a body that cannot be sent twice",
             ErrorKind::Status(status) => return write!(f, "the answer is {status}"),
-            ErrorKind::Reactor => "no reactor",
+            ErrorKind::Reactor => "no reactor that the fetch could run on",
+            ErrorKind::Nested => {
+                "a blocking fetch was called inside a running reactor, which it would block: await `send`, or use \
+                 `spawn_blocking`"
+            }
         })
     }
 }

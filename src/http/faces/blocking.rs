@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Fetched;
+use super::callback::at;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::origin::IntoUrl;
 use crate::http::{self, ClientBuilder, RequestBuilder};
@@ -70,14 +71,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Reactor`] on a thread where a reactor runs, which this call would block: use
+    /// [`ErrorKind::Nested`] on a thread where a reactor runs, which this call would block: use
     /// [`send`](RequestBuilder::send) there. Otherwise that of the fetch.
     pub fn fetch(&self, request: RequestBuilder) -> Result<Fetched, Error> {
+        let url = request.url().cloned();
         let fetch = async {
             crate::task::yield_now().await;
             request.whole().await
         };
-        self.reactor.block_on(fetch).map_err(no_reactor)?
+        let done = self.reactor.block_on(fetch);
+        done.map_err(|error| at(no_reactor(error), url.as_ref()))?
     }
 
     /// Closes all connections. Fetches fail from then on.
@@ -110,12 +113,17 @@ impl Client {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn fetch(url: impl IntoUrl) -> Result<Fetched, Error> {
-    let client = Client::new()?;
+    let url = url.into_url()?;
+    let client = Client::new().map_err(|error| error.at(&url))?;
     client.fetch(client.requests().get(url))
 }
 
 fn no_reactor(error: crate::Error) -> Error {
-    Error::boxed(ErrorKind::Reactor, error)
+    let kind = match error.kind() {
+        crate::ErrorKind::Nested => ErrorKind::Nested,
+        _ => ErrorKind::Reactor,
+    };
+    Error::boxed(kind, error)
 }
 
 impl fmt::Debug for Client {

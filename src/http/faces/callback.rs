@@ -64,7 +64,7 @@ impl RequestBuilder {
         self,
         callback: impl FnOnce(Result<Fetched, Error>) + 'static,
     ) -> Result<FetchHandle, Error> {
-        check_reactor()?;
+        check_reactor(&self)?;
         Ok(FetchHandle::new(start(self, callback)))
     }
 
@@ -74,13 +74,14 @@ impl RequestBuilder {
     }
 }
 
-/// Refuses where no task would run.
-pub(super) fn check_reactor() -> Result<(), Error> {
+/// Refuses a request where no task would run.
+pub(super) fn check_reactor(request: &RequestBuilder) -> Result<(), Error> {
     match can_spawn() {
         true => Ok(()),
         false => {
             let reason = "no reactor runs on this thread, or it is being shut down";
-            Err(Error::boxed(ErrorKind::Reactor, reason))
+            let error = Error::boxed(ErrorKind::Reactor, reason);
+            Err(at(error, request.url()))
         }
     }
 }

@@ -48,7 +48,7 @@ impl RequestBuilder {
         queue: &CompletionQueue<(T, Result<Fetched, Error>)>,
         tag: T,
     ) -> Result<FetchHandle, Error> {
-        check_reactor()?;
+        check_reactor(&self)?;
         let cancel = Cancel::default();
         let token = cancel.clone();
         let mut parcel = Parcel {

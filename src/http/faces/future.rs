@@ -52,7 +52,7 @@ impl RequestBuilder {
     /// ```
     pub fn start(self) -> Fetch {
         let (promise, promised) = promise();
-        let cancel = match check_reactor() {
+        let cancel = match check_reactor(&self) {
             Ok(()) => Some(start(self, |result| promise.set(result))),
             Err(error) => {
                 promise.set(Err(error));
