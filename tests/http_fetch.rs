@@ -669,15 +669,35 @@ fn a_url_without_a_scheme_is_http() {
 }
 
 #[test]
+fn a_path_alone_is_no_url() {
+    run(async {
+        for text in ["/path", "//127.0.0.1:1/path", " /path", "\\path", "/"] {
+            let error = get(text).await.unwrap_err();
+            assert_eq!((error.kind(), error.url()), (ErrorKind::Url, Some(text)));
+            let reason = std::error::Error::source(&error).unwrap().to_string();
+            assert!(reason.contains("with http:// and a host"), "{reason}");
+        }
+    });
+}
+
+#[test]
 fn r10_a_line_end_in_a_header_or_a_url_reaches_nobody() {
     run(async {
         let client = Client::new();
-        let request = client
-            .get("http://127.0.0.1:1/")
-            .header("x", "a\r\nEvil: 1");
-        assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Request);
-        let request = client.get("http://127.0.0.1:1/").header("x\r\n", "a");
-        assert_eq!(request.send().await.unwrap_err().kind(), ErrorKind::Request);
+        let request = || client.get("http://127.0.0.1:1/");
+        let bad = [
+            (request().header("x-field", "secret\r\nEvil: 1"), "x-field"),
+            (request().bearer_auth("secret\n"), "authorization"),
+            (request().header("secret: x\r\n", "a"), "a field's name"),
+            (request().without_header("secret: x"), "a field's name"),
+        ];
+        for (request, named) in bad {
+            let error = request.send().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Request);
+            let reason = std::error::Error::source(&error).unwrap().to_string();
+            assert!(reason.contains(named), "{reason}");
+            assert!(!format!("{error:?} {error} {reason}").contains("secret"));
+        }
     });
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);

@@ -55,7 +55,8 @@ pub(super) fn without_tls() -> Error {
 
 /// What a request can be made for: a URL, or the text of one.
 ///
-/// Text is read at every call. Who asks for the same URL again and again reads it once, with [`Url::parse`]. It is
+/// Text without a scheme, such as `example.org/x`, is taken as `http`; a path alone is no URL, and an error of the kind
+/// [`Url`](ErrorKind::Url). Text is read at every call. Who asks for the same URL again and again reads it once, with [`Url::parse`]. It is
 /// implemented for `Url`, `&Url`, `&str`, `String` and `&String`, and for nothing else.
 ///
 /// ```
@@ -116,6 +117,11 @@ impl IntoUrl for &String {
 
 /// The URL in `text`; one without a scheme is taken as `http`.
 pub(super) fn parse(text: &str) -> Result<Url, Error> {
+    if text.trim_start().starts_with(['/', '\\']) {
+        // Behind a scheme, the first part of the path would become the host.
+        let reason = "it starts with /: give the whole URL, with http:// and a host";
+        return Err(Error::bad_url(text, reason));
+    }
     match Url::parse(text) {
         Ok(url)
             if url.cannot_be_a_base() && url.path().starts_with(|c: char| c.is_ascii_digit()) =>

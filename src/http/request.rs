@@ -145,6 +145,9 @@ impl RequestBuilder {
     }
 
     /// Adds a field, beside others of the same name.
+    ///
+    /// A value that cannot be sent, such as one with a line end, is the result of the fetch:
+    /// [`ErrorKind::Request`](super::ErrorKind::Request), whose source names the field, and never shows the value.
     pub fn header<N, V>(self, name: N, value: V) -> RequestBuilder
     where
         HeaderName: TryFrom<N>,
@@ -153,9 +156,9 @@ impl RequestBuilder {
         <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
     {
         self.change(|request| {
-            let name = HeaderName::try_from(name).map_err(|error| Error::http(error.into()))?;
+            let name = HeaderName::try_from(name).map_err(Error::field_name)?;
             let value = HeaderValue::try_from(value);
-            let mut value = value.map_err(|error| Error::http(error.into()))?;
+            let mut value = value.map_err(|error| Error::field(&name, error))?;
             if redirect::is_secret(&name) {
                 value.set_sensitive(true);
             }
@@ -180,7 +183,7 @@ impl RequestBuilder {
         <HeaderName as TryFrom<N>>::Error: Into<http::Error>,
     {
         self.change(|request| {
-            let name = HeaderName::try_from(name).map_err(|error| Error::http(error.into()))?;
+            let name = HeaderName::try_from(name).map_err(Error::field_name)?;
             request.without.push(name);
             Ok(())
         })
@@ -212,7 +215,8 @@ impl RequestBuilder {
     pub fn bearer_auth(self, token: impl AsRef<str>) -> RequestBuilder {
         self.change(|request| {
             let value = auth::bearer(token.as_ref());
-            request.auth = Some(value.map_err(|error| Error::http(error.into()))?);
+            let value = value.map_err(|error| Error::field(&header::AUTHORIZATION, error));
+            request.auth = Some(value?);
             Ok(())
         })
     }

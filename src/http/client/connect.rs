@@ -24,7 +24,10 @@ const LAST_PAUSE: Duration = Duration::from_millis(320);
 
 /// Whether the process or the system has no descriptors left.
 fn lacks_descriptors(error: &Error) -> bool {
-    let lacks = |error: &io::Error| matches!(error.raw_os_error(), Some(code) if code == libc::EMFILE || code == libc::ENFILE);
+    let lacks = |error: &io::Error| {
+        let code = error.raw_os_error();
+        code.is_some_and(|code| matches!(code, libc::EMFILE | libc::ENFILE))
+    };
     let Some(error) = error.as_io() else {
         return false;
     };

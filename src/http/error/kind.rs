@@ -9,7 +9,7 @@ use http::StatusCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The URL cannot be read, or has no host.
+    /// The URL cannot be read, or has no host, as a path alone; the source says why.
     Url,
     /// The URL's scheme is not one that this build can fetch.
     UnsupportedScheme,

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use url::Url;
 
 pub use kind::{CertificateFault, ErrorKind, Phase, Stage};
@@ -64,8 +64,6 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 enum Source {
     Io(io::Error),
     Protocol(ProtocolError),
-    Url(url::ParseError),
-    Http(http::Error),
     Boxed(BoxError),
 }
 
@@ -138,12 +136,23 @@ impl Error {
         Error::because(ErrorKind::Request, Source::Protocol(error))
     }
 
-    pub(super) fn http(error: http::Error) -> Error {
-        Error::because(ErrorKind::Request, Source::Http(error))
+    /// A field of the request that cannot be sent. Its value is not told: it may be a secret.
+    pub(super) fn field(name: &HeaderName, error: impl Into<http::Error>) -> Error {
+        let reason = format!(
+            "the value of the field {name} cannot be sent: {}",
+            error.into()
+        );
+        Error::boxed(ErrorKind::Request, reason)
     }
 
-    pub(super) fn bad_url(text: &str, error: url::ParseError) -> Error {
-        let mut bad = Error::because(ErrorKind::Url, Source::Url(error));
+    /// The name of a field that is none. It is not told: somebody may have put the value into it.
+    pub(super) fn field_name(error: impl Into<http::Error>) -> Error {
+        let reason = format!("a field's name cannot be sent: {}", error.into());
+        Error::boxed(ErrorKind::Request, reason)
+    }
+
+    pub(super) fn bad_url(text: &str, reason: impl Into<BoxError>) -> Error {
+        let mut bad = Error::boxed(ErrorKind::Url, reason);
         bad.inner.url = Some(hide_userinfo(text).into());
         bad
     }
@@ -397,8 +406,6 @@ impl std::error::Error for Error {
         match self.inner.source.as_ref()? {
             Source::Io(error) => Some(error),
             Source::Protocol(error) => Some(error),
-            Source::Url(error) => Some(error),
-            Source::Http(error) => Some(error),
             Source::Boxed(error) => Some(&**error),
         }
     }
