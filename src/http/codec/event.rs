@@ -36,6 +36,7 @@ impl RequestKind {
 
 /// One step of decoding: how far it went, and what it found.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Step {
     /// How many bytes at the front of the input are done with. Drop them before the next step.
     pub consumed: usize,
@@ -62,6 +63,7 @@ pub enum Event {
 
 /// The head of a response.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Head {
     /// The status code.
     pub status: StatusCode,

@@ -14,6 +14,7 @@ use crate::task::{JoinHandle, spawn};
 
 /// What a callback says about the rest of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Flow {
     /// Go on.
     Continue,
