@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 
-use eyewall::http::{CertificateFault, Error, ErrorKind, Stage};
+use eyewall::http::{CertificateFault, Error, ErrorKind, ProtocolError, Stage};
 
 pub(crate) const UNSUPPORTED_PROTOCOL: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
@@ -92,7 +92,7 @@ fn code_of(error: &Error) -> u8 {
         // A proxy that refuses a tunnel has answered, but not as it should.
         ErrorKind::Receive | ErrorKind::Proxy => RECEIVE_FAILED,
         ErrorKind::BodyTooLarge { .. } => TOO_LARGE,
-        ErrorKind::Protocol => BAD_RESPONSE,
+        ErrorKind::Protocol => code_of_response(error),
         ErrorKind::Decode => BAD_CODING,
         ErrorKind::Body => READ_ERROR,
         ErrorKind::Save => WRITE_ERROR,
@@ -107,6 +107,35 @@ fn code_of(error: &Error) -> u8 {
         ErrorKind::Closed | ErrorKind::Cancelled => GIVEN_UP,
         ErrorKind::Request => BAD_REQUEST,
         _ => USAGE,
+    }
+}
+
+/// What curl says about a response that cannot be read.
+fn code_of_response(error: &Error) -> u8 {
+    use ProtocolError as E;
+
+    let below = error.source().and_then(|source| source.downcast_ref());
+    match below {
+        Some(
+            E::HeadTooLarge { .. }
+            | E::TooManyFields { .. }
+            | E::ChunkSizeMissing
+            | E::ChunkSizeInvalid
+            | E::ChunkSizeTooLong
+            | E::ChunkLineTooLong { .. }
+            | E::ChunkExtensionsTooLong { .. }
+            | E::ControlInChunkExtension { .. }
+            | E::BareLfInChunk
+            | E::BareCrInChunk
+            | E::ChunkDataUnterminated
+            | E::TrailersTooLarge { .. }
+            | E::TooManyTrailers { .. }
+            | E::TrailerField { .. }
+            | E::BareLfInTrailers
+            | E::FoldInTrailers,
+        ) => RECEIVE_FAILED,
+        Some(E::TransferCodingUnsupported | E::TransferEncodingNotChunked) => BAD_CODING,
+        _ => BAD_RESPONSE,
     }
 }
 

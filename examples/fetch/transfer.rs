@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use eyewall::fs::OpenOptions;
-use eyewall::http::{Client, Error, RequestBuilder, Response, StatusCode};
+use eyewall::http::{
+    Client, Error, HeaderMap, HeaderName, HeaderValue, RequestBuilder, Response, StatusCode,
+};
 
 use crate::args::{Args, Fail, Job};
 use crate::code::{self, Failure};
@@ -97,12 +99,42 @@ async fn exchange(
     let status = response.status();
     let failed = args.output.fail != Fail::No && status.as_u16() >= 400;
     if !(args.request.head || failed && args.output.fail == Fail::WithoutBody) {
+        if args.request.compressed && response.content_length() != Some(0) {
+            check_codings(response.headers())?;
+        }
         body(context, job, record, &mut response, output).await?;
+        if let Some(trailers) = response.trailers() {
+            put(context, job, lines(trailers), true, output).await?;
+        }
     }
     match failed {
         true => Err(refused(status)),
         false => Ok(()),
     }
+}
+
+/// Refuses a body in a coding that was not asked for and is not known. (By itself, the client gives it as it is.)
+fn check_codings(headers: &HeaderMap) -> Result<(), Failure> {
+    const KNOWN: [&str; 6] = ["gzip", "x-gzip", "deflate", "br", "zstd", "identity"];
+    let values = headers.get_all("content-encoding").iter();
+    for coding in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
+        let coding = String::from_utf8_lossy(coding.trim_ascii());
+        let known = |name: &&str| coding.eq_ignore_ascii_case(name);
+        if !coding.is_empty() && !KNOWN.iter().any(|name| known(name)) {
+            let message = format!("the body is in a coding that is not known here: {coding:?}");
+            return Err(Failure::new(code::BAD_CODING, message));
+        }
+    }
+    Ok(())
+}
+
+/// Trailers, as they may have come.
+fn lines(trailers: &HeaderMap) -> Vec<u8> {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        let name = name.as_str().as_bytes();
+        [name, b": ", value.as_bytes(), b"\r\n"].concat()
+    };
+    trailers.iter().flat_map(line).collect()
 }
 
 fn refused(status: StatusCode) -> Failure {
@@ -194,9 +226,20 @@ async fn put_heads(
 ) -> Result<(), Failure> {
     // Of a fetch that failed before there may be none, and then a file stays as it was.
     let heads = record.borrow_mut().heads.take().unwrap_or_default();
-    if heads.is_empty() {
-        return Ok(());
+    match heads.is_empty() {
+        true => Ok(()),
+        false => put(context, job, heads, job.number > 0, output).await,
     }
+}
+
+/// Prints what belongs to heads; where that is a file, behind what it has, if `append` says so.
+async fn put(
+    context: &Context,
+    job: &Job,
+    heads: Vec<u8>,
+    append: bool,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     let args = &context.args;
     match args.output.heads_to.as_deref() {
         None => {}
@@ -205,7 +248,7 @@ async fn put_heads(
             written.map_err(|error| Failure::write(&error))?;
         }
         Some(file) => {
-            let dumped = dump(file, job.number > 0, heads.clone()).await;
+            let dumped = dump(file, append, heads.clone()).await;
             dumped.map_err(|error| Failure::write(&error))?;
         }
     }
@@ -215,7 +258,7 @@ async fn put_heads(
     Ok(())
 }
 
-/// Writes heads to a file: behind those of earlier transfers, where there are any.
+/// Writes heads to a file.
 async fn dump(file: &str, append: bool, heads: Vec<u8>) -> std::io::Result<()> {
     let options = OpenOptions::new().create(true).write(true).append(append);
     let file = options.truncate(!append).open(file).await?;

@@ -48,6 +48,8 @@ code 0 "$fetch" -o "$dir/one" -o "$dir/two" "$http/hello"
 said "more files than URLs"
 code 1 "$fetch" ftp://127.0.0.1/
 code 3 "$fetch" 'http://[::1'
+code 3 "$fetch" /hello
+said "with http:// and a host"
 code 43 "$fetch" -A $'a\tb\nc' "$http"
 code 49 "$fetch" --resolve nonsense "$http"
 code 49 "$fetch" --resolve '*:80:127.0.0.1' "$http"
@@ -170,6 +172,8 @@ code 47 "$fetch" -L "$http/redirect/51"
 code 0 "$fetch" -L -d x "$http/to/303?/echo" -w '%{method}\n'
 said '^GET /echo$'
 said '^GET$'
+code 0 "$fetch" -L -d x "$http/to/307?/echo" -w '\n%{method}\n'
+said '^POST$'
 code 0 "$fetch" -L -d x "$http/to/308?/echo"
 said '^POST /echo$'
 code 1 "$fetch" -L "$http/to/302?ftp://127.0.0.1/"
@@ -241,6 +245,7 @@ code 0 "$fetch" -sSLo "$dir/combined" "$http/redirect/1"
 [ "$(cat "$dir/combined")" = hello ] || fail "-sSLo FILE wrote $(cat "$dir/combined")"
 code 23 "$fetch" -O "$http/"
 said "names no file"
+code 23 "$fetch" -O "$http/a/b/?x=/y"
 code 23 "$fetch" -o "$dir/no/such/file" "$http/hello"
 code 23 "$fetch" -o /dev/full "$http/hello"
 code=0
@@ -264,6 +269,13 @@ not_said hello
 code 0 "$fetch" -sS -D "$dir/heads" -o "$dir/body" "$http/hello" "$http/early"
 [ "$(grep -c '^HTTP/1.1 ' "$dir/heads")" = 3 ] || fail "-D did not write all heads"
 out $'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r' -D - -o "$dir/body" "$http/empty"
+trailers=$'x-sum: 12\r\nx-by: me\r'
+out $'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\n'"$trailers" -i "$http/trailers"
+out $'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\n'"$trailers" -D - "$http/trailers"
+out hello -D "$dir/heads" "$http/trailers"
+[ "$(tail -n2 "$dir/heads")" = "$trailers" ] || fail "-D did not write the trailers: $(cat "$dir/heads")"
+out "" -i -o "$dir/both" "$http/trailers"
+[ "$(tail -n3 "$dir/both")" = $'hello\n'"$trailers" ] || fail "-i -o wrote $(cat "$dir/both")"
 code 22 "$fetch" -f -i -o "$dir/refused" "$http/status/404"
 [ "$(wc -l <"$dir/refused")" = 3 ] || fail "-f wrote more than the head: $(cat "$dir/refused")"
 code 22 "$fetch" -f "$http/status/500"
@@ -279,12 +291,25 @@ out 6000 --compressed -o "$dir/plain" "$http/gzip" -w 6000
 code 0 "$fetch" -o "$dir/coded" "$http/gzip"
 [ "$(gunzip <"$dir/coded" | wc -c)" = 6000 ] || fail "without --compressed something was decoded"
 code 61 "$fetch" --compressed "$http/badgzip"
+code 61 "$fetch" -i --compressed "$http/coded/nonsense"
+said "Content-Encoding: nonsense"
+said '"nonsense"'
+not_said "as it is"
+out "as it is" "$http/coded/nonsense"
+out "as it is" --compressed "$http/coded/identity"
+code 0 "$fetch" -I --compressed "$http/coded/nonsense"
 
 # What a server can do wrong.
 code 18 "$fetch" "$http/truncated"
 said "half"
 code 52 "$fetch" "$http/nothing"
 code 8 "$fetch" "$http/garbage"
+code 8 "$fetch" "$http/badlength"
+code 56 "$fetch" "$http/badchunk"
+said "half"
+code 56 "$fetch" "$http/longhead"
+code 61 "$fetch" "$http/transfer/nonsense"
+code 61 "$fetch" "$http/transfer/nonsense,chunked"
 
 # What is said.
 code 0 "$fetch" -v -u user:secret "${trust[@]}" "$https/private"

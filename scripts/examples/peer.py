@@ -145,6 +145,9 @@ class Handler(BaseHTTPRequestHandler):
     def on_badgzip(self, *_):
         self.answer(200, b"this is no gzip", [("Content-Encoding", "gzip")])
 
+    def on_coded(self, coding, *_):
+        self.answer(200, b"as it is\n", [("Content-Encoding", coding)])
+
     def on_empty(self, *_):
         self.answer(200)
 
@@ -194,9 +197,28 @@ class Handler(BaseHTTPRequestHandler):
     def on_nothing(self, *_):
         self.close_connection = True
 
-    def on_garbage(self, *_):
-        self.wfile.write(b"this is not HTTP\r\n\r\n")
+    def raw(self, response):
+        self.wfile.write(response)
         self.close_connection = True
+
+    def on_garbage(self, *_):
+        self.raw(b"this is not HTTP\r\n\r\n")
+
+    def on_badlength(self, *_):
+        self.raw(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")
+
+    def on_badchunk(self, *_):
+        self.raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nno size\r\n")
+
+    def on_longhead(self, *_):
+        self.raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (1 << 20) + b"\r\nContent-Length: 0\r\n\r\n")
+
+    def on_transfer(self, coding, *_):
+        self.raw(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n0\r\n\r\n".encode())
+
+    def on_trailers(self, *_):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self.raw(head + b"6\r\nhello\n\r\n0\r\nx-sum: 12\r\nx-by: me\r\n\r\n")
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):

@@ -53,11 +53,12 @@ Connections:
 Output:
   -o, --output FILE            writes the body to FILE instead of the standard output; the n-th is for the n-th
                                URL; - is the standard output
-  -O, --remote-name            writes the body to a file with the last name of the URL; counts as an -o
+  -O, --remote-name            writes the body to a file with the last name of the URL, which must have one (otherwise 23);
+                               counts as an -o
       --remote-name-all        as -O for every URL that has no -o
       --output-dir DIRECTORY   where these files are
       --create-dirs            makes the directories that they need
-  -i, --include                prints the heads of the responses before the body, as they came
+  -i, --include                prints the heads of the responses before the body, as they came, and trailers behind it
   -D, --dump-header FILE       writes the heads to FILE; - is the standard output
   -f, --fail                   a status of 400 or above is a failure, and its body is not printed
       --fail-with-body         the same, but the body is printed
@@ -92,10 +93,10 @@ Progress is shown if the standard error is a terminal and no body goes to one.
 Exit code: 0 for a complete response of any status; otherwise curl's number:
    1 unsupported protocol     22 status of 400 or above (-f)     52 empty reply
    2 wrong arguments          23 write error                     55 send failed
-   3 bad URL                  26 read error                      56 receive failed, or the proxy refuses
+   3 bad URL                  26 read error                      56 receive failed, broken chunks, proxy refuses
    4 not built in             28 timeout                         58 client certificate or key cannot be used
    5 proxy not resolved       35 TLS failed                      60 certificate not accepted
-   6 name not resolved        43 header that cannot be sent      61 bad Content-Encoding
+   6 name not resolved        43 header that cannot be sent      61 bad or unknown coding
    7 connect failed           45 no such interface               63 body too large
    8 unparsable response      47 too many redirects              65 redirect wants the body, which is gone
   18 partial body             49 bad --resolve                   77 CA certificates cannot be used
