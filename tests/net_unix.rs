@@ -16,6 +16,7 @@ use eyewall::net::{UnixDatagram, UnixListener, UnixStream};
 use eyewall::spawn;
 use futures_util::StreamExt;
 use net_support::*;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 static NAMES: AtomicU32 = AtomicU32::new(0);
 
@@ -119,6 +120,27 @@ fn a_stream_over_an_abstract_name() {
         settles_to(before).await;
         // The name went with the listener.
         UnixListener::bind_addr(&address).await.unwrap();
+    });
+}
+
+#[test]
+fn no_more_than_the_backlog_wait_to_be_accepted() {
+    alone().run(async {
+        let path = TempPath::new();
+        let builder = UnixListener::builder().backlog(1);
+        let mut listener = builder.bind(&path).await.unwrap();
+        let connect = || {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            // A full backlog is an error then, instead of something to wait for.
+            socket.set_nonblocking(true)?;
+            socket.connect(&SockAddr::unix(&path)?)?;
+            Ok::<_, std::io::Error>(socket)
+        };
+        // The kernel lets one more in (unix_recvq_full in net/unix/af_unix.c).
+        let _clients = [connect().unwrap(), connect().unwrap()];
+        assert_eq!(connect().unwrap_err().kind(), ErrorKind::WouldBlock);
+        listener.accept().await.unwrap();
+        connect().unwrap();
     });
 }
 
@@ -291,11 +313,8 @@ fn a_forgotten_receive_does_not_keep_a_dropped_stream_open() {
 fn a_connect_that_waits_for_a_full_backlog_can_be_dropped() {
     alone().run(async {
         let path = TempPath::new();
-        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
-        let listener = listener.unwrap();
-        let address = socket2::SockAddr::unix(&path).unwrap();
-        listener.bind(&address).unwrap();
-        listener.listen(0).unwrap();
+        let builder = UnixListener::builder().backlog(0);
+        let mut listener = builder.bind(&path).await.unwrap();
         let _fills = net::UnixStream::connect(&path).unwrap();
         let before = open();
         for turns_before in [0, 1, 2, 300] {
@@ -313,7 +332,7 @@ fn a_connect_that_waits_for_a_full_backlog_can_be_dropped() {
             assert!(poll_once(waiting.as_mut()).await.is_pending());
             turns(3).await;
         }
-        listener.accept().unwrap();
+        listener.accept().await.unwrap();
         waiting.await.unwrap();
     });
 }

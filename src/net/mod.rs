@@ -45,7 +45,7 @@ pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};
 pub use udp::{UdpSender, UdpSocket};
 pub use unix_datagram::{UnixDatagram, UnixDatagramSender};
-pub use unix_listener::{UnixIncoming, UnixListener};
+pub use unix_listener::{UnixIncoming, UnixListener, UnixListenerBuilder};
 pub use unix_stream::{PeerCredentials, UnixStream};
 
 use crate::op::{Bind, Listen, SharedFd, Socket};

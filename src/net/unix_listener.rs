@@ -16,13 +16,10 @@ use super::stream::close;
 use super::{UnixStream, bind_and_listen, new_socket, unix_address};
 use crate::reactor::Core;
 
-/// How many connections may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
-
 /// A socket that accepts connections of processes on the same machine (unix(7)).
 ///
-/// Up to 4 096 connections wait to be accepted, or `net.core.somaxconn` if that is less. Want of descriptors and
-/// errors of single connections are dealt with as by [`TcpListener`](super::TcpListener).
+/// Up to 4 096 connections wait to be accepted unless its [builder](UnixListener::builder) says otherwise. Want of
+/// descriptors and errors of single connections are dealt with as by [`TcpListener`](super::TcpListener).
 ///
 /// The file at its path belongs to you: it is not removed when the listener is dropped, and binding to a path
 /// where there is a file is an error.
@@ -46,9 +43,40 @@ pub struct UnixListener {
     listener: Listener,
 }
 
-impl UnixListener {
+/// The settings of a [`UnixListener`]; made by [`UnixListener::builder`].
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`backlog`](UnixListenerBuilder::backlog) | 4 096 |
+///
+/// ```
+/// use eyewall::net::UnixListener;
+///
+/// # let path = std::env::temp_dir().join(format!("eyewall-doc-backlog-{}", std::process::id()));
+/// eyewall::block_on(async {
+///     // Who comes while 16 wait is told to try again.
+///     let listener = UnixListener::builder().backlog(16).bind(&path).await?;
+///     # drop(listener);
+///     std::fs::remove_file(&path)
+/// })??;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `bind` or `bind_addr` is called"]
+pub struct UnixListenerBuilder {
+    backlog: i32,
+}
+
+impl UnixListenerBuilder {
+    /// How many connections may wait to be accepted; 4 096 by default, and the kernel caps it at
+    /// `net.core.somaxconn` (listen(2)).
+    pub fn backlog(mut self, connections: i32) -> UnixListenerBuilder {
+        self.backlog = connections;
+        self
+    }
+
     /// Listens at `path`, where it makes a socket file; for an abstract name see
-    /// [`bind_addr`](UnixListener::bind_addr).
+    /// [`bind_addr`](UnixListenerBuilder::bind_addr).
     ///
     /// # Errors
     ///
@@ -58,8 +86,8 @@ impl UnixListener {
     /// # Cancel safety
     ///
     /// Dropping the future closes the socket. The file may have been made.
-    pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        UnixListener::bind_addr(&unix_address::of_path(path.as_ref())?).await
+    pub async fn bind(self, path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        self.bind_addr(&unix_address::of_path(path.as_ref())?).await
     }
 
     /// Listens at a path or an abstract name. With an unnamed address, the system chooses an abstract name; see
@@ -67,12 +95,12 @@ impl UnixListener {
     ///
     /// # Errors, cancel safety
     ///
-    /// As [`bind`](UnixListener::bind).
-    pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+    /// As [`bind`](UnixListenerBuilder::bind).
+    pub async fn bind_addr(self, address: &SocketAddr) -> io::Result<UnixListener> {
         let core = Core::current()?;
         let fd = new_socket(&core, Domain::UNIX, Type::STREAM).await?;
         let raw = unix_address::to_raw(address)?;
-        bind_and_listen(&core, &fd, raw, BACKLOG)
+        bind_and_listen(&core, &fd, raw, self.backlog)
             .await
             .map_err(|error| {
                 let message = format!("cannot listen on {address:?}: {error}");
@@ -81,6 +109,31 @@ impl UnixListener {
         Ok(UnixListener {
             listener: Listener::new(&core, fd),
         })
+    }
+}
+
+impl UnixListener {
+    /// The settings, to be changed before the listener is made.
+    pub fn builder() -> UnixListenerBuilder {
+        UnixListenerBuilder { backlog: 4096 }
+    }
+
+    /// Listens at `path` with the default settings; see [`UnixListenerBuilder::bind`].
+    ///
+    /// # Errors, cancel safety
+    ///
+    /// As [`UnixListenerBuilder::bind`].
+    pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        UnixListener::builder().bind(path).await
+    }
+
+    /// Listens at a path or an abstract name with the default settings; see [`UnixListenerBuilder::bind_addr`].
+    ///
+    /// # Errors, cancel safety
+    ///
+    /// As [`UnixListenerBuilder::bind`].
+    pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        UnixListener::builder().bind_addr(address).await
     }
 
     /// Takes over a listening socket.
