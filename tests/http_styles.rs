@@ -5,7 +5,7 @@ mod http_support;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use eyewall::Reactor;
@@ -405,6 +405,47 @@ fn a_future_runs_without_being_polled_and_after_it_was_detached() {
         until("both are asked", || server.requests().len() == 2).await;
         assert!(promised.await.unwrap());
         assert_eq!(fetch.await.unwrap().text(), "ok");
+    });
+}
+
+#[test]
+fn a_remote_fetch_ends_when_it_is_dropped_and_runs_on_when_it_was_detached() {
+    let (let_go, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = Server::new(move |_| {
+        held.lock().unwrap().recv().unwrap();
+        Reply::ok("ok")
+    });
+    run(async {
+        let client = Client::new();
+        let responses = Rc::new(Cell::new(0));
+        let count = Rc::clone(&responses);
+        let _registration = client.on(move |event| {
+            if let ClientEvent::Responded { .. } = event {
+                count.set(count.get() + 1);
+            }
+        });
+        let handle = client.handle().unwrap();
+        let url = server.url("/");
+        let fetch = move || {
+            let url = url.clone();
+            handle.fetch(move |client| client.get(url))
+        };
+        let dropped = fetch();
+        until("it is asked", || server.requests().len() == 1).await;
+        drop(dropped);
+        until("it is given up", || client.active_fetches() == 0).await;
+        let_go.send(()).unwrap();
+        let detached = fetch();
+        until("it is asked again", || server.requests().len() == 2).await;
+        detached.detach();
+        fetch().detach();
+        until("both are asked", || server.requests().len() == 3).await;
+        assert_eq!((client.active_fetches(), responses.get()), (2, 0));
+        let_go.send(()).unwrap();
+        let_go.send(()).unwrap();
+        until("both are done", || client.active_fetches() == 0).await;
+        assert_eq!(responses.get(), 2);
     });
 }
 

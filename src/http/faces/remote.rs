@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
@@ -66,10 +67,12 @@ pub struct ClientHandle {
 }
 
 /// The result of a fetch that another thread has asked for. Await it in any executor, or block a thread on it with
-/// [`wait`](RemoteFetch::wait). Dropping it gives the fetch up.
-#[must_use = "dropping it gives the fetch up"]
+/// [`wait`](RemoteFetch::wait). Dropping it gives the fetch up; [`detach`](RemoteFetch::detach) lets it run.
+#[must_use = "dropping it gives the fetch up; `detach` lets it run"]
 pub struct RemoteFetch {
     receiver: oneshot::Receiver<Result<Fetched, Error>>,
+    /// Nobody waits, and the fetch is wanted all the same.
+    detached: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -108,6 +111,8 @@ impl ClientHandle {
         make: impl FnOnce(&Client) -> RequestBuilder + Send + 'static,
     ) -> RemoteFetch {
         let (sender, receiver) = oneshot::channel();
+        let detached = Arc::new(AtomicBool::new(false));
+        let wanted = Arc::clone(&detached);
         let id = self.id;
         // Nobody waits for the task: a sender that is dropped tells the receiver.
         drop(self.reactor.spawn(move || async move {
@@ -126,13 +131,14 @@ impl ClientHandle {
             let fetch = pin!(request.whole());
             let ended = match select(fetch, outcome.given_up()).await {
                 Either::Left((result, _)) => Some(result),
+                Either::Right((_, fetch)) if wanted.load(Ordering::Acquire) => Some(fetch.await),
                 Either::Right(_) => None,
             };
             if let Some(result) = ended {
                 outcome.tell(result);
             }
         }));
-        RemoteFetch { receiver }
+        RemoteFetch { receiver, detached }
     }
 }
 
@@ -189,6 +195,12 @@ impl RemoteFetch {
             }
             std::thread::park();
         }
+    }
+
+    /// Lets the fetch run without anybody waiting for it. Its result is dropped.
+    pub fn detach(self) {
+        // Seen by whoever sees that the receiver has gone.
+        self.detached.store(true, Ordering::Release);
     }
 }
 
