@@ -24,6 +24,10 @@ async fn gaps(stream: &mut TcpStream, count: usize) {
     }
 }
 
+fn spinning(limit: Duration) -> Reactor {
+    Reactor::builder().spin(limit).build().unwrap()
+}
+
 async fn gap(stream: &mut TcpStream, length: Duration) {
     stream.post("?").await.unwrap();
     sleep(length).await;
@@ -31,10 +35,7 @@ async fn gap(stream: &mut TcpStream, length: Duration) {
 
 #[test]
 fn it_begins_when_gaps_have_been_short() {
-    let reactor = Reactor::builder()
-        .spin(Duration::from_secs(60))
-        .build()
-        .unwrap();
+    let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
         let (mut stream, _peer) = pair().await;
         gaps(&mut stream, 2).await;
@@ -53,7 +54,7 @@ fn it_begins_when_gaps_have_been_short() {
 
 #[test]
 fn zero_turns_it_off() {
-    let reactor = Reactor::builder().spin(Duration::ZERO).build().unwrap();
+    let reactor = spinning(Duration::ZERO);
     common::run(&reactor, async {
         let (mut stream, _peer) = pair().await;
         gaps(&mut stream, GAPS).await;
@@ -64,10 +65,7 @@ fn zero_turns_it_off() {
 
 #[test]
 fn it_does_not_run_while_there_is_something_to_do() {
-    let reactor = Reactor::builder()
-        .spin(Duration::from_secs(60))
-        .build()
-        .unwrap();
+    let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
         let (mut other, _its_peer) = pair().await;
         gaps(&mut other, 2 * GAPS).await;
@@ -101,7 +99,7 @@ fn it_does_not_run_while_there_is_something_to_do() {
 fn one_long_gap_ends_it() {
     // Long enough to be met by the short gaps on a busy machine, short enough to be overrun for real.
     let limit = Duration::from_millis(20);
-    let reactor = Reactor::builder().spin(limit).build().unwrap();
+    let reactor = spinning(limit);
     common::run(&reactor, async {
         let (mut stream, _peer) = pair().await;
         while now().spins == 0 {
@@ -119,10 +117,7 @@ fn one_long_gap_ends_it() {
 /// What is not asked for comes no sooner for a spin.
 #[test]
 fn it_does_not_run_where_nobody_was_asked() {
-    let reactor = Reactor::builder()
-        .spin(Duration::from_secs(60))
-        .build()
-        .unwrap();
+    let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
         let (mut stream, _peer) = pair().await;
         while now().spins == 0 {

@@ -1,14 +1,15 @@
 //! Apache httpd: how it is started, and what is fetched from it.
 
-use std::cell::RefCell;
 use std::process::Command;
-use std::rc::Rc;
-use std::time::Duration;
 
 use eyewall::http::{Body, Method, Version};
 
 use crate::process::{Dir, Server, addresses};
-use crate::support::{Watched, answer, at_once, builder, expect_body, field, large, produced, run};
+use crate::support::{
+    Watched, answer, builder, expect_body, fetch_numbered, field, large, produced, run,
+    write_numbered,
+};
+use crate::uploads;
 
 /// `user:secret`, as htpasswd -s writes it.
 const PASSWORDS: &str = "user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
@@ -93,12 +94,7 @@ fn a_hundred_fetches_use_one_connection() {
     run(async {
         let watched = Watched::new();
         for _ in 0..100 {
-            let mut response = watched
-                .client
-                .get(apache.url("/hello"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(apache.url("/hello")).await;
             assert_eq!(response.status(), 200);
             let port = response.local_addr().unwrap().port();
             assert_eq!(field(&response, "x-port"), port.to_string());
@@ -117,12 +113,7 @@ fn sixty_four_mebibytes_come_whole() {
     run(async {
         let watched = Watched::new();
         for _ in 0..2 {
-            let mut response = watched
-                .client
-                .get(apache.url("/large"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(apache.url("/large")).await;
             assert_eq!(response.content_length(), Some(64 << 20));
             expect_body(&mut response, large()).await;
         }
@@ -196,24 +187,14 @@ fn redirects_are_followed_with_a_body_where_they_say_so() {
     );
     run(async {
         let watched = Watched::new();
-        let mut response = watched
-            .client
-            .get(apache.url("/a?x=1"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(apache.url("/a?x=1")).await;
         // Apache keeps the query.
         assert_eq!(response.url().as_str(), apache.url("/hello?x=1"));
         assert_eq!(response.history().len(), 2);
         assert_eq!(response.text().await.unwrap(), "hello\n");
 
         // A folder without its slash.
-        let response = watched
-            .client
-            .get(apache.url("/folder"))
-            .send()
-            .await
-            .unwrap();
+        let response = watched.response(apache.url("/folder")).await;
         assert_eq!(response.url().as_str(), apache.url("/folder/"));
         drop(response);
 
@@ -289,14 +270,14 @@ fn gzip_brotli_and_an_end_that_is_that_of_the_connection() {
     run(async {
         let watched = Watched::new();
         for (path, coding) in [("/gzip", "gzip"), ("/brotli", "br")] {
-            let mut response = watched.client.get(apache.url(path)).send().await.unwrap();
+            let mut response = watched.response(apache.url(path)).await;
             assert_eq!(response.content_coding().unwrap(), coding);
             assert_eq!(response.text().await.unwrap(), text);
             assert!(response.body_received() < text.len() as u64 / 10);
         }
         assert_eq!(watched.connected(), 1);
         // Apache plays a server of HTTP/1.0: no chunks, and how long a gzip becomes it does not know beforehand.
-        let mut response = watched.client.get(apache.url("/old")).send().await.unwrap();
+        let mut response = watched.response(apache.url("/old")).await;
         assert_eq!(response.version(), Version::HTTP_10);
         assert_eq!(response.content_coding().unwrap(), "gzip");
         assert!(!response.headers().contains_key("transfer-encoding"));
@@ -321,66 +302,19 @@ fn taking_uploads() -> Server {
 #[test]
 #[ignore = "needs Apache httpd: scripts/servers.sh installs and runs it"]
 fn uploads_with_leave_and_without() {
-    let apache = taking_uploads();
-    let bytes = &large()[..32 << 20];
-    run(async {
-        let watched = Watched::new();
-        for (path, expect, length) in [
-            ("/upload/chunked", false, None),
-            ("/upload/known", false, Some(32 << 20)),
-            ("/upload/leave", true, Some(32 << 20)),
-            ("/upload/leave-chunked", true, None),
-        ] {
-            let interim = Rc::new(RefCell::new(Vec::new()));
-            let seen = Rc::clone(&interim);
-            let (mut body, _) = produced(bytes);
-            if let Some(length) = length {
-                body = body.with_length(length);
-            }
-            let request = watched
-                .client
-                .put(apache.url(path))
-                .body(body)
-                // Apache must answer, not the clock.
-                .expect_continue(expect)
-                .expect_timeout(Duration::ZERO)
-                .on_informational(move |head| seen.borrow_mut().push(head.status.as_u16()));
-            assert_eq!(answer(request).await.0, 201, "{path}");
-            let wanted: &[u16] = if expect { &[100] } else { &[] };
-            assert_eq!(*interim.borrow(), wanted);
-            let mut response = watched.client.get(apache.url(path)).send().await.unwrap();
-            expect_body(&mut response, bytes).await;
-            let delete = watched.client.request(Method::DELETE, apache.url(path));
-            assert_eq!(answer(delete).await.0, 204);
-        }
-        assert_eq!(watched.connected(), 1);
-    });
+    let uploads = [
+        ("/upload/chunked", false, false),
+        ("/upload/known", false, true),
+        ("/upload/leave", true, true),
+        ("/upload/leave-chunked", true, false),
+    ];
+    uploads::with_leave_and_without(&taking_uploads(), &uploads);
 }
 
 #[test]
 #[ignore = "needs Apache httpd: scripts/servers.sh installs and runs it"]
 fn an_upload_that_is_too_large_is_answered_before_it_has_gone_out() {
-    let apache = taking_uploads();
-    let bytes = &large()[..32 << 20];
-    run(async {
-        let watched = Watched::new();
-        let url = apache.url("/less/file");
-        for length in [None, Some(32 << 20)] {
-            let (mut body, asked) = produced(bytes);
-            if let Some(length) = length {
-                body = body.with_length(length);
-            }
-            let (status, page) = answer(watched.client.put(&url).body(body)).await;
-            assert_eq!(status, 413, "{page}");
-            assert!(asked.get() < bytes.len(), "all was sent, length {length:?}");
-        }
-        let (body, asked) = produced(bytes);
-        let request = watched.client.put(&url).body(body.with_length(32 << 20));
-        let refused = answer(request.expect_continue(true).expect_timeout(Duration::ZERO)).await;
-        assert_eq!((refused.0, asked.get()), (413, 0));
-        assert_eq!(watched.client.idle_connections(), 0);
-        assert_eq!(answer(watched.client.put(&url).body("small")).await.0, 201);
-    });
+    uploads::too_large(&taking_uploads(), "/less/file", "413");
 }
 
 #[test]
@@ -429,19 +363,9 @@ fn a_restart_between_fetches() {
 #[test]
 #[ignore = "needs Apache httpd: scripts/servers.sh installs and runs it"]
 fn sixty_four_at_once() {
-    let apache = apache(1, "", |dir| {
-        for number in 0..64 {
-            dir.write(
-                &format!("www/{number}"),
-                format!("file {number}\n").repeat(10_000),
-            );
-        }
-    });
+    let apache = apache(1, "", write_numbered);
     run(async {
         let client = builder().build();
-        let urls = (0..64).map(|number| apache.url(&format!("/{number}")));
-        for (number, body) in at_once(&client, urls).await.iter().enumerate() {
-            assert_eq!(*body, format!("file {number}\n").repeat(10_000));
-        }
+        fetch_numbered(&client, |path| apache.url(path)).await;
     });
 }

@@ -151,7 +151,7 @@ fn codings_are_decoded() {
             ("/deflate", "deflate", "\"deflated\": true"),
             ("/brotli", "br", "\"brotli\": true"),
         ] {
-            let mut response = watched.client.get(httpbin.url(path)).send().await.unwrap();
+            let mut response = watched.response(httpbin.url(path)).await;
             assert_eq!(response.content_coding().unwrap(), coding);
             let body = response.text().await.unwrap();
             assert!(body.contains(said), "{body}");
@@ -322,12 +322,7 @@ fn answers_of_many_a_status() {
         let headers = headers.send().await.unwrap();
         let values: Vec<_> = headers.headers().get_all("x-a").iter().collect();
         assert_eq!(values, ["1", "2"]);
-        let mut image = watched
-            .client
-            .get(httpbin.url("/image/png"))
-            .send()
-            .await
-            .unwrap();
+        let mut image = watched.response(httpbin.url("/image/png")).await;
         assert_eq!(field(&image, "content-type"), "image/png");
         assert!(image.bytes().await.unwrap().starts_with(b"\x89PNG\r\n"));
     });

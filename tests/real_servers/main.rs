@@ -9,6 +9,7 @@
 //! | `support.rs` | what the tests do with a client |
 //! | `nginx.rs`, `apache.rs`, `node.rs`, `python.rs`, `httpbin.rs` | how each is started, and what is fetched from it |
 //! | `tls.rs` | TLS, by nginx |
+//! | `uploads.rs` | what is sent to nginx and Apache |
 //! | `proxy.rs` | through Apache as a proxy |
 //! | `server.mjs`, `server.py` | what Node and Python serve |
 #![cfg(all(feature = "http", feature = "compression", feature = "tls-ring"))]
@@ -26,3 +27,4 @@ mod support;
 mod tls;
 #[path = "../tls_support/mod.rs"]
 mod tls_support;
+mod uploads;

@@ -1,18 +1,19 @@
 //! nginx: how it is started, and what is fetched from it.
 
-use std::cell::RefCell;
 use std::process::Command;
-use std::rc::Rc;
 use std::time::Duration;
 
 use eyewall::fs::File;
-use eyewall::http::{Body, ErrorKind, Method, Phase};
+use eyewall::http::{Body, ErrorKind, Phase};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::process::Signal;
 
 use crate::process::{Dir, Server, addresses};
-use crate::support::{Watched, answer, at_once, builder, expect_body, field, large, produced, run};
+use crate::support::{
+    Watched, answer, builder, expect_body, fetch_numbered, field, large, run, write_numbered,
+};
+use crate::uploads;
 
 /// Starts nginx with these `server` blocks, in which `{0}`, `{1}`, ... stand for its addresses, `{dir}` for its
 /// directory. In that are `www`, with `hello` and `large`, and `upload`.
@@ -71,12 +72,7 @@ fn a_hundred_fetches_use_one_connection() {
         let watched = Watched::new();
         let mut connection = None;
         for number in 1..=100 {
-            let mut response = watched
-                .client
-                .get(nginx.url("/hello"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(nginx.url("/hello")).await;
             assert_eq!(response.status(), 200);
             let seen = field(&response, "x-connection").to_owned();
             assert_eq!(*connection.get_or_insert(seen.clone()), seen);
@@ -95,20 +91,10 @@ fn sixty_four_mebibytes_come_whole() {
     });
     run(async {
         let watched = Watched::new();
-        let mut response = watched
-            .client
-            .get(nginx.url("/large"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(nginx.url("/large")).await;
         assert_eq!(response.content_length(), Some(64 << 20));
         expect_body(&mut response, large()).await;
-        let mut response = watched
-            .client
-            .get(nginx.url("/large"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(nginx.url("/large")).await;
         assert!(
             response.bytes().await.unwrap() == large(),
             "it differs as a whole"
@@ -183,12 +169,7 @@ fn redirects_are_followed() {
         assert_eq!(response.text().await.unwrap(), "GET |");
 
         // A folder without its slash: nginx says so with an absolute URL. What is there must not be listed.
-        let response = watched
-            .client
-            .get(nginx.url("/folder"))
-            .send()
-            .await
-            .unwrap();
+        let response = watched.response(nginx.url("/folder")).await;
         assert_eq!(response.history()[0].status(), 301);
         assert_eq!(response.url().as_str(), nginx.url("/folder/"));
         assert_eq!(response.status(), 403);
@@ -253,7 +234,7 @@ fn gzip_on_the_fly_and_from_a_file() {
     );
     run(async {
         let watched = Watched::new();
-        let mut fly = watched.client.get(nginx.url("/fly")).send().await.unwrap();
+        let mut fly = watched.response(nginx.url("/fly")).await;
         assert_eq!(fly.content_coding().unwrap(), "gzip");
         assert_eq!(
             (fly.coded_length(), field(&fly, "transfer-encoding")),
@@ -262,7 +243,7 @@ fn gzip_on_the_fly_and_from_a_file() {
         assert_eq!(fly.text().await.unwrap(), text);
         assert!(fly.body_received() < text.len() as u64 / 10);
 
-        let mut file = watched.client.get(nginx.url("/file")).send().await.unwrap();
+        let mut file = watched.response(nginx.url("/file")).await;
         assert_eq!(file.content_coding().unwrap(), "gzip");
         assert_eq!(file.coded_length(), Some(packed.len() as u64));
         assert_eq!(file.text().await.unwrap(), text);
@@ -294,40 +275,12 @@ fn taking_uploads() -> Server {
 #[test]
 #[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
 fn uploads_with_leave_and_without() {
-    let nginx = taking_uploads();
-    let bytes = &large()[..32 << 20];
-    run(async {
-        let watched = Watched::new();
-        for (path, expect, length) in [
-            ("/upload/chunked", false, None),
-            ("/upload/known", false, Some(32 << 20)),
-            ("/upload/leave", true, None),
-        ] {
-            let interim = Rc::new(RefCell::new(Vec::new()));
-            let seen = Rc::clone(&interim);
-            let (mut body, _) = produced(bytes);
-            if let Some(length) = length {
-                body = body.with_length(length);
-            }
-            let request = watched
-                .client
-                .put(nginx.url(path))
-                .body(body)
-                // nginx must answer, not the clock.
-                .expect_continue(expect)
-                .expect_timeout(Duration::ZERO)
-                .on_informational(move |head| seen.borrow_mut().push(head.status.as_u16()));
-            assert_eq!(answer(request).await.0, 201, "{path}");
-            let wanted: &[u16] = if expect { &[100] } else { &[] };
-            assert_eq!(*interim.borrow(), wanted);
-
-            let mut response = watched.client.get(nginx.url(path)).send().await.unwrap();
-            expect_body(&mut response, bytes).await;
-            let delete = watched.client.request(Method::DELETE, nginx.url(path));
-            assert_eq!(answer(delete).await.0, 204);
-        }
-        assert_eq!(watched.connected(), 1);
-    });
+    let uploads = [
+        ("/upload/chunked", false, false),
+        ("/upload/known", false, true),
+        ("/upload/leave", true, false),
+    ];
+    uploads::with_leave_and_without(&taking_uploads(), &uploads);
 }
 
 #[test]
@@ -342,7 +295,7 @@ fn from_file_to_file() {
         assert_eq!(answer(watched.client.put(&url).body(body)).await.0, 201);
         let path = nginx.dir.path("copy");
         let copy = File::create(&path).await.unwrap();
-        let mut response = watched.client.get(&url).send().await.unwrap();
+        let mut response = watched.response(&url).await;
         assert_eq!(response.save(&copy).await.unwrap(), 32 << 20);
         assert!(
             std::fs::read(path).unwrap() == large()[..32 << 20],
@@ -364,12 +317,7 @@ fn who_stops_in_the_middle_and_who_gets_nothing() {
     );
     run(async {
         let watched = Watched::new();
-        let mut response = watched
-            .client
-            .get(nginx.url("/large"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(nginx.url("/large")).await;
         assert!(response.chunk().await.unwrap().is_some());
         // The rest is too much to be received for nothing: the connection ends.
         drop(response);
@@ -397,30 +345,11 @@ fn who_stops_in_the_middle_and_who_gets_nothing() {
 #[test]
 #[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
 fn an_upload_that_is_too_large_is_answered_before_it_has_gone_out() {
-    let nginx = taking_uploads();
-    let bytes = &large()[..32 << 20];
-    run(async {
-        let watched = Watched::new();
-        let url = nginx.url("/upload/less/file");
-        for length in [None, Some(32 << 20)] {
-            let (mut body, asked) = produced(bytes);
-            if let Some(length) = length {
-                body = body.with_length(length);
-            }
-            let (status, page) = answer(watched.client.put(&url).body(body)).await;
-            assert_eq!(status, 413, "{page}");
-            assert!(page.contains("413 Request Entity Too Large"), "{page}");
-            assert!(asked.get() < bytes.len(), "all was sent, length {length:?}");
-        }
-        // By its length alone it is refused leave.
-        let (body, asked) = produced(bytes);
-        let request = watched.client.put(&url).body(body.with_length(32 << 20));
-        let refused = answer(request.expect_continue(true).expect_timeout(Duration::ZERO)).await;
-        assert_eq!((refused.0, asked.get()), (413, 0));
-        // None of these connections may be used again: what was announced never came.
-        assert_eq!(watched.client.idle_connections(), 0);
-        assert_eq!(answer(watched.client.put(&url).body("small")).await.0, 201);
-    });
+    uploads::too_large(
+        &taking_uploads(),
+        "/upload/less/file",
+        "413 Request Entity Too Large",
+    );
 }
 
 #[test]
@@ -448,12 +377,7 @@ fn a_connection_for_ten_requests_is_replaced_after_them() {
     run(async {
         let watched = Watched::new();
         for number in 1..=100 {
-            let mut response = watched
-                .client
-                .get(nginx.url("/hello"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(nginx.url("/hello")).await;
             let closes = field(&response, "connection") == "close";
             assert_eq!(closes, number % 10 == 0, "request {number}");
             assert_eq!(response.text().await.unwrap(), "hello\n");
@@ -498,21 +422,11 @@ fn a_restart_and_a_reload_between_fetches() {
 #[test]
 #[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
 fn sixty_four_at_once() {
-    let nginx = nginx(1, "server { listen {0}; }", |dir| {
-        for number in 0..64 {
-            dir.write(
-                &format!("www/{number}"),
-                format!("file {number}\n").repeat(10_000),
-            );
-        }
-    });
+    let nginx = nginx(1, "server { listen {0}; }", write_numbered);
     run(async {
         let watched = Watched::of(builder().max_per_host(16));
         for _ in 0..4 {
-            let urls = (0..64).map(|number| nginx.url(&format!("/{number}")));
-            for (number, body) in at_once(&watched.client, urls).await.iter().enumerate() {
-                assert_eq!(*body, format!("file {number}\n").repeat(10_000));
-            }
+            fetch_numbered(&watched.client, |path| nginx.url(path)).await;
         }
         assert_eq!(watched.connected(), 16);
     });

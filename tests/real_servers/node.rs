@@ -104,23 +104,13 @@ fn chunks_of_every_size_and_trailers() {
     let node = node();
     run(async {
         let watched = Watched::new();
-        let mut response = watched
-            .client
-            .get(node.url("/chunked?chunks=1500"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(node.url("/chunked?chunks=1500")).await;
         assert_eq!(field(&response, "transfer-encoding"), "chunked");
         let whole = response.text().await.unwrap();
         assert_eq!(whole, "x".repeat(1500 * 1501 / 2));
         assert_eq!(response.trailers(), None);
 
-        let mut response = watched
-            .client
-            .get(node.url("/trailers"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(node.url("/trailers")).await;
         assert_eq!(field(&response, "trailer"), "X-Sum, X-More");
         assert_eq!(response.text().await.unwrap(), "counted");
         let trailers = response.trailers().unwrap();
@@ -199,7 +189,7 @@ fn fields_that_are_there_twice_or_not_ascii() {
             (500, "Oh"),
         ] {
             let url = node.url(&format!("/status?code={code}&reason={reason}"));
-            let mut response = watched.client.get(url).send().await.unwrap();
+            let mut response = watched.response(url).await;
             assert_eq!(
                 (response.status().as_u16(), response.reason()),
                 (code, reason)

@@ -56,12 +56,7 @@ fn plain_http_goes_by_absolute_urls() {
         let setting = through(&proxy).basic_auth("user", "secret");
         let watched = Watched::of(builder().proxy(setting));
         for _ in 0..20 {
-            let mut response = watched
-                .client
-                .get(origin.url("/hello"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(origin.url("/hello")).await;
             assert!(
                 field(&response, "x-via").contains("site.test"),
                 "{response:?}"
@@ -73,12 +68,7 @@ fn plain_http_goes_by_absolute_urls() {
             assert_eq!(response.remote_addr(), Some(proxy.address()));
             assert_eq!(response.text().await.unwrap(), "hello\n");
         }
-        let mut response = watched
-            .client
-            .get(origin.url("/large"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(origin.url("/large")).await;
         expect_body(&mut response, large()).await;
         let (body, _) = produced(&large()[..4 << 20]);
         let put = watched.client.put(origin.url("/upload/file")).body(body);
@@ -117,7 +107,7 @@ fn https_goes_through_a_tunnel() {
         let url = |path: &str| format!("https://{}{path}", origin.addresses[1]);
         let mut seen = None;
         for _ in 0..20 {
-            let mut response = watched.client.get(url("/hello")).send().await.unwrap();
+            let mut response = watched.response(url("/hello")).await;
             let connection = field(&response, "x-connection").to_owned();
             assert_eq!(*seen.get_or_insert(connection.clone()), connection);
             assert!(!response.headers().contains_key("x-secret"));
@@ -127,7 +117,7 @@ fn https_goes_through_a_tunnel() {
             );
             assert_eq!(response.text().await.unwrap(), "hello\n");
         }
-        let mut response = watched.client.get(url("/large")).send().await.unwrap();
+        let mut response = watched.response(url("/large")).await;
         expect_body(&mut response, large()).await;
         drop(response);
         assert_eq!(watched.connected(), 1);

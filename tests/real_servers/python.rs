@@ -49,12 +49,7 @@ fn http_1_0_has_a_connection_for_each_fetch() {
     run(async {
         let watched = Watched::new();
         for _ in 0..10 {
-            let mut response = watched
-                .client
-                .get(python.url("/hello"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(python.url("/hello")).await;
             assert_eq!(response.version(), Version::HTTP_10);
             assert!(field(&response, "server").starts_with("SimpleHTTP/"));
             assert_eq!(response.text().await.unwrap(), "hello\n");
@@ -124,24 +119,14 @@ fn http_1_1_keeps_the_connection() {
         assert_eq!(answer(unchanged).await, (304, String::new()));
 
         // A folder without its slash, by a relative URL.
-        let mut response = watched
-            .client
-            .get(python.url("/folder"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(python.url("/folder")).await;
         assert_eq!(response.history()[0].status(), 301);
         assert_eq!(response.url().as_str(), python.url("/folder/"));
         assert!(response.text().await.unwrap().contains("Directory listing"));
         assert_eq!(watched.connected(), 1);
 
         // An error ends the connection here, and the server says so.
-        let mut missing = watched
-            .client
-            .get(python.url("/nothing"))
-            .send()
-            .await
-            .unwrap();
+        let mut missing = watched.response(python.url("/nothing")).await;
         assert_eq!(
             (missing.status().as_u16(), field(&missing, "connection")),
             (404, "close")

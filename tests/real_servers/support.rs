@@ -10,6 +10,7 @@ use eyewall::http::{
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt;
 
+use crate::process::Dir;
 use crate::tls_support::LIMIT;
 pub use crate::tls_support::run;
 
@@ -58,6 +59,11 @@ impl Watched {
     /// Waits until a kept connection has ended.
     pub async fn idle_closed(&mut self) {
         self.closed.next().await.expect("the client is there");
+    }
+
+    /// A response that has come, with its body on the way.
+    pub async fn response(&self, url: impl AsRef<str>) -> Response {
+        self.client.get(url.as_ref()).send().await.unwrap()
     }
 
     pub async fn get(&self, url: impl AsRef<str>) -> (u16, String) {
@@ -137,4 +143,23 @@ pub async fn at_once(client: &Client, urls: impl Iterator<Item = String>) -> Vec
         bodies.push(body.unwrap());
     }
     bodies
+}
+
+fn numbered(number: usize) -> String {
+    format!("file {number}\n").repeat(10_000)
+}
+
+/// Makes 64 files, with numbers as names, for [`fetch_numbered`].
+pub fn write_numbered(dir: &Dir) {
+    for number in 0..64 {
+        dir.write(&format!("www/{number}"), numbered(number));
+    }
+}
+
+/// Fetches these files at once.
+pub async fn fetch_numbered(client: &Client, url: impl Fn(&str) -> String) {
+    let urls = (0..64).map(|number| url(&format!("/{number}")));
+    for (number, body) in at_once(client, urls).await.iter().enumerate() {
+        assert_eq!(*body, numbered(number));
+    }
 }

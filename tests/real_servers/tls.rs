@@ -8,7 +8,10 @@ use eyewall::http::{Client, ClientBuilder, ConnectOptions, Error, ErrorKind, Pem
 
 use crate::nginx::nginx;
 use crate::process::{Dir, Server};
-use crate::support::{Watched, answer, at_once, builder, expect_body, field, large, produced, run};
+use crate::support::{
+    Watched, answer, builder, expect_body, fetch_numbered, field, large, produced, run,
+    write_numbered,
+};
 use crate::tls_support::{Authority, Identity, self_signed};
 
 const HOST: &str = "site.test";
@@ -73,12 +76,7 @@ fn a_good_certificate_and_one_connection_for_a_hundred_fetches() {
     run(async {
         let watched = Watched::of(trusting(&authority, nginx.address()));
         for _ in 0..100 {
-            let mut response = watched
-                .client
-                .get(url(&nginx, 0, "/hello"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(url(&nginx, 0, "/hello")).await;
             assert_eq!(
                 (field(&response, "x-protocol"), field(&response, "x-name")),
                 ("TLSv1.3", HOST)
@@ -99,12 +97,7 @@ fn tls_1_2_only() {
     run(async {
         let watched = Watched::of(trusting(&authority, nginx.address()));
         for _ in 0..3 {
-            let mut response = watched
-                .client
-                .get(url(&nginx, 0, "/large"))
-                .send()
-                .await
-                .unwrap();
+            let mut response = watched.response(url(&nginx, 0, "/large")).await;
             assert_eq!(field(&response, "x-protocol"), "TLSv1.2");
             expect_body(&mut response, &large()[..8 << 20]).await;
         }
@@ -381,12 +374,7 @@ fn sixty_four_mebibytes_come_whole() {
     });
     run(async {
         let watched = Watched::of(trusting(&authority, nginx.address()));
-        let mut response = watched
-            .client
-            .get(url(&nginx, 0, "/large"))
-            .send()
-            .await
-            .unwrap();
+        let mut response = watched.response(url(&nginx, 0, "/large")).await;
         expect_body(&mut response, large()).await;
         drop(response);
         assert_eq!(watched.client.idle_connections(), 1);
@@ -412,7 +400,7 @@ fn uploads_taken_and_refused() {
             .put(&taken)
             .body(produced(bytes).0.with_length(32 << 20));
         assert_eq!(answer(put).await.0, 201);
-        let mut response = watched.client.get(&taken).send().await.unwrap();
+        let mut response = watched.response(&taken).await;
         expect_body(&mut response, bytes).await;
         drop(response);
         assert_eq!(watched.connected(), 1);
@@ -493,19 +481,9 @@ fn from_http_to_https_and_not_back() {
 #[ignore = "needs nginx: scripts/servers.sh installs and runs it"]
 fn sixty_four_at_once() {
     let authority = Authority::new();
-    let nginx = good(&authority, "", |dir| {
-        for number in 0..64 {
-            dir.write(
-                &format!("www/{number}"),
-                format!("file {number}\n").repeat(10_000),
-            );
-        }
-    });
+    let nginx = good(&authority, "", write_numbered);
     run(async {
         let client = trusting(&authority, nginx.address()).build();
-        let urls = (0..64).map(|number| url(&nginx, 0, &format!("/{number}")));
-        for (number, body) in at_once(&client, urls).await.iter().enumerate() {
-            assert_eq!(*body, format!("file {number}\n").repeat(10_000));
-        }
+        fetch_numbered(&client, |path| url(&nginx, 0, path)).await;
     });
 }
