@@ -120,7 +120,7 @@ fn check_codings(headers: &HeaderMap) -> Result<(), Failure> {
     for coding in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
         let coding = String::from_utf8_lossy(coding.trim_ascii());
         let known = |name: &&str| coding.eq_ignore_ascii_case(name);
-        if !coding.is_empty() && !KNOWN.iter().any(|name| known(name)) {
+        if !coding.is_empty() && !KNOWN.iter().any(known) {
             let message = format!("the body is in a coding that is not known here: {coding:?}");
             return Err(Failure::new(code::BAD_CODING, message));
         }

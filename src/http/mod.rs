@@ -20,16 +20,16 @@
 //! Who waits for a result, and drops what he waits on, no longer wants it: the fetch is given up, and its connection
 //! closed. What only names a fetch whose result goes to somebody else lets it run.
 //!
-//! | dropped | from | what happens | the other way |
-//! | --- | --- | --- | --- |
-//! | the future of `send` | [`send`](RequestBuilder::send), [`fetch`] | given up | [`start`](RequestBuilder::start) it |
-//! | [`Response`] | [`send`](RequestBuilder::send) | given up, unless its body was read to the end | [`push`](Response::push) it, and detach that |
-//! | [`Fetch`] | [`start`](RequestBuilder::start) | given up | [`detach`](Fetch::detach) |
-//! | [`RemoteFetch`] | [`ClientHandle::fetch`] | given up | [`detach`](RemoteFetch::detach) |
-//! | [`Push`] | [`Response::push`] | given up | [`detach`](Push::detach) |
-//! | [`FetchHandle`] | [`call`](RequestBuilder::call), [`deliver`](RequestBuilder::deliver) | it runs | [`cancel`](FetchHandle::cancel) |
-//! | [`JoinHandle`](crate::JoinHandle) | [`spawn`](crate::spawn) | the task runs | [`abort`](crate::JoinHandle::abort) |
-//! | [`Client`], the last clone | | fetches that have begun run | [`close`](Client::close) |
+//! | dropped | what happens | the other way |
+//! | --- | --- | --- |
+//! | the future of [`send`](RequestBuilder::send) or [`fetch`] | given up | [`start`](RequestBuilder::start) |
+//! | a [`Response`] whose body has not been read to its end | given up | [`push`](Response::push), detached |
+//! | a [`Fetch`], from [`start`](RequestBuilder::start) | given up | [`detach`](Fetch::detach) |
+//! | a [`RemoteFetch`], from [`ClientHandle::fetch`] | given up | [`detach`](RemoteFetch::detach) |
+//! | a [`Push`], from [`Response::push`] | given up | [`detach`](Push::detach) |
+//! | a [`FetchHandle`], from `call` or `deliver` | it runs | [`cancel`](FetchHandle::cancel) |
+//! | a [`JoinHandle`](crate::JoinHandle), from [`spawn`](crate::spawn) | it runs | `abort` |
+//! | the last clone of a [`Client`] | fetches that have begun run | [`close`](Client::close) |
 //!
 //! A reactor that is shut down gives up all of them.
 //!

@@ -53,8 +53,8 @@ Connections:
 Output:
   -o, --output FILE            writes the body to FILE instead of the standard output; the n-th is for the n-th
                                URL; - is the standard output
-  -O, --remote-name            writes the body to a file with the last name of the URL, which must have one (otherwise 23);
-                               counts as an -o
+  -O, --remote-name            writes the body to a file with the last name of the URL; counts as an -o. A URL
+                               that ends with a slash has none (23)
       --remote-name-all        as -O for every URL that has no -o
       --output-dir DIRECTORY   where these files are
       --create-dirs            makes the directories that they need
