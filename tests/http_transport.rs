@@ -368,11 +368,14 @@ fn keepalive_nodelay_and_user_timeout_are_settings() {
         let mut response = client.get(server.url("/")).send().await.unwrap();
         assert_eq!(response.text().await.unwrap(), "ok");
         // The kernel shows a socket's timers, of which 02 is that of keep-alive probes.
-        let own = format!(":{:04X}", response.local_addr().unwrap().port());
+        let port = |address: Option<SocketAddr>| format!(":{:04X}", address.unwrap().port());
+        let (own, peer) = (port(response.local_addr()), port(response.remote_addr()));
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        // A port of this end may be that of several connections, to other ends.
         let line = table.lines().find(|line| {
-            let local = line.split_whitespace().nth(1);
-            local.is_some_and(|local| local.ends_with(&own))
+            let mut words = line.split_whitespace().skip(1);
+            words.next().is_some_and(|local| local.ends_with(&own))
+                && words.next().is_some_and(|remote| remote.ends_with(&peer))
         });
         let timer = line.unwrap().split_whitespace().nth(5).unwrap();
         assert!(timer.starts_with("02:"), "{timer}");
