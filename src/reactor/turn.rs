@@ -177,6 +177,8 @@ impl Core {
         loop {
             for _ in 0..16 {
                 if ring.wants_enter() || ring.has_completions() {
+                    // The answer may have come while somebody else had the core.
+                    self.spin.looked(before, Instant::now());
                     return true;
                 }
                 std::hint::spin_loop();
