@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind, Phase, Seen, Stage};
 use super::pool::Closing;
 use super::times::Times;
-use crate::time::{Sleep, sleep_until};
+use crate::time::Sleep;
 
 /// The state of one fetch, over all its hops. Whoever does a part of the work says how far it is.
 #[derive(Debug)]
@@ -207,7 +207,7 @@ impl Watch {
                     }
                     sleep
                 }
-                none => none.insert(sleep_until(nearest)),
+                none => none.insert(Sleep::ahead(Some(nearest))),
             };
             if Pin::new(sleep).poll(cx).is_pending() {
                 return Poll::Pending;

@@ -29,7 +29,10 @@ use crate::reactor::{Core, TimerKey};
 /// # Ok::<(), eyewall::Error>(())
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::at(Instant::now().checked_add(duration))
+    match duration.is_zero() {
+        true => Sleep::at(Some(Instant::now())),
+        false => Sleep::ahead(Instant::now().checked_add(duration)),
+    }
 }
 
 /// Waits until `deadline`, and not at all if that has passed; otherwise as [`sleep`].
@@ -42,6 +45,9 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     /// `None`: never.
     deadline: Option<Instant>,
+    /// The deadline was not over when this was made, so that the clock need not be read again to start the timer.
+    /// Should it be over by then, the timer fires in the next turn.
+    ahead: bool,
     timer: Option<(Rc<Core>, TimerKey)>,
 }
 
@@ -49,6 +55,16 @@ impl Sleep {
     pub(super) fn at(deadline: Option<Instant>) -> Sleep {
         Sleep {
             deadline,
+            ahead: false,
+            timer: None,
+        }
+    }
+
+    /// As [`at`](Sleep::at), with a deadline that was still to come a moment ago.
+    pub(crate) fn ahead(deadline: Option<Instant>) -> Sleep {
+        Sleep {
+            deadline,
+            ahead: true,
             timer: None,
         }
     }
@@ -72,6 +88,7 @@ impl Sleep {
         {
             self.timer = None;
         }
+        self.ahead = false;
     }
 }
 
@@ -90,9 +107,11 @@ impl Future for Sleep {
             // Begun on another reactor, which does not run now and may never again.
             self.stop();
         }
-        if self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
+        let ahead = std::mem::replace(&mut self.ahead, false);
+        if !ahead
+            && self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
         {
             return Poll::Ready(());
         }
