@@ -9,6 +9,10 @@ for tool in taskset nginx strace; do
     exit 1
   }
 done
+cc -E - <<<'#include <openssl/ssl.h>' >/dev/null 2>&1 || {
+  echo "bench: what curl's TLS builds with is missing (Debian: apt-get install gcc libssl-dev)" >&2
+  exit 1
+}
 export PATH=$PATH:/usr/sbin
 cargo build --quiet --release --manifest-path benches/peers/Cargo.toml
 target=$(cargo metadata --no-deps --offline --format-version 1 --manifest-path benches/peers/Cargo.toml |
