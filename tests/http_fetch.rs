@@ -6,7 +6,7 @@ mod http_peer;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use eyewall::http::{Client, Error, ErrorKind, HeaderValue, Method, Phase};
 use http_peer::{Peer, accept, read_head, run};
@@ -27,6 +27,21 @@ fn a_body_of_known_length() {
         assert_eq!(response.remote_addr(), Some(peer.address));
         assert_eq!(response.text().await.unwrap(), "hello");
         assert!(response.timings().total.unwrap() >= response.timings().first_byte.unwrap());
+    });
+    peer.join();
+}
+
+#[test]
+fn the_timings_say_when_it_began_by_the_wall_clock() {
+    let peer = Peer::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    run(async {
+        let before = SystemTime::now();
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        let after = SystemTime::now();
+        let began = response.timings().started_at();
+        // The two clocks are read one after the other, and the wall clock may be slewed meanwhile.
+        let slack = Duration::from_millis(10);
+        assert!(before <= began + slack && began <= after);
     });
     peer.join();
 }

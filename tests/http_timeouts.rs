@@ -405,7 +405,7 @@ fn t10_a_jump_of_the_clock_ends_what_is_over_once_and_nothing_else() {
 #[test]
 fn t10_no_deadline_is_one_of_the_wall_clock() {
     // Nobody can set that clock in a test; but where nobody asks for it, nobody minds when it jumps. Files have
-    // times of it.
+    // times of it, and `Timings::started_at` tells one for logs.
     let mut asks = Vec::new();
     let mut rooms = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(room) = rooms.pop() {
@@ -421,7 +421,10 @@ fn t10_no_deadline_is_one_of_the_wall_clock() {
             }
         }
     }
-    assert!(asks.is_empty(), "{asks:?}");
+    assert!(
+        asks.iter().all(|path| path.ends_with("http/timings.rs")),
+        "{asks:?}"
+    );
 }
 
 #[test]

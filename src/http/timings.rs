@@ -1,6 +1,6 @@
 //! How long the parts of a fetch took.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// When a fetch had come how far, each counted from the call; `None` for what has not happened (yet).
 ///
@@ -53,6 +53,25 @@ pub struct Timings {
 }
 
 impl Timings {
+    /// When the call was made, by the wall clock: what that says now, less what has passed since. For logs; a clock
+    /// that has been set meanwhile moves it.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// let response = eyewall::fetch("http://example.org/").await?;
+    /// let began = response.timings().started_at();
+    /// println!("{:?} ago", began.elapsed());
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn started_at(&self) -> SystemTime {
+        let passed = self.start.elapsed();
+        SystemTime::now()
+            .checked_sub(passed)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     pub(super) fn new() -> Timings {
         Timings {
             start: Instant::now(),
