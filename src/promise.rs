@@ -110,17 +110,18 @@ impl<T: 'static> Future for Promised<T> {
     ///
     /// If polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A foreign waker's clone and drop are user code, which may set the value.
+        let waker = cx.waker().clone();
         run_callbacks(&self.state);
         let mut state = self.state.borrow_mut();
         // Callbacks look at the value before it is taken.
-        let ready = state.result.is_some() && !state.running;
-        if ready {
-            return Poll::Ready(state.result.take().expect("looked at above"));
+        if !state.running
+            && let Some(result) = state.result.take()
+        {
+            return Poll::Ready(result);
         }
+        let old = state.waker.replace(waker);
         drop(state);
-        // A foreign waker's clone and drop are user code.
-        let waker = cx.waker().clone();
-        let old = self.state.borrow_mut().waker.replace(waker);
         drop(old);
         Poll::Pending
     }

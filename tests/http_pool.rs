@@ -249,8 +249,14 @@ fn p02_a_post_finds_a_connection_closed_that_was_while_nobody_turned_the_reactor
             assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
             block_for_a_moment();
         }
+        // A task that lets others run is polled again without a turn of the ring.
+        for _ in 0..3 {
+            let request = client.post(server.url("/")).body("x").start();
+            assert_eq!(request.await.unwrap().text(), "ok");
+            block_for_a_moment();
+        }
     });
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.requests().len(), 6);
 }
 
 #[test]

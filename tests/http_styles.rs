@@ -768,3 +768,17 @@ fn a_handle_is_for_any_thread_and_ends_with_its_client() {
         .wait();
     assert_eq!(gone.unwrap_err().kind(), ErrorKind::Cancelled);
 }
+
+#[test]
+fn s04_to_wait_for_a_remote_fetch_on_its_own_thread_is_an_error() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    run(async {
+        let client = Client::new();
+        let url = server.url("/");
+        let fetch = client
+            .handle()
+            .unwrap()
+            .fetch(move |client| client.get(url));
+        assert_eq!(fetch.wait().unwrap_err().kind(), ErrorKind::Nested);
+    });
+}

@@ -569,6 +569,32 @@ fn the_client_says_goodbye() {
     peer.join();
 }
 
+/// What a client says last goes out also where no reactor runs any more: with the end of its reactor.
+#[test]
+fn the_client_says_goodbye_after_its_reactor_has_run() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut rest).unwrap();
+        assert_eq!(rest, b"");
+    });
+    let reactor = eyewall::Reactor::new().unwrap();
+    let got = reactor.block_on(async {
+        let client = client(&authority, peer.address).build();
+        let page = get(&client, &peer.url()).await.unwrap();
+        (client, page)
+    });
+    let (client, page) = got.unwrap();
+    assert_eq!(page, "hello");
+    drop(client);
+    drop(reactor);
+    peer.join();
+}
+
 #[test]
 fn p02_a_kept_connection_that_ends_is_replaced() {
     let authority = Authority::new();

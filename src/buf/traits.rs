@@ -60,7 +60,7 @@ pub unsafe trait IoBufMut: IoBuf {
     /// How many bytes may be written.
     fn bytes_capacity(&self) -> usize;
 
-    /// Says that the first `len` bytes have been written.
+    /// Says that the first `len` bytes have been written: [`bytes_len`](IoBuf::bytes_len) is `len` or more after that.
     ///
     /// # Safety
     ///

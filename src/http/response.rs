@@ -26,7 +26,7 @@ use super::upgraded::Upgraded;
 use super::watch::Watch;
 use crate::buf::Chunk;
 use crate::fs::File;
-use crate::task::yield_now;
+use crate::reactor::nop;
 
 pub use chunks::Chunks;
 pub use push::{Flow, Push, Pusher};
@@ -617,7 +617,8 @@ impl ResponseBody {
         while let Some(decoding) = &mut self.decoding {
             if self.unrested > UNRESTED {
                 self.unrested = 0;
-                yield_now().await;
+                // Timers and other connections have their turn, too.
+                let _ = nop().await;
             }
             match decoding.step()? {
                 Decoded::Data(data) => {

@@ -54,7 +54,7 @@ impl Spin {
         Spin {
             limit_ns,
             average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
-            preemptions: Cell::new(0),
+            preemptions: Cell::new(preemptions()),
             truce: Cell::new(None),
         }
     }

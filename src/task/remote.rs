@@ -162,6 +162,12 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Whether its reactor is the one that runs on this thread.
+    #[cfg(feature = "http")]
+    pub(crate) fn runs_here(&self) -> bool {
+        super::executor::runs_here(&self.remote)
+    }
+
     pub(crate) fn new(remote: &Arc<Remote>) -> Handle {
         Handle {
             remote: Arc::clone(remote),

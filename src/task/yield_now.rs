@@ -3,7 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-/// Gives the other ready tasks, and the ring, a turn.
+/// Gives the other ready tasks a turn, and the ring one when so many have been polled as
+/// [`task_budget`](crate::reactor::Builder::task_budget) says. To wait for a turn of the ring in any case, await
+/// [`reactor::nop`](crate::reactor::nop).
 ///
 /// A task that computes for long should call this now and then, since nothing else runs meanwhile.
 ///

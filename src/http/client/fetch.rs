@@ -25,8 +25,7 @@ use crate::http::response::{Chain, Response, ResponseBody};
 use crate::http::timings::Timings;
 use crate::http::trace::{SentHead, Trace};
 use crate::http::watch::Watch;
-use crate::reactor::Core;
-use crate::task::yield_now;
+use crate::reactor::{Core, nop};
 
 /// How many redirects are followed.
 const MAX_REDIRECTS: u32 = 10;
@@ -245,8 +244,8 @@ impl Client {
     ) -> Result<(Box<Exchange>, Head, u64), Error> {
         if ways.slot.finds_kept() && !request.may_repeat() {
             // There will be no second try, and the ends of connections are seen when the ring has a turn: if somebody
-            // has held it up, they wait to be seen.
-            yield_now().await;
+            // has held it up, they wait to be seen. What comes back from the ring has let them come before.
+            let _ = nop().await;
         }
         let mut kept = poll_fn(|cx| Poll::Ready(ways.slot.take(cx))).await;
         loop {

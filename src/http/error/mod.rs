@@ -361,16 +361,14 @@ pub(super) fn without_userinfo(url: &Url) -> String {
     url.into()
 }
 
-/// A text that should have been a URL, as it may be shown: without what stands before an `@`.
+/// A text that should have been a URL, as it may be shown: without what stands before an `@`, anywhere. Where one is
+/// no URL, a `/` may be a part of the password.
 fn hide_userinfo(text: &str) -> String {
-    let start = text.find("//").map_or(0, |at| at + 2);
-    let end = text[start..]
-        .find(['/', '?', '#'])
-        .map_or(text.len(), |at| start + at);
-    match text[start..end].rfind('@') {
-        Some(at) => format!("{}{}", &text[..start], &text[start + at + 1..]),
-        None => text.into(),
-    }
+    let Some(at) = text.rfind('@') else {
+        return text.into();
+    };
+    let start = text[..at].find("//").map_or(0, |slashes| slashes + 2);
+    format!("{}{}", &text[..start], &text[at + 1..])
 }
 
 impl fmt::Display for Error {

@@ -73,6 +73,7 @@ pub struct RemoteFetch {
     receiver: oneshot::Receiver<Result<Fetched, Error>>,
     /// Nobody waits, and the fetch is wanted all the same.
     detached: Arc<AtomicBool>,
+    reactor: Handle,
 }
 
 impl Client {
@@ -138,7 +139,11 @@ impl ClientHandle {
                 outcome.tell(result);
             }
         }));
-        RemoteFetch { receiver, detached }
+        RemoteFetch {
+            receiver,
+            detached,
+            reactor: self.reactor.clone(),
+        }
     }
 }
 
@@ -181,17 +186,19 @@ fn find(id: u64) -> Option<Client> {
 impl RemoteFetch {
     /// Blocks this thread until the fetch has ended.
     ///
-    /// Never call it on the reactor's own thread, which would then wait for itself.
-    ///
     /// # Errors
     ///
-    /// That of the fetch.
+    /// That of the fetch. On the reactor's own thread, which would wait for itself, it is
+    /// [`ErrorKind::Nested`](crate::http::ErrorKind::Nested) if the fetch has not ended, and the fetch is given up.
     pub fn wait(mut self) -> Result<Fetched, Error> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut cx = Context::from_waker(&waker);
         loop {
             if let Poll::Ready(result) = self.poll_unpin(&mut cx) {
                 return result;
+            }
+            if self.reactor.runs_here() {
+                return Err(Error::new(ErrorKind::Nested));
             }
             std::thread::park();
         }

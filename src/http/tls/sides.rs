@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
@@ -271,8 +271,7 @@ impl TlsSend {
         self.close();
         let last = self.session.borrow_mut().take_ciphertext();
         if let Some(last) = last {
-            let mut post = pin!(self.below.post(last));
-            let _ = post.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            self.below.post_last(last);
         }
     }
 }

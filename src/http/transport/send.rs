@@ -37,6 +37,19 @@ impl SendSide {
         }
     }
 
+    /// Hands over what is said last, wherever that is; nobody waits for it.
+    #[cfg(feature = "__tls")]
+    pub(in crate::http) fn post_last<B: IoBuf>(&mut self, buffer: B) {
+        match self {
+            SendSide::Socket(half) => half.post_last(buffer),
+            other => {
+                let mut post = std::pin::pin!(other.post(buffer));
+                let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+                let _ = post.as_mut().poll(cx);
+            }
+        }
+    }
+
     /// Sends all of `buffer`; gives it back. A dropped send has not begun, or sends the whole buffer.
     pub(in crate::http) async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         if let SendSide::Socket(half) = self {

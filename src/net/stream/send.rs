@@ -184,6 +184,28 @@ impl SendHalf {
         Posting::new(&mut self.state, buffer)
     }
 
+    /// Hands over what is to be said before the socket is closed, wherever its half is dropped: also where the reactor
+    /// does not run now. Nobody waits for it; where an earlier send is on its way, nothing is said.
+    #[cfg(feature = "__tls")]
+    pub(crate) fn post_last<B: IoBuf>(&mut self, buffer: B) {
+        let state = &mut self.state;
+        if state.core.is_shut() || state.current.is_some() || state.late.is_busy() {
+            return;
+        }
+        let post = Box::new(crate::op::Post::new(state.fd.clone(), buffer, &state.late));
+        state.posted = match state.core.stage_now(post) {
+            Ok(id) => Some(id),
+            Err(post) => {
+                let cx = &mut Context::from_waker(std::task::Waker::noop());
+                match Submission::new(&state.core, post).poll_detach(cx) {
+                    Poll::Ready(Ok(id)) => Some(id),
+                    // Where the table is full it waits for no room.
+                    _ => state.posted,
+                }
+            }
+        };
+    }
+
     /// Waits until the kernel has taken everything that was [posted](SendHalf::post).
     ///
     /// # Errors
