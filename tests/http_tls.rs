@@ -548,11 +548,10 @@ fn a_peer_that_closes_in_the_handshake() {
     peer.join();
 }
 
-#[test]
-fn the_client_says_goodbye() {
-    let authority = Authority::new();
+/// Answers once, and then wants nothing but an orderly end.
+fn wanting_a_goodbye(authority: &Authority) -> Peer {
     let config = Arc::new(server(&authority.identity(&["site.test"])));
-    let peer = Peer::new(move |listener| {
+    Peer::new(move |listener| {
         let mut tls = accept(&listener, &config);
         read_head(&mut tls);
         tls.write_all(HELLO.as_bytes()).unwrap();
@@ -560,7 +559,13 @@ fn the_client_says_goodbye() {
         let mut rest = Vec::new();
         std::io::Read::read_to_end(&mut tls, &mut rest).unwrap();
         assert_eq!(rest, b"");
-    });
+    })
+}
+
+#[test]
+fn the_client_says_goodbye() {
+    let authority = Authority::new();
+    let peer = wanting_a_goodbye(&authority);
     run(async {
         let client = client(&authority, peer.address).build();
         assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
@@ -573,15 +578,7 @@ fn the_client_says_goodbye() {
 #[test]
 fn the_client_says_goodbye_after_its_reactor_has_run() {
     let authority = Authority::new();
-    let config = Arc::new(server(&authority.identity(&["site.test"])));
-    let peer = Peer::new(move |listener| {
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(HELLO.as_bytes()).unwrap();
-        let mut rest = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut rest).unwrap();
-        assert_eq!(rest, b"");
-    });
+    let peer = wanting_a_goodbye(&authority);
     let reactor = eyewall::Reactor::new().unwrap();
     let got = reactor.block_on(async {
         let client = client(&authority, peer.address).build();
