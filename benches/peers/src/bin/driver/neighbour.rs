@@ -6,8 +6,8 @@ use std::thread;
 use crate::args::{Args, Part};
 use crate::child::{self, MEASURED, Server};
 use crate::contenders::{self, NEIGHBOUR};
-use crate::sample::{Sample, Samples};
 use crate::echo;
+use crate::sample::{Sample, Samples};
 
 pub const IDLE: &str = "busy neighbour of an idle echo server";
 pub const ONE: &str = "busy neighbour of an echo of 64 B, connections: 1";
