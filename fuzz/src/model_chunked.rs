@@ -2,6 +2,8 @@
 
 use eyewall::http::codec::Limits;
 
+use crate::request_text::trim;
+
 /// What stands in a chunked body.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Model {
@@ -131,16 +133,7 @@ fn field(line: &[u8]) -> Option<(String, Vec<u8>)> {
         return None;
     }
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    let white = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value
-        .iter()
-        .position(|byte| !white(byte))
-        .unwrap_or(value.len());
-    let end = value
-        .iter()
-        .rposition(|byte| !white(byte))
-        .map_or(start, |at| at + 1);
-    Some((name, value[start..end].to_vec()))
+    Some((name, trim(value).to_vec()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use eyewall::http::codec::{Framing, Head, RequestKind};
 use http::Version;
 
+use crate::request_text::trim;
 use crate::sight::Message;
 
 /// Checks a head that has been accepted against the bytes that it was read from.
@@ -92,19 +93,11 @@ fn field(line: &[u8], folded: bool) -> (Vec<u8>, Vec<u8>) {
 /// A value without the white space around it; in a head with folds without any, since nobody says how much of it a
 /// fold leaves.
 fn plain(value: &[u8], folded: bool) -> Vec<u8> {
-    let white = |byte: &u8| matches!(byte, b' ' | b'\t');
     if folded {
+        let white = |byte: &u8| matches!(byte, b' ' | b'\t');
         return value.iter().copied().filter(|byte| !white(byte)).collect();
     }
-    let start = value
-        .iter()
-        .position(|byte| !white(byte))
-        .unwrap_or(value.len());
-    let end = value
-        .iter()
-        .rposition(|byte| !white(byte))
-        .map_or(start, |at| at + 1);
-    value[start..end].to_vec()
+    trim(value).to_vec()
 }
 
 /// How the content must be framed, by RFC 9112 section 6.3, and whether the connection can be used again. Panics if
