@@ -136,10 +136,7 @@ impl Core {
     /// sleeps.
     fn sleep(&self) -> Result<(), Error> {
         let deadline = self.next_timer();
-        if self.spin.is_off() {
-            return self.park(deadline);
-        }
-        if !self.prompted.take() {
+        if self.spin.is_off() || !self.prompted.take() {
             return self.park(deadline);
         }
         let staged = self.ring.borrow_mut().staged() > 0;

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use futures_util::future::MaybeDone;
+
 use super::join::{JoinError, JoinHandle};
 use super::remote::Remote;
 use super::slots::{Slots, State};
 use super::stall::StallWatch;
 use super::waker::Signal;
-use futures_util::future::MaybeDone;
 
 /// The index of the future that `block_on` runs, which has no slot.
 const MAIN: u32 = u32::MAX;

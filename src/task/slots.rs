@@ -72,16 +72,16 @@ impl Slots {
             slot.spawned_at = spawned_at;
             // A waker that somebody still holds is one of the task before, and stays that.
             if slot.waker.is_none() || Arc::strong_count(&slot.signal) > OWN_REFERENCES {
-                slot.signal = Signal::queued(index, remote);
+                slot.signal = Signal::new(index, remote);
                 slot.waker = Some(Waker::from(Arc::clone(&slot.signal)));
-            } else {
-                slot.signal.queue();
             }
+            slot.signal.queue();
             return index;
         }
         let index =
             u32::try_from(self.slots.len()).expect("fewer than four thousand million tasks");
-        let signal = Signal::queued(index, remote);
+        let signal = Signal::new(index, remote);
+        signal.queue();
         self.slots.push(Slot {
             task,
             state,

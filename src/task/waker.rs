@@ -18,18 +18,9 @@ pub(super) struct Signal {
 
 impl Signal {
     pub(super) fn new(index: u32, remote: &Arc<Remote>) -> Arc<Signal> {
-        Signal::with(index, remote, false)
-    }
-
-    /// One of a task that is queued.
-    pub(super) fn queued(index: u32, remote: &Arc<Remote>) -> Arc<Signal> {
-        Signal::with(index, remote, true)
-    }
-
-    fn with(index: u32, remote: &Arc<Remote>, queued: bool) -> Arc<Signal> {
         Arc::new(Signal {
             index,
-            queued: AtomicBool::new(queued),
+            queued: AtomicBool::new(false),
             remote: Arc::clone(remote),
         })
     }
