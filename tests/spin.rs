@@ -6,9 +6,10 @@
 
 mod common;
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
-use common::{now, pair, turns};
+use common::{connected, now, pair, turns};
 use eyewall::net::TcpStream;
 use eyewall::time::sleep;
 use eyewall::{Reactor, spawn, yield_now};
@@ -16,11 +17,23 @@ use eyewall::{Reactor, spawn, yield_now};
 /// So many gaps bring an average that begins at sixteen limits below one: each takes a quarter off.
 const GAPS: usize = 16;
 
-/// Sends something and waits for a timer: each wait is a gap in which nothing else is to be done, and an answer might
-/// come.
+/// A connection to a thread that answers each byte with itself.
+async fn answering() -> TcpStream {
+    let (stream, mut peer) = connected().await;
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        while matches!(peer.read(&mut byte), Ok(1)) {
+            peer.write_all(&byte).unwrap();
+        }
+    });
+    stream
+}
+
+/// Asks and waits for the answer: each wait is a gap in which nothing else is to be done.
 async fn gaps(stream: &mut TcpStream, count: usize) {
     for _ in 0..count {
-        gap(stream, Duration::from_micros(100)).await;
+        stream.post("?").await.unwrap();
+        stream.recv_chunk().await.unwrap().unwrap();
     }
 }
 
@@ -28,16 +41,11 @@ fn spinning(limit: Duration) -> Reactor {
     Reactor::builder().spin(limit).build().unwrap()
 }
 
-async fn gap(stream: &mut TcpStream, length: Duration) {
-    stream.post("?").await.unwrap();
-    sleep(length).await;
-}
-
 #[test]
 fn it_begins_when_gaps_have_been_short() {
     let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
-        let (mut stream, _peer) = pair().await;
+        let mut stream = answering().await;
         gaps(&mut stream, 2).await;
         assert_eq!(now().spins, 0, "a new reactor sleeps at once");
         loop {
@@ -56,7 +64,7 @@ fn it_begins_when_gaps_have_been_short() {
 fn zero_turns_it_off() {
     let reactor = spinning(Duration::ZERO);
     common::run(&reactor, async {
-        let (mut stream, _peer) = pair().await;
+        let mut stream = answering().await;
         gaps(&mut stream, GAPS).await;
         assert_eq!(now().spins, 0);
         assert!(now().waits >= GAPS as u64);
@@ -67,7 +75,7 @@ fn zero_turns_it_off() {
 fn it_does_not_run_while_there_is_something_to_do() {
     let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
-        let (mut other, _its_peer) = pair().await;
+        let mut other = answering().await;
         gaps(&mut other, 2 * GAPS).await;
         let (mut stream, mut peer) = pair().await;
         let echo = spawn(async move {
@@ -101,11 +109,13 @@ fn one_long_gap_ends_it() {
     let limit = Duration::from_millis(20);
     let reactor = spinning(limit);
     common::run(&reactor, async {
-        let (mut stream, _peer) = pair().await;
+        let mut stream = answering().await;
         while now().spins == 0 {
             gaps(&mut stream, GAPS).await;
         }
-        gap(&mut stream, 20 * limit).await;
+        let (mut silent, _peer) = pair().await;
+        silent.post("?").await.unwrap();
+        sleep(20 * limit).await;
         let before = now();
         gaps(&mut stream, 1).await;
         let after = now();
@@ -114,12 +124,42 @@ fn one_long_gap_ends_it() {
     });
 }
 
+/// A spin would take one by one what a sleep takes together.
+#[test]
+fn it_does_not_run_while_many_answers_are_awaited() {
+    let reactor = spinning(Duration::from_secs(60));
+    common::run(&reactor, async {
+        let mut stream = answering().await;
+        while now().spins == 0 {
+            gaps(&mut stream, GAPS).await;
+        }
+        let mut others = Vec::new();
+        for _ in 0..16 {
+            others.push(connected().await);
+        }
+        for (other, _) in &mut others {
+            other.post("?").await.unwrap();
+        }
+        turns(2).await;
+        let before = now();
+        gaps(&mut stream, GAPS).await;
+        assert_eq!(now().spins, before.spins);
+        for (other, peer) in &mut others {
+            peer.write_all(b"!").unwrap();
+            other.recv_chunk().await.unwrap().unwrap();
+        }
+        while now().spins == before.spins {
+            gaps(&mut stream, GAPS).await;
+        }
+    });
+}
+
 /// What is not asked for comes no sooner for a spin.
 #[test]
 fn it_does_not_run_where_nobody_was_asked() {
     let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
-        let (mut stream, _peer) = pair().await;
+        let mut stream = answering().await;
         while now().spins == 0 {
             gaps(&mut stream, GAPS).await;
         }

@@ -42,8 +42,6 @@ pub(crate) struct Core {
     pub(super) executor: Rc<Executor>,
     pub(super) counters: Counters,
     pub(super) spin: Spin,
-    /// Something that may soon be answered has been staged since the last gap.
-    pub(super) prompted: Cell<bool>,
     names: Names,
     /// It is the reactor that runs on this thread.
     running: Cell<bool>,
@@ -141,7 +139,6 @@ impl Core {
             executor: Executor::new(remote, stall),
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
-            prompted: Cell::new(false),
             running: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
@@ -273,7 +270,7 @@ impl Core {
         );
         queue.quiet.push(id);
         self.counters.sqes.add(1);
-        self.prompted.set(true);
+        self.spin.asked();
         Ok(id)
     }
 

@@ -12,7 +12,10 @@
 //! It spins in them, for at most the limit, while the average is not above the limit. So:
 //!
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
-//! - Under load there is always something to do, so that there are no gaps and no spins.
+//! - Under load there is always something to do, so that there are no gaps and no spins. Where the peers are only just
+//!   slower, a spin would take their answers one by one that a sleep takes together: there is none while more than a few
+//!   answers are awaited. Each submission of the kind above counts as one more, each completion as one less (a posted
+//!   send has none of its own), and a long gap as the end of the waiting: what has been asked for gets no answer.
 //! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
 //!   sending. There are no spins between its parts.
 //! - A peer on the same core cannot answer while the reactor spins. The spins fail, the gaps count in full, and
@@ -29,6 +32,9 @@ use crate::ring::preemptions;
 /// A gap counts as at most this many limits, so that short gaps are soon noticed after a long one.
 const LONGEST_GAP_LIMITS: u64 = 16;
 
+/// With so many answers awaited, a spin still finds mostly one at a time.
+const FEW_ANSWERS: u32 = 4;
+
 /// A look that takes so long was interrupted by something that had work to do.
 const INTERRUPTED: Duration = Duration::from_micros(200);
 
@@ -41,6 +47,10 @@ const LONGEST_TRUCE: Duration = Duration::from_secs(1);
 pub(super) struct Spin {
     limit_ns: u64,
     average_gap_ns: Cell<u64>,
+    /// Something that may be answered has been submitted since the last gap.
+    prompted: Cell<bool>,
+    /// How many answers are still to come, as far as that is known.
+    awaited: Cell<u32>,
     /// How often the thread had been preempted when that was last looked at.
     preemptions: Cell<i64>,
     /// Until when it does not spin for the sake of a neighbour, and how long that is.
@@ -54,20 +64,34 @@ impl Spin {
         Spin {
             limit_ns,
             average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
+            prompted: Cell::new(false),
+            awaited: Cell::new(0),
             preemptions: Cell::new(preemptions()),
             truce: Cell::new(None),
         }
     }
 
-    /// Whether spinning is off for good, so that gaps need not be measured.
-    pub(super) fn is_off(&self) -> bool {
-        self.limit_ns == 0
+    /// Something that may be answered has been submitted.
+    pub(super) fn asked(&self) {
+        self.prompted.set(true);
+        self.awaited.set(self.awaited.get().saturating_add(1));
+    }
+
+    /// A completion has come.
+    pub(super) fn answered(&self) {
+        self.awaited.set(self.awaited.get().saturating_sub(1));
+    }
+
+    /// Whether the gap that begins now counts, and is to be measured.
+    pub(super) fn begin_gap(&self) -> bool {
+        self.prompted.take() && self.limit_ns > 0
     }
 
     /// How long to spin now; `None` to sleep at once.
     pub(super) fn duration(&self, now: Instant) -> Option<Duration> {
-        let near = !self.is_off() && self.average_gap_ns.get() <= self.limit_ns;
-        (near && self.truce.get().is_none_or(|(end, _)| now >= end))
+        let near = self.average_gap_ns.get() <= self.limit_ns;
+        let few = self.awaited.get() <= FEW_ANSWERS;
+        (near && few && self.truce.get().is_none_or(|(end, _)| now >= end))
             .then(|| Duration::from_nanos(self.limit_ns))
     }
 
@@ -102,6 +126,9 @@ impl Spin {
         let gap_ns = u64::try_from(gap.as_nanos())
             .unwrap_or(longest)
             .min(longest);
+        if gap_ns == longest {
+            self.awaited.set(0);
+        }
         let average = self.average_gap_ns.get();
         self.average_gap_ns.set(average - average / 4 + gap_ns / 4);
     }
@@ -181,10 +208,34 @@ mod tests {
     }
 
     #[test]
+    fn many_awaited_answers_stop_it_until_they_come_or_a_long_gap_says_that_they_do_not() {
+        let spin = Spin::after_short_gaps();
+        let ask_many = || (0..=FEW_ANSWERS).for_each(|_| spin.asked());
+        ask_many();
+        assert_eq!(spin.duration_now(), None);
+        spin.answered();
+        assert_eq!(spin.duration_now(), Some(LIMIT));
+        ask_many();
+        spin.learn(LIMIT * LONGEST_GAP_LIMITS as u32);
+        for _ in 0..20 {
+            spin.learn(Duration::ZERO);
+        }
+        assert_eq!(spin.duration_now(), Some(LIMIT));
+    }
+
+    #[test]
+    fn only_a_gap_after_a_question_counts() {
+        let spin = Spin::after_short_gaps();
+        assert!(!spin.begin_gap());
+        spin.asked();
+        assert!(spin.begin_gap());
+        assert!(!spin.begin_gap());
+    }
+
+    #[test]
     fn zero_turns_it_off() {
         let spin = Spin::new(Duration::ZERO);
-        spin.learn(Duration::ZERO);
-        assert!(spin.is_off());
-        assert_eq!(spin.duration_now(), None);
+        spin.asked();
+        assert!(!spin.begin_gap());
     }
 }

@@ -109,7 +109,7 @@ impl Core {
                 table.staged(id);
                 self.counters.sqes.add(1);
                 if request.is_prompting() {
-                    self.prompted.set(true);
+                    self.spin.asked();
                 }
                 if request.completions() == Completions::FailureOnly {
                     queue.quiet.push(id);
@@ -136,7 +136,7 @@ impl Core {
     /// sleeps.
     fn sleep(&self) -> Result<(), Error> {
         let deadline = self.next_timer();
-        if self.spin.is_off() || !self.prompted.take() {
+        if !self.spin.begin_gap() {
             return self.park(deadline);
         }
         let staged = self.ring.borrow_mut().staged() > 0;
@@ -262,6 +262,7 @@ impl Core {
             self.cancel_missed(cqe);
             return;
         }
+        self.spin.answered();
         let (id, arrival) = self.table().arrive(&mut cqe);
         match arrival {
             Arrival::Nothing => {}
