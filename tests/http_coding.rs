@@ -98,7 +98,7 @@ fn d01_no_byte_of_a_coded_body_is_an_empty_body() {
         let peer = Peer::answering(answer);
         run(async {
             let mut response = eyewall::fetch(peer.url()).await.unwrap();
-            assert_eq!(response.bytes().await.unwrap(), b"");
+            assert_eq!(response.bytes().await.unwrap(), b""[..]);
         });
         peer.join();
     }
@@ -190,7 +190,7 @@ fn d03_a_body_of_just_the_limit_is_none_too_large() {
         let request = Client::new().get(peer.url()).max_body_size(1000);
         assert_eq!(
             request.send().await.unwrap().bytes().await.unwrap(),
-            [7; 1000]
+            [7; 1000][..]
         );
     });
     peer.join();
@@ -306,7 +306,7 @@ fn d06_what_has_no_body_keeps_its_fields() {
                 .unwrap();
             assert_eq!(response.headers()["content-encoding"], "gzip");
             assert!(response.content_coding().is_none());
-            assert_eq!(response.bytes().await.unwrap(), b"");
+            assert_eq!(response.bytes().await.unwrap(), b""[..]);
         });
         peer.join();
     }

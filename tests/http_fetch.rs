@@ -100,7 +100,7 @@ fn f19_head_has_no_body_whatever_its_length() {
         let client = Client::new();
         let mut response = client.head(peer.url()).send().await.unwrap();
         assert_eq!(response.headers()["content-length"], "42");
-        assert_eq!(response.bytes().await.unwrap(), b"");
+        assert_eq!(response.bytes().await.unwrap(), b""[..]);
         let mut response = client.get(peer.url()).send().await.unwrap();
         assert!(response.is_reused());
         assert_eq!(response.text().await.unwrap(), "ok");

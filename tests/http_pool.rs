@@ -634,3 +634,41 @@ fn many_hosts_leave_no_trace() {
         until("only three are open", || open() == 3).await;
     });
 }
+
+/// Fetches a body of 1 MiB and drops it; says where it was.
+async fn fetch_large(client: &Client, server: &Server) -> *const u8 {
+    let mut response = client.get(server.url("/")).send().await.unwrap();
+    let body = response.bytes().await.unwrap();
+    assert!(body.len() == LARGE && body.iter().all(|byte| *byte == b'x'));
+    body.as_ptr()
+}
+
+const LARGE: usize = 1 << 20;
+
+#[test]
+fn the_memory_of_a_large_body_serves_the_next_while_a_connection_is_kept() {
+    let server = Server::new(|_| Reply::ok(&"x".repeat(LARGE)));
+    run(async {
+        let client = Client::new();
+        let first = fetch_large(&client, &server).await;
+        assert_eq!(client.spare_memory(), LARGE);
+        assert_eq!(fetch_large(&client, &server).await, first);
+        client.close();
+        assert_eq!(client.spare_memory(), 0);
+
+        let client = Client::builder()
+            .pool_idle_timeout(Duration::from_millis(50))
+            .build();
+        fetch_large(&client, &server).await;
+        until("it is given back", || client.spare_memory() == 0).await;
+        assert_eq!(client.idle_connections(), 0);
+
+        let client = Client::builder().pool_max_idle(0).build();
+        fetch_large(&client, &server).await;
+        assert_eq!(client.spare_memory(), 0);
+
+        let client = Client::builder().spare_memory(LARGE - 1).build();
+        fetch_large(&client, &server).await;
+        assert_eq!(client.spare_memory(), 0);
+    });
+}

@@ -53,7 +53,7 @@
 //! | `client/` | settings, and the fetch itself |
 //! | `request.rs`, `body/` | what is sent |
 //! | `coding/` | decoding gzip, deflate, brotli and zstd |
-//! | `response.rs`, `upgraded.rs` | what comes back |
+//! | `response.rs`, `spare.rs`, `upgraded.rs` | what comes back, and the memory for it |
 //! | `origin.rs` | what a URL means for a connection and a head |
 //! | `auth.rs` | credentials |
 //! | `options.rs`, `times.rs` | what a request may say instead of its client |
@@ -91,6 +91,7 @@ mod proxy;
 mod redirect;
 mod request;
 mod response;
+mod spare;
 mod times;
 mod timings;
 #[cfg(feature = "__tls")]

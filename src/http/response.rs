@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use url::Url;
 
@@ -21,6 +22,7 @@ use super::faces::Fetched;
 use super::pool::Slot;
 use super::redirect::Redirect;
 use super::request::Request;
+use super::spare::Spare;
 use super::timings::Timings;
 use super::upgraded::Upgraded;
 use super::watch::Watch;
@@ -466,7 +468,8 @@ impl Response {
 
     /// The body to its end.
     ///
-    /// One of known length is received straight into the returned buffer.
+    /// One of known length is received straight into its memory. That of a large one goes back to the client when the
+    /// last view of it is dropped; see [`spare_memory`](super::ClientBuilder::spare_memory).
     ///
     /// # Errors
     ///
@@ -475,7 +478,17 @@ impl Response {
     /// # Cancel safety
     ///
     /// Not cancel safe: what was read before goes with the future.
-    pub async fn bytes(&mut self) -> Result<Vec<u8>, Error> {
+    pub async fn bytes(&mut self) -> Result<Bytes, Error> {
+        // There is no slot where the body has ended.
+        let spare = self.body.slot.as_ref().map(|slot| slot.spare().clone());
+        let whole = self.collect(spare.as_deref()).await?;
+        Ok(match spare {
+            Some(spare) => spare.lend(whole),
+            None => whole.into(),
+        })
+    }
+
+    async fn collect(&mut self, spare: Option<&Spare>) -> Result<Vec<u8>, Error> {
         let mut whole = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if self.body.decoding.is_some() {
@@ -484,7 +497,11 @@ impl Response {
             }
             if whole.is_empty() {
                 let rest = self.body.exchange.remaining().unwrap_or(0);
-                whole.reserve_exact(chunk.len() + at_once(rest, 0));
+                let size = chunk.len() + at_once(rest, 0);
+                whole = match spare {
+                    Some(spare) => spare.take(size),
+                    None => Vec::with_capacity(size),
+                };
             }
             whole.extend_from_slice(&chunk);
             drop(chunk);
@@ -499,7 +516,7 @@ impl Response {
     ///
     /// As [`bytes`](Response::bytes).
     pub async fn text(&mut self) -> Result<String, Error> {
-        let bytes = self.bytes().await?;
+        let bytes = self.collect(None).await?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -512,7 +529,7 @@ impl Response {
     ///
     /// As [`bytes`](Response::bytes).
     pub async fn whole(mut self) -> Result<Fetched, Error> {
-        let body = self.bytes().await?.into();
+        let body = self.bytes().await?;
         Ok(Fetched {
             body,
             status: self.status(),

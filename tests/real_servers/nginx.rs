@@ -115,7 +115,7 @@ fn answers_without_a_body_and_errors_keep_the_connection() {
             (head.status().as_u16(), field(&head, "content-length")),
             (200, "6")
         );
-        assert_eq!(head.bytes().await.unwrap(), b"");
+        assert_eq!(head.bytes().await.unwrap(), b""[..]);
 
         let (status, page) = watched.get(nginx.url("/nothing")).await;
         assert!(

@@ -179,7 +179,7 @@ fn fields_that_are_there_twice_or_not_ascii() {
             .await
             .unwrap();
         assert_eq!(response.headers()["x-name"], name);
-        assert_eq!(response.bytes().await.unwrap(), b"na\xefve");
+        assert_eq!(response.bytes().await.unwrap(), b"na\xefve"[..]);
 
         for (code, reason) in [
             (200, "Fine"),
@@ -194,7 +194,7 @@ fn fields_that_are_there_twice_or_not_ascii() {
                 (response.status().as_u16(), response.reason()),
                 (code, reason)
             );
-            assert_eq!(response.bytes().await.unwrap(), b"");
+            assert_eq!(response.bytes().await.unwrap(), b""[..]);
         }
         assert_eq!(watched.connected(), 1);
     });
@@ -368,7 +368,7 @@ fn a_server_that_says_nothing_meets_the_timeout_that_is_named() {
         let phase = Phase::IdleRead;
         assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
         let mut response = client.get(node.url("/echo")).send().await.unwrap();
-        assert_eq!(response.bytes().await.unwrap(), b"");
+        assert_eq!(response.bytes().await.unwrap(), b""[..]);
     });
 }
 

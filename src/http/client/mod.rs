@@ -129,6 +129,12 @@ impl Client {
         self.inner.pool.queued()
     }
 
+    /// How many bytes of memory are kept for the next large bodies; see
+    /// [`spare_memory`](ClientBuilder::spare_memory).
+    pub fn spare_memory(&self) -> usize {
+        self.inner.pool.spare_memory()
+    }
+
     /// Closes the client and its clones: kept connections are closed, and fetches that have not ended, and every
     /// later one, fail with [`ErrorKind::Closed`]. Calling it again does nothing.
     ///

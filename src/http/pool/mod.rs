@@ -41,6 +41,7 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind};
 use super::faces::{ClientEvent, Watchers};
 use super::key::Route;
+use super::spare::Spare;
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub(super) struct PoolLimits {
     /// Active fetches of one host, and in all.
     pub(super) active_per_host: usize,
     pub(super) active: usize,
+    /// Bytes of memory that is kept for the next bodies.
+    pub(super) spare_memory: usize,
 }
 
 /// The connections of a client.
@@ -69,6 +72,8 @@ pub(super) struct Pool {
     closed: Cell<bool>,
     events: Arc<Events>,
     caretaker: Caretaker,
+    /// Open as long as something is active or idle.
+    spare: Arc<Spare>,
 }
 
 impl Pool {
@@ -83,6 +88,7 @@ impl Pool {
             closed: Cell::new(false),
             events: Arc::default(),
             caretaker: Caretaker::default(),
+            spare: Spare::new(limits.spare_memory),
         })
     }
 
@@ -103,6 +109,11 @@ impl Pool {
             .map(|host| host.gate.waiting())
             .sum();
         at_hosts + self.gate.waiting()
+    }
+
+    /// How many bytes of memory are kept.
+    pub(super) fn spare_memory(&self) -> usize {
+        self.spare.bytes()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -126,6 +137,7 @@ impl Pool {
     }
 
     fn slot(self: &Rc<Pool>, host: Rc<Host>) -> Slot {
+        self.spare.open();
         Slot {
             pool: Rc::clone(self),
             host,
@@ -190,6 +202,14 @@ impl Pool {
             drop(entry);
             self.watchers.tell(&ClientEvent::IdleClosed { remote });
         }
+        self.rest();
+    }
+
+    /// Frees the memory for further bodies if nothing is active or idle.
+    fn rest(&self) {
+        if self.active() == 0 && self.idle() == 0 {
+            self.spare.close();
+        }
     }
 
     /// Closes the connection that has been idle for longest, if there is one: somebody needs its descriptor.
@@ -211,6 +231,7 @@ impl Pool {
             self.tidy_host(&host);
         }
         self.gate.close();
+        self.rest();
         let active = self.active.borrow_mut();
         let wakers: Vec<Waker> = active.iter().filter_map(|(_, at)| at.clone()).collect();
         drop(active);
@@ -224,6 +245,7 @@ impl Pool {
 impl Drop for Pool {
     /// Ends the caretaker, which would otherwise sleep until the next deadline.
     fn drop(&mut self) {
+        self.spare.close();
         self.events.call();
     }
 }
@@ -337,6 +359,11 @@ impl Slot {
     }
 
     /// To wait for the end of the client.
+    /// The memory for large bodies.
+    pub(super) fn spare(&self) -> &Arc<Spare> {
+        &self.pool.spare
+    }
+
     pub(super) fn closing(&self) -> Closing {
         Closing {
             pool: Rc::clone(&self.pool),
@@ -374,5 +401,6 @@ impl Drop for Slot {
         self.pool.gate.leave();
         self.host.gate.leave();
         self.pool.tidy_host(&self.host);
+        self.pool.rest();
     }
 }
