@@ -22,7 +22,7 @@ type OnStall = (Duration, Rc<dyn Fn(&Stall)>);
 /// | [`multishot_backlog`](Builder::multishot_backlog) | 16 |
 /// | [`pool`](Builder::pool) | 256 buffers of 16 KiB |
 /// | [`name_cache`](Builder::name_cache) | 256 names for 5 s |
-/// | [`spin`](Builder::spin) | 50 µs |
+/// | [`spin`](Builder::spin) | 100 µs |
 /// | [`task_budget`](Builder::task_budget) | 256 |
 /// | [`defer_taskrun`](Builder::defer_taskrun) | on |
 /// | [`shutdown_timeout`](Builder::shutdown_timeout) | 1 s |
@@ -68,7 +68,7 @@ impl Default for Builder {
             pool_buffer_size: 16 << 10,
             cached_names: 256,
             names_kept: Duration::from_secs(5),
-            spin: Duration::from_micros(50),
+            spin: Duration::from_micros(100),
             task_budget: 256,
             shutdown_timeout: Duration::from_secs(1),
             stall: None,

@@ -9,7 +9,9 @@
 //! A gap is the time from having nothing to do to the next completion. Only a gap that may end with an answer
 //! counts: since the one before, something else than a receive, an accept or a poll has been submitted. The reactor
 //! keeps a moving average of these gaps (a quarter of the newest), each counted as at most sixteen times the limit.
-//! It spins in them, for at most the limit, while the average is not above the limit. So:
+//! It spins in them, for at most the limit, while the average is not above two limits: a gap that is slept through
+//! also has the time of the wake-up in it, so that only a spin shows how soon the answer comes. After four that failed
+//! in a row it sleeps through the next gap, after the next four through two, then four, up to 1,024. So:
 //!
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
 //! - Under load there is always something to do, so that there are no gaps and no spins. Where the peers are only just
@@ -18,8 +20,8 @@
 //!   send has none of its own), and a long gap as the end of the waiting: what has been asked for gets no answer.
 //! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
 //!   sending. There are no spins between its parts.
-//! - A peer on the same core cannot answer while the reactor spins. The spins fail, the gaps count in full, and
-//!   after a few the reactor sleeps at once.
+//! - A peer on the same core cannot answer while the reactor spins. The spins fail, and soon there are four
+//!   in a thousand gaps.
 //! - A busy neighbour on the same core would have to share it with the spins. When the scheduler takes the core away
 //!   in the middle of one, the reactor does not spin for a while: 100 ms, and twice as long each time that the core is
 //!   wanted again soon after, up to a second. A core that the hypervisor takes away is no such sign.
@@ -32,8 +34,18 @@ use crate::ring::preemptions;
 /// A gap counts as at most this many limits, so that short gaps are soon noticed after a long one.
 const LONGEST_GAP_LIMITS: u64 = 16;
 
+/// A gap with a sleep in it is longer than the answer took.
+const WORTH_A_TRY_LIMITS: u64 = 2;
+
+/// So many spins in a row fail before it rests: a peer whose core sleeps between questions answers the sooner
+/// the sooner they come.
+const TRIES: u32 = 4;
+
+/// For how many gaps it rests then, at most.
+const LONGEST_REST: u32 = 1024;
+
 /// With so many answers awaited, a spin still finds mostly one at a time.
-const FEW_ANSWERS: u32 = 4;
+const FEW_ANSWERS: u32 = 3;
 
 /// A look that takes so long was interrupted by something that had work to do.
 const INTERRUPTED: Duration = Duration::from_micros(200);
@@ -49,6 +61,11 @@ pub(super) struct Spin {
     average_gap_ns: Cell<u64>,
     /// Something that may be answered has been submitted since the last gap.
     prompted: Cell<bool>,
+    /// For how many gaps it still rests, and for how many after the next failure.
+    rest: Cell<u32>,
+    next_rest: Cell<u32>,
+    /// How many spins in a row have failed since the last rest.
+    failures: Cell<u32>,
     /// How many answers are still to come, as far as that is known.
     awaited: Cell<u32>,
     /// How often the thread had been preempted when that was last looked at.
@@ -65,6 +82,9 @@ impl Spin {
             limit_ns,
             average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
             prompted: Cell::new(false),
+            rest: Cell::new(0),
+            next_rest: Cell::new(1),
+            failures: Cell::new(0),
             awaited: Cell::new(0),
             preemptions: Cell::new(preemptions()),
             truce: Cell::new(None),
@@ -89,10 +109,30 @@ impl Spin {
 
     /// How long to spin now; `None` to sleep at once.
     pub(super) fn duration(&self, now: Instant) -> Option<Duration> {
-        let near = self.average_gap_ns.get() <= self.limit_ns;
+        let near = self.average_gap_ns.get() <= self.limit_ns.saturating_mul(WORTH_A_TRY_LIMITS);
+        if let Some(rest) = self.rest.get().checked_sub(1) {
+            self.rest.set(rest);
+            return None;
+        }
         let few = self.awaited.get() <= FEW_ANSWERS;
         (near && few && self.truce.get().is_none_or(|(end, _)| now >= end))
             .then(|| Duration::from_nanos(self.limit_ns))
+    }
+
+    /// A spin has ended.
+    pub(super) fn ended(&self, won: bool) {
+        if won {
+            self.next_rest.set(1);
+            self.failures.set(0);
+            return;
+        }
+        let failures = self.failures.get() + 1;
+        self.failures.set(failures % TRIES);
+        if failures == TRIES {
+            let rest = self.next_rest.get();
+            self.rest.set(rest);
+            self.next_rest.set((rest * 2).min(LONGEST_REST));
+        }
     }
 
     /// Two looks of a spin lay so far apart; says whether to go on.
@@ -197,14 +237,31 @@ mod tests {
     }
 
     #[test]
-    fn spins_that_fail_stop_it() {
+    fn spins_that_fail_become_rare_until_one_wins() {
         let spin = Spin::after_short_gaps();
-        let failed = LIMIT * 2;
-        let tries = (0..100).take_while(|_| {
-            spin.learn(failed);
-            spin.duration_now().is_some()
-        });
-        assert!(tries.count() < 5);
+        let tries_in = |gaps: usize, won: bool| {
+            let tries = (0..gaps).filter(|_| {
+                spin.learn(LIMIT * 2);
+                let tries = spin.duration_now().is_some();
+                if tries {
+                    spin.ended(won);
+                }
+                tries
+            });
+            tries.count()
+        };
+        // Rests of 1 to 512 gaps, and one of 1,024, each after as many tries.
+        assert_eq!(tries_in(44 + 2047, false), 44);
+        assert_eq!(tries_in(2 * (4 + 1024), false), 8);
+        assert_eq!(tries_in(100, true), 100);
+        assert_eq!(tries_in(4 + 1, false), 4);
+    }
+
+    #[test]
+    fn gaps_that_are_long_even_for_a_sleep_stop_it() {
+        let spin = Spin::after_short_gaps();
+        (0..20).for_each(|_| spin.learn(LIMIT * 4));
+        assert_eq!(spin.duration_now(), None);
     }
 
     #[test]

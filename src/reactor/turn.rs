@@ -150,7 +150,9 @@ impl Core {
                     }
                 }
                 self.counters.spins.add(1);
-                if self.spin_until(start, limit, deadline) {
+                let won = self.spin_until(start, limit, deadline);
+                self.spin.ended(won);
+                if won {
                     self.counters.spins_won.add(1);
                     self.enter_ring(Wait::No)?;
                 } else {
