@@ -129,6 +129,10 @@ impl CloseQueue {
         self.queue.borrow().len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.borrow().is_empty()
+    }
+
     /// From now on descriptors are closed with close(2); so are those that wait.
     pub(crate) fn shut(&self) {
         self.open.set(false);

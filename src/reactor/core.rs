@@ -45,6 +45,8 @@ pub(crate) struct Core {
     names: Names,
     /// It is the reactor that runs on this thread.
     running: Cell<bool>,
+    /// It is, and has not been shut down.
+    pub(super) open: Cell<bool>,
     /// Whether the poll of the wake-up eventfd is in the kernel.
     pub(super) wake_armed: Cell<bool>,
     /// For how many turns on end streams have been parked for want of a buffer.
@@ -68,6 +70,7 @@ pub(super) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         self.core.running.set(false);
+        self.core.open.set(false);
         let core = CURRENT.try_with(RefCell::take);
         // Dropped when the cell is no longer borrowed.
         drop(core);
@@ -87,7 +90,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Whether nothing waits to be staged.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.cancels.is_empty() && self.ops.is_empty()
     }
 }
@@ -124,22 +127,25 @@ impl Core {
             .stall
             .clone()
             .map(|(threshold, callback)| StallWatch::new(threshold, callback));
+        let executor = Executor::new(remote, stall);
         Ok(Rc::new(Core {
             bind_listen: ring.has_bind_listen(),
             ring: RefCell::new(ring),
             table: RefCell::new(Table::new(
                 builder.max_operations,
                 builder.multishot_backlog,
+                executor.main_waker().vtable(),
             )),
             queue: RefCell::default(),
             closes: CloseQueue::new(),
             pool: Pool::new(buffers),
             timers: RefCell::new(Wheel::new()),
             clock: Clock::new(Instant::now()),
-            executor: Executor::new(remote, stall),
+            executor,
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
             running: Cell::new(false),
+            open: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),
             wake_armed: Cell::new(false),
             parked_turns: Cell::new(0),
@@ -174,6 +180,7 @@ impl Core {
             )
         })?;
         self.running.set(true);
+        self.open.set(!self.is_shut());
         // Fails only while the thread ends: then nobody looks for a reactor any more.
         let _ = CURRENT.try_with(|current| current.replace(Some(Rc::clone(self))));
         Ok(Entered {
@@ -189,13 +196,14 @@ impl Core {
 
     /// The error for a call on a reactor that has been shut down, or does not run here: its turn might never come.
     pub(crate) fn check_open(&self) -> io::Result<()> {
-        if self.is_shut() {
-            return Err(shut_down());
+        if self.open.get() {
+            return Ok(());
         }
-        if !self.is_current() {
-            return Err(elsewhere());
-        }
-        Ok(())
+        Err(if self.is_shut() {
+            shut_down()
+        } else {
+            elsewhere()
+        })
     }
 
     pub(super) fn table(&self) -> RefMut<'_, Table> {
@@ -254,7 +262,7 @@ impl Core {
     pub(crate) fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
         let mut table = self.table();
         let mut queue = self.queue.borrow_mut();
-        if table.is_shut() || !table.has_room(None) || !queue.is_empty() || self.closes.len() > 0 {
+        if table.is_shut() || !table.has_room(None) || !queue.is_empty() || !self.closes.is_empty() {
             return Err(op);
         }
         let mut ring = self.ring.borrow_mut();
@@ -332,7 +340,7 @@ impl Core {
         }
     }
 
-    fn call_waiting(&self) {
+    pub(super) fn call_waiting(&self) {
         loop {
             let next = self.table().call_next();
             match next {

@@ -7,7 +7,8 @@
 //! | --- | --- |
 //! | `core.rs` | the state of a reactor, and how operations enter and leave it |
 //! | `submission.rs` | the handle of an operation: a future, or a stream of results |
-//! | `table.rs` | slots, generations, the rules of a slot's life |
+//! | `table.rs` | the rules of a slot's life |
+//! | `slots.rs` | the slots, and the generations of their use |
 //! | `turn.rs` | stage, enter, reap, fire timers |
 //! | `spin.rs` | when to spin before going to sleep |
 //! | `wheel.rs` | the timers |
@@ -94,6 +95,7 @@ mod builder;
 mod core;
 mod metrics;
 mod shutdown;
+mod slots;
 mod spin;
 mod submission;
 mod table;

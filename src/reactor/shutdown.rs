@@ -31,6 +31,7 @@ impl Core {
         self.executor.shut_down();
         self.drop_locals();
         let waiting = self.table().shut();
+        self.open.set(false);
         self.wake_all(waiting);
 
         let mut report = ShutdownReport::default();
@@ -94,7 +95,7 @@ impl Core {
                 break;
             }
             self.reap_counting(report);
-            if all_staged && self.closes.len() == 0 {
+            if all_staged && self.closes.is_empty() {
                 break;
             }
         }

@@ -11,113 +11,27 @@
 //! | done | - | its completions are discarded and the slot is freed; the rest of a short send is queued |
 //!
 //! Nothing here calls user code or an operation's `discard`: the table says what is to be done
-//! ([`Arrival`], [`Abandoned`]) and the reactor does it when the table is no longer borrowed.
+//! ([`Arrival`], [`Abandoned`]) and the reactor does it when the table is no longer borrowed. Only the waker of one
+//! of the reactor's own tasks, which runs nothing but the reactor's code, is woken here; it is known by its vtable.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::task::Waker;
+use std::collections::BTreeMap;
+use std::task::{RawWakerVTable, Waker};
 use std::time::Duration;
 
-use slab::Slab;
-
+use super::slots::{Outcome, Phase, Slots};
+pub(crate) use super::slots::OpId;
 use crate::op::{Erased, Next, OnDrop};
 use crate::ring::{Completions, Cqe, Request};
-
-/// Names one operation for all time: a slot and the generation of its use, as `user_data` has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OpId {
-    slot: u32,
-    /// 31 bits.
-    generation: u32,
-}
-
-/// Set in the `user_data` of a cancel, beside the id of its target.
-const CANCEL_BIT: u64 = 1 << 63;
-const GENERATIONS: u32 = 1 << 31;
-
-/// The `user_data` of the reactor's own wake-up poll; no table grows to this slot.
-pub(crate) const WAKE_USER_DATA: u64 = u32::MAX as u64;
-
-impl OpId {
-    pub(crate) fn user_data(self) -> u64 {
-        u64::from(self.slot) | u64::from(self.generation) << 32
-    }
-
-    /// The `user_data` of the cancel that aims at this operation.
-    pub(crate) fn cancel_user_data(self) -> u64 {
-        self.user_data() | CANCEL_BIT
-    }
-
-    /// The operation that `user_data` is of, or that the cancel with it aims at.
-    pub(crate) fn of(user_data: u64) -> OpId {
-        OpId {
-            slot: user_data as u32,
-            generation: (user_data >> 32) as u32 & (GENERATIONS - 1),
-        }
-    }
-}
-
-/// Whether `user_data` is that of a cancel.
-pub(crate) fn is_cancel(user_data: u64) -> bool {
-    user_data & CANCEL_BIT != 0
-}
 
 /// The place of a future in the queue of those that found the table full.
 pub(crate) type Ticket = u64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Waits to be staged.
-    Queued,
-    /// The kernel has it.
-    InKernel,
-    /// The final completion is here and nobody has fetched it.
-    Done,
-}
-
-struct Slot {
-    generation: u32,
-    phase: Phase,
-    completions: Completions,
-    /// It has been in the kernel at least once.
-    begun: bool,
-    /// No future waits for it.
-    abandoned: bool,
-    cancelled: bool,
-    /// How often a cancel has not found it.
-    missed: u32,
-    /// `None` only while its `discard` or `complete` runs.
-    op: Option<Box<dyn Erased>>,
-    /// The result; of a multishot the first that has not been fetched.
-    first: Option<Cqe>,
-    /// The further results of a multishot; made when it is first needed.
-    #[expect(
-        clippy::box_collection,
-        reason = "a pointer in each slot, instead of four words"
-    )]
-    rest: Option<Box<VecDeque<Cqe>>>,
-    waker: Option<Waker>,
-}
-
-impl Slot {
-    /// How many results of a multishot wait.
-    fn unfetched(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
-    }
-
-    /// Lets a cancelled operation whose result is there, and only the notification is not, release what it
-    /// needs no longer.
-    fn release(&mut self) {
-        if let (Some(_result), Some(op)) = (self.first, &mut self.op) {
-            op.release();
-        }
-    }
-}
-
 /// The slots.
 pub(crate) struct Table {
-    slots: Slab<Slot>,
-    next_generation: u32,
+    slots: Slots,
     limit: usize,
+    /// What the wakers of the reactor's own tasks have in common.
+    own_wakers: &'static RawWakerVTable,
     /// How many results of one multishot may wait before it is cancelled.
     multishot_limit: usize,
     /// Futures that found the table full, by ticket: the oldest first.
@@ -136,9 +50,9 @@ pub(crate) struct Table {
 
 /// What a completion asks the reactor to do.
 pub(crate) enum Arrival {
-    /// Nothing.
+    /// Nothing; where a task of this reactor waits, it has been woken.
     Nothing,
-    /// Wake whoever waits.
+    /// Wake whoever waits, which is somebody else's waker.
     Wake(Waker),
     /// A multishot has too many unfetched results: cancel it, then wake.
     Throttle(Option<Waker>),
@@ -181,21 +95,16 @@ pub(crate) enum FetchedNext {
     Nothing { known_waker: bool },
 }
 
-impl Fetched {
-    fn nothing(slot: &Slot, waker: &Waker) -> Fetched {
-        let known = slot.waker.as_ref();
-        Fetched::Nothing {
-            known_waker: known.is_some_and(|known| known.will_wake(waker)),
-        }
-    }
-}
-
 impl Table {
-    pub(crate) fn new(limit: usize, multishot_limit: usize) -> Table {
+    pub(crate) fn new(
+        limit: usize,
+        multishot_limit: usize,
+        own_wakers: &'static RawWakerVTable,
+    ) -> Table {
         Table {
-            slots: Slab::new(),
-            next_generation: 0,
+            slots: Slots::default(),
             limit,
+            own_wakers,
             multishot_limit,
             waiting: BTreeMap::new(),
             next_ticket: 0,
@@ -271,79 +180,60 @@ impl Table {
     }
 
     /// A new turn: who was called and has not come (a future may be forgotten) holds up the others no longer.
-    pub(crate) fn end_reservations(&mut self) {
+    /// Says whether somebody waits for a slot.
+    pub(crate) fn end_reservations(&mut self) -> bool {
         self.reserved = 0;
+        self.is_waited_for()
     }
 
     /// Takes a slot for `op`, which is being staged and for which nobody waits.
     pub(crate) fn insert_staged(&mut self, op: Box<dyn Erased>, completions: Completions) -> OpId {
-        let id = self.insert(op, true);
-        if let Some(slot) = self.get(id) {
-            slot.completions = completions;
-        }
-        self.staged(id);
+        let (id, slot) = self.slots.insert(op);
+        slot.completions = completions;
+        slot.abandoned = true;
+        slot.phase = Phase::InKernel;
+        slot.begun = true;
+        self.in_kernel += 1;
         id
     }
 
     /// Takes a slot for `op`, which is to be queued.
     pub(crate) fn insert(&mut self, op: Box<dyn Erased>, abandoned: bool) -> OpId {
-        let generation = self.next_generation;
-        self.next_generation = (generation + 1) % GENERATIONS;
-        let slot = self.slots.insert(Slot {
-            generation,
-            phase: Phase::Queued,
-            completions: Completions::One,
-            begun: false,
-            abandoned,
-            cancelled: false,
-            missed: 0,
-            op: Some(op),
-            first: None,
-            rest: None,
-            waker: None,
-        });
-        OpId {
-            slot: slot as u32,
-            generation,
+        let (id, slot) = self.slots.insert(op);
+        slot.abandoned = abandoned;
+        id
+    }
+
+    /// The request of a queued operation, which is being staged: the kernel will have it. `None` if it has left the
+    /// queue by being dropped.
+    pub(crate) fn stage(&mut self, id: OpId) -> Option<Request> {
+        let slot = self.slots.get(id)?;
+        if slot.phase != Phase::Queued {
+            return None;
         }
-    }
-
-    fn get(&mut self, id: OpId) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(id.slot as usize)
-            .filter(|slot| slot.generation == id.generation)
-    }
-
-    /// The request of a queued operation; `None` if it has left the queue by being dropped.
-    pub(crate) fn request(&mut self, id: OpId) -> Option<Request> {
-        let slot = self.get(id).filter(|slot| slot.phase == Phase::Queued)?;
         let request = slot.op.as_mut()?.request();
         slot.completions = request.completions();
+        slot.phase = Phase::InKernel;
+        slot.begun = true;
+        self.in_kernel += 1;
         Some(request)
-    }
-
-    /// The operation has been staged; the kernel will have it.
-    pub(crate) fn staged(&mut self, id: OpId) {
-        if let Some(slot) = self.get(id) {
-            slot.phase = Phase::InKernel;
-            slot.begun = true;
-            self.in_kernel += 1;
-        }
     }
 
     /// An operation that only a failure completes is over; gives it back to be dropped, unless it has failed.
     pub(crate) fn finish_quiet(&mut self, id: OpId) -> Option<Box<dyn Erased>> {
-        let slot = self.get(id)?;
+        let slot = self.slots.get(id)?;
         if slot.phase != Phase::InKernel || slot.completions != Completions::FailureOnly {
             return None;
         }
+        let op = slot.op.take();
         self.in_kernel -= 1;
-        self.slots.remove(id.slot as usize).op
+        self.slots.free(id);
+        op
     }
 
     /// Nobody waits for `id`; it goes on to its end.
     pub(crate) fn detach(&mut self, id: OpId) {
-        if let Some(slot) = self.get(id) {
+        if let Some(slot) = self.slots.get(id) {
             slot.abandoned = true;
         }
     }
@@ -351,7 +241,7 @@ impl Table {
     /// Whether a cancel for `id` still has a target in the kernel. A zero-copy send that only waits for its
     /// notification is none: nothing but the peer can hasten that.
     pub(crate) fn is_cancellable(&mut self, id: OpId) -> bool {
-        self.get(id).is_some_and(|slot| {
+        self.slots.get(id).is_some_and(|slot| {
             let notification_only =
                 slot.completions == Completions::ResultThenNotification && slot.first.is_some();
             slot.phase == Phase::InKernel && !notification_only
@@ -363,13 +253,13 @@ impl Table {
     /// At once at first, since a target between two of its tries is soon found. One that still is not, such as a
     /// file read that waits for the disk, gets longer and longer pauses: trying on at once would be a spin.
     pub(crate) fn cancel_missed(&mut self, id: OpId) -> Option<Duration> {
-        const AT_ONCE: u32 = 512;
+        const AT_ONCE: u16 = 512;
         const FIRST_PAUSE: Duration = Duration::from_millis(10);
-        const DOUBLINGS: u32 = 7;
+        const DOUBLINGS: u16 = 7;
         if !self.is_cancellable(id) {
             return None;
         }
-        let slot = self.get(id)?;
+        let slot = self.slots.get(id)?;
         slot.missed = slot.missed.saturating_add(1);
         Some(match slot.missed.checked_sub(AT_ONCE + 1) {
             None => Duration::ZERO,
@@ -380,19 +270,15 @@ impl Table {
     /// Sorts a completion to its operation.
     pub(crate) fn arrive(&mut self, cqe: &mut Cqe) -> (OpId, Arrival) {
         let id = OpId::of(cqe.user_data);
-        let (limit, shut) = (self.multishot_limit, self.shut);
-        // Not `get`, because the counters are borrowed beside the slot.
-        let slot = self.slots.get_mut(id.slot as usize);
-        let Some(slot) =
-            slot.filter(|slot| slot.generation == id.generation && slot.phase == Phase::InKernel)
-        else {
-            return (id, Arrival::Stale);
+        let slot = match self.slots.get(id) {
+            Some(slot) if slot.phase == Phase::InKernel => slot,
+            _ => return (id, Arrival::Stale),
         };
         let last = !cqe.has_more();
         if slot.completions == Completions::ResultThenNotification {
             match (last, slot.first) {
                 (false, _) => {
-                    slot.first = Some(*cqe);
+                    slot.first = Some(Outcome::from(*cqe));
                     if slot.cancelled {
                         slot.release();
                     }
@@ -400,58 +286,79 @@ impl Table {
                 }
                 // The notification frees the buffer; the result came before.
                 (true, Some(result)) if cqe.is_notification() => {
-                    *cqe = Cqe { flags: 0, ..result };
+                    *cqe = slot.completion(id, result.without_flags());
                     slot.first = None;
                 }
                 (true, _) => {}
             }
         }
-        let op = slot
-            .op
-            .as_mut()
-            .expect("an operation is in its slot between completions");
         if last {
             self.in_kernel -= 1;
-            if slot.completions != Completions::Many
-                && op.advance(*cqe, slot.abandoned) == Next::Again
-                && !(shut || slot.cancelled)
-            {
-                slot.phase = Phase::Queued;
-                return (id, Arrival::Again);
+            if slot.completions != Completions::Many {
+                let op = slot
+                    .op
+                    .as_mut()
+                    .expect("an operation is in its slot between completions");
+                if op.advance(*cqe, slot.abandoned) == Next::Again
+                    && !(self.shut || slot.cancelled)
+                {
+                    slot.phase = Phase::Queued;
+                    return (id, Arrival::Again);
+                }
             }
             slot.phase = Phase::Done;
             // A shutdown cancels everything without a word to the slots.
             match (slot.cancelled, cqe.is_cancelled()) {
                 (true, true) => self.cancels_won += 1,
-                (false, true) if shut => self.cancels_won += 1,
+                (false, true) if self.shut => self.cancels_won += 1,
                 (true, false) => self.cancels_lost += 1,
                 (false, _) => {}
             }
         }
         if slot.abandoned {
-            return (id, Arrival::Discard(slot.op.take().expect("as above")));
+            let op = slot
+                .op
+                .take()
+                .expect("an operation is in its slot between completions");
+            return (id, Arrival::Discard(op));
         }
+        let outcome = Outcome::from(*cqe);
         if slot.first.is_none() {
-            slot.first = Some(*cqe);
+            slot.first = Some(outcome);
         } else {
-            slot.rest.get_or_insert_default().push_back(*cqe);
+            slot.rest.get_or_insert_default().push_back(outcome);
         }
-        let waker = slot.waker.take();
-        if !last && !slot.cancelled && slot.unfetched() >= limit {
+        let waits = std::mem::replace(&mut slot.waits, false);
+        if !last && !slot.cancelled && slot.unfetched() >= self.multishot_limit {
             slot.cancelled = true;
-            return (id, Arrival::Throttle(waker));
+            let waker = slot.waker.take();
+            return (id, Arrival::Throttle(waker.filter(|_| waits)));
         }
-        (id, waker.map_or(Arrival::Nothing, Arrival::Wake))
+        if !waits {
+            return (id, Arrival::Nothing);
+        }
+        match &slot.waker {
+            // One of our own stays for the next wait.
+            Some(waker) if std::ptr::eq(waker.vtable(), self.own_wakers) => {
+                waker.wake_by_ref();
+                (id, Arrival::Nothing)
+            }
+            _ => {
+                let waker = slot.waker.take();
+                (id, waker.map_or(Arrival::Nothing, Arrival::Wake))
+            }
+        }
     }
 
     /// Takes back an operation whose `discard` or `complete` has run. After its last completion the slot is
     /// freed, and the operation comes back to be dropped when the table is no longer borrowed.
     pub(crate) fn put_back(&mut self, id: OpId, op: Box<dyn Erased>) -> Option<Box<dyn Erased>> {
         let slot = self
+            .slots
             .get(id)
             .expect("an operation that is out keeps its slot");
         if slot.phase == Phase::Done && slot.first.is_none() {
-            self.slots.remove(id.slot as usize);
+            self.slots.free(id);
             return Some(op);
         }
         slot.op = Some(op);
@@ -460,52 +367,61 @@ impl Table {
 
     /// Fetches the result of an operation with one, which frees its slot.
     pub(crate) fn poll(&mut self, id: OpId, waker: &Waker) -> Fetched {
-        let slot = self.get(id).expect("a future owns its slot");
+        let slot = self.slots.get(id).expect("a future owns its slot");
         if slot.phase != Phase::Done {
-            return Fetched::nothing(slot, waker);
+            return Fetched::Nothing {
+                known_waker: slot.wait_again(waker),
+            };
         }
-        let slot = self.slots.remove(id.slot as usize);
-        let op = slot.op.expect("a finished operation is in its slot");
-        let cqe = slot.first.expect("a finished operation has its completion");
-        Fetched::Result(op, cqe)
+        let op = slot.op.take();
+        let outcome = slot.first.take();
+        let outcome = outcome.expect("a finished operation has its completion");
+        let cqe = slot.completion(id, outcome);
+        self.slots.free(id);
+        Fetched::Result(op.expect("a finished operation is in its slot"), cqe)
     }
 
     /// Fetches the next result of a multishot. The last frees its slot, and brings the operation.
     pub(crate) fn poll_next(&mut self, id: OpId, waker: &Waker) -> FetchedNext {
-        let slot = self.get(id).expect("a stream owns its slot");
-        let Some(cqe) = slot.first else {
-            let known = slot.waker.as_ref();
+        let slot = self.slots.get(id).expect("a stream owns its slot");
+        let Some(outcome) = slot.first.take() else {
             return FetchedNext::Nothing {
-                known_waker: known.is_some_and(|known| known.will_wake(waker)),
+                known_waker: slot.wait_again(waker),
             };
         };
-        slot.first = slot.rest.as_mut().and_then(|rest| rest.pop_front());
-        if slot.phase == Phase::Done && slot.first.is_none() {
-            let slot = self.slots.remove(id.slot as usize);
-            let op = slot.op.expect("an operation is in its slot");
-            return FetchedNext::Last(cqe, op);
+        let cqe = slot.completion(id, outcome);
+        if let Some(rest) = &mut slot.rest {
+            slot.first = rest.pop_front();
         }
-        FetchedNext::Result(cqe)
+        if slot.phase != Phase::Done || slot.first.is_some() {
+            return FetchedNext::Result(cqe);
+        }
+        let op = slot.op.take();
+        self.slots.free(id);
+        FetchedNext::Last(cqe, op.expect("an operation is in its slot"))
     }
 
     /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer
     /// borrowed.
     pub(crate) fn set_waker(&mut self, id: OpId, waker: Waker) -> Option<Waker> {
-        let slot = self.get(id).expect("whoever waits owns the slot");
+        let slot = self.slots.get(id).expect("whoever waits owns the slot");
+        slot.waits = true;
         slot.waker.replace(waker)
     }
 
     /// The future or stream of `id` has gone. `cancel` overrides the operation's wish to finish.
     pub(crate) fn abandon(&mut self, id: OpId, cancel: bool) -> Abandoned {
         let shut = self.shut;
-        let Some(slot) = self.get(id) else {
+        let Some(slot) = self.slots.get(id) else {
             return Abandoned::default();
         };
         slot.abandoned = true;
+        slot.waits = false;
         let waker = slot.waker.take();
         if slot.phase == Phase::Done
             && !(cancel || shut)
-            && let (Some(op), Some(cqe)) = (&mut slot.op, slot.first)
+            && let Some(cqe) = slot.first.map(|outcome| slot.completion(id, outcome))
+            && let Some(op) = &mut slot.op
             && op.resume(cqe) == Next::Again
         {
             slot.phase = Phase::Queued;
@@ -519,10 +435,10 @@ impl Table {
         let mut unfetched = Vec::new();
         // A zero-copy send keeps its result here until the notification; that is not for fetching.
         if slot.phase == Phase::Done || slot.completions == Completions::Many {
-            unfetched.extend(slot.first.take());
-            unfetched.extend(slot.rest.take().into_iter().flat_map(|rest| *rest));
+            unfetched = slot.take_unfetched(id);
         }
         match slot.phase {
+            Phase::Free => {}
             // The rest of a send that has begun goes out.
             Phase::Queued if slot.begun && !cancel => {
                 return Abandoned {
@@ -567,13 +483,13 @@ impl Table {
     /// Whether the operation has been in the kernel.
     #[cfg(test)]
     pub(super) fn has_begun(&mut self, id: OpId) -> bool {
-        self.get(id).is_some_and(|slot| slot.begun)
+        self.slots.get(id).is_some_and(|slot| slot.begun)
     }
 
     /// Whether a result of the operation waits to be fetched.
     #[cfg(test)]
     pub(super) fn has_result(&mut self, id: OpId) -> bool {
-        self.get(id).is_some_and(|slot| {
+        self.slots.get(id).is_some_and(|slot| {
             slot.first.is_some()
                 && (slot.phase == Phase::Done || slot.completions == Completions::Many)
         })
@@ -588,7 +504,7 @@ impl Table {
     /// about to be. Returns the wakers of those that are waited for, and the ids of the abandoned ones.
     pub(crate) fn end_queued(&mut self) -> (Vec<Waker>, Vec<OpId>) {
         let (mut wakers, mut abandoned) = (Vec::new(), Vec::new());
-        for (index, slot) in &mut self.slots {
+        for (id, slot) in self.slots.iter_mut() {
             if slot.phase == Phase::InKernel {
                 slot.cancelled = true;
             }
@@ -597,13 +513,10 @@ impl Table {
             }
             slot.phase = Phase::Done;
             self.cancels_won += 1;
-            slot.first = Some(Cqe::never_submitted());
+            slot.first = Some(Outcome::CANCELLED);
             wakers.extend(slot.waker.take());
             if slot.abandoned {
-                abandoned.push(OpId {
-                    slot: index as u32,
-                    generation: slot.generation,
-                });
+                abandoned.push(id);
             }
         }
         (wakers, abandoned)
@@ -618,14 +531,13 @@ impl Table {
             .slots
             .iter_mut()
             .filter(|(_, slot)| slot.phase == Phase::InKernel)
-            .filter_map(|(_, slot)| {
+            .filter_map(|(id, slot)| {
                 wakers.extend(slot.waker.take());
                 let op = slot.op.take()?;
-                let mut unfetched = Vec::new();
-                if slot.completions == Completions::Many {
-                    unfetched.extend(slot.first.take());
-                    unfetched.extend(slot.rest.take().into_iter().flat_map(|rest| *rest));
-                }
+                let unfetched = match slot.completions {
+                    Completions::Many => slot.take_unfetched(id),
+                    _ => Vec::new(),
+                };
                 Some((op, unfetched))
             })
             .collect();

@@ -345,8 +345,7 @@ fn zero_copy_answered(core: &Rc<Core>, answers: &[(i32, u32)]) -> Vec<Option<io:
     let (fd, _peer) = connected(core);
     let mut send = core.submit(op::SendZc::new(fd, PAYLOAD, &Rc::default()));
     let id = send.id().expect("there is room");
-    assert!(core.table().request(id).is_some());
-    core.table().staged(id);
+    assert!(core.table().stage(id).is_some());
     let mut cx = Context::from_waker(Waker::noop());
     let answered = answers.iter().map(|&(result, flags)| {
         let mut cqe = Cqe {

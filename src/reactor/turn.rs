@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use super::table::{Arrival, OpId, WAKE_USER_DATA, is_cancel};
+use super::slots::{OpId, WAKE_USER_DATA, is_cancel};
+use super::table::Arrival;
 use crate::error::Error;
 use crate::op::Close;
 use crate::ring::{Completions, Cqe, Entered, Request, Wait};
@@ -20,9 +21,11 @@ impl Core {
     /// Lets the ring and the timers have their turn. Where there is nothing to do, it lasts until there is
     /// something.
     pub(super) fn turn(&self) -> Result<(), Error> {
-        self.table().end_reservations();
-        self.slot_freed();
-        let all_staged = self.stage();
+        let waited_for = self.table().end_reservations();
+        if waited_for {
+            self.call_waiting();
+        }
+        let all_staged = self.is_all_staged() || self.stage();
         let mut sleep = all_staged && !self.has_work() && !self.hurried.take();
         if sleep && self.pool.has_parked() && !self.queue.borrow().quiet.is_empty() {
             // What has been posted gives its buffers back without a sleep.
@@ -56,6 +59,15 @@ impl Core {
         };
         self.parked_turns.set(turns % PARKED_TURNS);
         turns == PARKED_TURNS
+    }
+
+    /// Whether there is nothing that [`stage`](Core::stage) would do.
+    fn is_all_staged(&self) -> bool {
+        let queue = self.queue.borrow();
+        self.wake_armed.get()
+            && queue.is_empty()
+            && queue.later.is_empty()
+            && self.closes.is_empty()
     }
 
     fn has_work(&self) -> bool {
@@ -101,12 +113,15 @@ impl Core {
             queue.ops.push_front(id);
         }
         while let Some(&id) = queue.ops.front() {
+            if !ring.has_room() {
+                return false;
+            }
             // `None`: it was dropped while it waited.
-            if let Some(request) = table.request(id) {
-                if !ring.stage(&request, id.user_data()) {
-                    return false;
-                }
-                table.staged(id);
+            if let Some(request) = table.stage(id) {
+                assert!(
+                    ring.stage(&request, id.user_data()),
+                    "there is room in the submission queue"
+                );
                 self.counters.sqes.add(1);
                 if request.is_prompting() {
                     self.spin.asked();
@@ -235,12 +250,10 @@ impl Core {
         if self.queue.borrow().quiet.is_empty() {
             return;
         }
-        let mut ring = self.ring.borrow_mut();
-        if ring.staged() > 0 || ring.overflowed() {
+        if !self.ring.borrow_mut().is_settled() {
             // Some may not have been submitted, or their completions are still to come.
             return;
         }
-        drop(ring);
         let mut quiet = std::mem::take(&mut self.queue.borrow_mut().quiet);
         for id in quiet.drain(..) {
             let ended = self.table().finish_quiet(id);

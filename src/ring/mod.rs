@@ -184,6 +184,12 @@ impl Ring {
         self.io.submission().cq_overflow()
     }
 
+    /// Whether everything staged has been submitted, and no completion waits in the kernel's own list.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        let queue = self.io.submission();
+        queue.is_empty() && !queue.cq_overflow()
+    }
+
     /// Submits what is staged and waits as `wait` says.
     pub(crate) fn enter(&mut self, wait: Wait) -> Result<Entered, Error> {
         let staged = self.staged() as u32;
@@ -195,7 +201,10 @@ impl Ring {
             Wait::No => unsafe {
                 submitter.enter::<libc::sigset_t>(staged, 0, EnterFlags::GETEVENTS.bits(), None)
             },
-            Wait::Completion(None) => submitter.submit_and_wait(1),
+            // SAFETY: as above.
+            Wait::Completion(None) => unsafe {
+                submitter.enter::<libc::sigset_t>(staged, 1, EnterFlags::GETEVENTS.bits(), None)
+            },
             Wait::Completion(Some(timeout)) => {
                 let timespec = Timespec::from(timeout);
                 submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timespec))

@@ -1,0 +1,256 @@
+//! The slots of the table: where an operation stays while it is in flight, and the ids that name it.
+//!
+//! A slot stays where it is when it is freed, and is used again by the next operation with a generation of its own.
+//! So nothing is moved on the way in or out but the operation itself.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use crate::op::Erased;
+use crate::ring::{Completions, Cqe};
+
+/// Names one operation for all time: a slot and the generation of its use, as `user_data` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OpId {
+    slot: u32,
+    /// 31 bits.
+    generation: u32,
+}
+
+/// Set in the `user_data` of a cancel, beside the id of its target.
+const CANCEL_BIT: u64 = 1 << 63;
+const GENERATIONS: u32 = 1 << 31;
+
+/// The `user_data` of the reactor's own wake-up poll; no table grows to this slot.
+pub(crate) const WAKE_USER_DATA: u64 = u32::MAX as u64;
+
+impl OpId {
+    pub(crate) fn user_data(self) -> u64 {
+        u64::from(self.slot) | u64::from(self.generation) << 32
+    }
+
+    /// The `user_data` of the cancel that aims at this operation.
+    pub(crate) fn cancel_user_data(self) -> u64 {
+        self.user_data() | CANCEL_BIT
+    }
+
+    /// The operation that `user_data` is of, or that the cancel with it aims at.
+    pub(crate) fn of(user_data: u64) -> OpId {
+        OpId {
+            slot: user_data as u32,
+            generation: (user_data >> 32) as u32 & (GENERATIONS - 1),
+        }
+    }
+}
+
+/// Whether `user_data` is that of a cancel.
+pub(crate) fn is_cancel(user_data: u64) -> bool {
+    user_data & CANCEL_BIT != 0
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// There is no operation.
+    Free,
+    /// Waits to be staged.
+    Queued,
+    /// The kernel has it.
+    InKernel,
+    /// The final completion is here and nobody has fetched it.
+    Done,
+}
+
+/// What a completion says; whose it is, its slot tells.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome {
+    result: i32,
+    flags: u32,
+}
+
+impl Outcome {
+    /// That of an operation which the kernel will not have again.
+    pub(super) const CANCELLED: Outcome = Outcome {
+        result: -libc::ECANCELED,
+        flags: 0,
+    };
+
+    /// The same without the flags, which are those of another completion.
+    pub(super) fn without_flags(self) -> Outcome {
+        Outcome { flags: 0, ..self }
+    }
+}
+
+impl From<Cqe> for Outcome {
+    fn from(cqe: Cqe) -> Outcome {
+        Outcome {
+            result: cqe.result,
+            flags: cqe.flags,
+        }
+    }
+}
+
+/// An operation and what has become of it, or room for one.
+///
+/// Each operation in flight has one, also that of a connection which is idle: it is kept small.
+pub(super) struct Slot {
+    generation: u32,
+    /// How often a cancel has not found it.
+    pub(super) missed: u16,
+    pub(super) phase: Phase,
+    pub(super) completions: Completions,
+    /// It has been in the kernel at least once.
+    pub(super) begun: bool,
+    /// No future waits for it.
+    pub(super) abandoned: bool,
+    pub(super) cancelled: bool,
+    /// The waker is to be woken at the next completion; if not, it is here for the next wait.
+    pub(super) waits: bool,
+    /// The result; of a multishot the first that has not been fetched.
+    pub(super) first: Option<Outcome>,
+    /// The further results of a multishot; made when it is first needed.
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer in each slot, instead of four words"
+    )]
+    pub(super) rest: Option<Box<VecDeque<Outcome>>>,
+    /// `None` only while its `discard` or `complete` runs, or where there is no operation.
+    pub(super) op: Option<Box<dyn Erased>>,
+    pub(super) waker: Option<Waker>,
+}
+
+impl Slot {
+    /// How many results of a multishot wait.
+    pub(super) fn unfetched(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
+    /// `outcome` as a completion of this operation. One that has never begun says so.
+    pub(super) fn completion(&self, id: OpId, outcome: Outcome) -> Cqe {
+        let cqe = match self.begun {
+            true => Cqe {
+                user_data: id.user_data(),
+                ..Cqe::never_submitted()
+            },
+            false => Cqe::never_submitted(),
+        };
+        Cqe {
+            result: outcome.result,
+            flags: outcome.flags,
+            ..cqe
+        }
+    }
+
+    /// Takes every result that has not been fetched.
+    pub(super) fn take_unfetched(&mut self, id: OpId) -> Vec<Cqe> {
+        let first = self.first.take();
+        let rest = self.rest.take().into_iter().flat_map(|rest| *rest);
+        let outcomes = first.into_iter().chain(rest);
+        outcomes
+            .map(|outcome| self.completion(id, outcome))
+            .collect()
+    }
+
+    /// Wakes `waker` at the next completion, if the slot knows it from an earlier wait.
+    pub(super) fn wait_again(&mut self, waker: &Waker) -> bool {
+        self.waits = matches!(&self.waker, Some(known) if known.will_wake(waker));
+        self.waits
+    }
+
+    /// Lets a cancelled operation whose result is there, and only the notification is not, release what it
+    /// needs no longer.
+    pub(super) fn release(&mut self) {
+        if let (Some(_result), Some(op)) = (self.first, &mut self.op) {
+            op.release();
+        }
+    }
+}
+
+/// All slots, taken and free.
+#[derive(Default)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+impl Slots {
+    /// How many are taken.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Takes a slot for `op`, which is to be queued.
+    pub(super) fn insert(&mut self, op: Box<dyn Erased>) -> (OpId, &mut Slot) {
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => self.grow(),
+        };
+        let slot = &mut self.slots[at as usize];
+        slot.phase = Phase::Queued;
+        slot.completions = Completions::One;
+        slot.missed = 0;
+        slot.begun = false;
+        slot.abandoned = false;
+        slot.cancelled = false;
+        slot.waits = false;
+        slot.op = Some(op);
+        let id = OpId {
+            slot: at,
+            generation: slot.generation,
+        };
+        (id, slot)
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        let at = self.slots.len() as u32;
+        self.slots.push(Slot {
+            generation: 0,
+            missed: 0,
+            phase: Phase::Free,
+            completions: Completions::One,
+            begun: false,
+            abandoned: false,
+            cancelled: false,
+            waits: false,
+            first: None,
+            rest: None,
+            op: None,
+            waker: None,
+        });
+        at
+    }
+
+    /// The slot of an operation that has not been freed.
+    pub(super) fn get(&mut self, id: OpId) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(id.slot as usize)
+            .filter(|slot| slot.generation == id.generation)
+    }
+
+    /// Frees a slot. Its operation and its results have been taken out, and so has a waker that somebody waits with:
+    /// what is left may be one of the reactor's own, whose drop is no user code.
+    pub(super) fn free(&mut self, id: OpId) {
+        let slot = &mut self.slots[id.slot as usize];
+        slot.phase = Phase::Free;
+        slot.rest = None;
+        slot.waker = None;
+        // From here on its id is stale.
+        slot.generation = (slot.generation + 1) % GENERATIONS;
+        self.free.push(id.slot);
+    }
+
+    /// The slots that are taken.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (OpId, &mut Slot)> {
+        let taken = self.slots.iter_mut().zip(0..);
+        taken
+            .filter(|(slot, _)| slot.phase != Phase::Free)
+            .map(|(slot, at)| {
+                let generation = slot.generation;
+                let id = OpId {
+                    slot: at,
+                    generation,
+                };
+                (id, slot)
+            })
+    }
+}
