@@ -110,13 +110,16 @@ impl TcpStream {
     }
 
     /// Sends all of `buffers` in one operation; see [`SendHalf::send_vectored`].
-    pub async fn send_vectored<B: IoBuf>(&mut self, buffers: Vec<B>) -> BufResult<(), Vec<B>> {
-        self.stream.send.send_vectored(buffers).await
+    pub fn send_vectored<B: IoBuf>(
+        &mut self,
+        buffers: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> {
+        self.stream.send.send_vectored(buffers)
     }
 
     /// Sends all of `buffer` without copying it; see [`SendHalf::send_zc`].
-    pub async fn send_zc<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        self.stream.send.send_zc(buffer).await
+    pub fn send_zc<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
+        self.stream.send.send_zc(buffer)
     }
 
     /// Tells the peer that nothing more will be sent; see [`SendHalf::shutdown`].

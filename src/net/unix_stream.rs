@@ -164,8 +164,11 @@ impl UnixStream {
     }
 
     /// Sends all of `buffers` in one operation; see [`SendHalf::send_vectored`].
-    pub async fn send_vectored<B: IoBuf>(&mut self, buffers: Vec<B>) -> BufResult<(), Vec<B>> {
-        self.stream.send.send_vectored(buffers).await
+    pub fn send_vectored<B: IoBuf>(
+        &mut self,
+        buffers: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> {
+        self.stream.send.send_vectored(buffers)
     }
 
     /// Tells the peer that nothing more will be sent; see [`SendHalf::shutdown`].

@@ -4,10 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
-/// A counted descriptor: the socket holds it, and so does each of its operations until it has ended.
+use super::{Arrived, Late};
+
+/// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
+/// the socket keeps of operations whose futures have gone.
 ///
 /// io_uring looks a descriptor up when it issues the SQE, so that one that was closed, and perhaps given to
 /// somebody else, in between would hit the wrong file. When the last holder has gone, the descriptor goes to
@@ -15,12 +18,21 @@ use std::task::{Context, Poll, Waker};
 #[derive(Clone, Debug)]
 pub(crate) struct SharedFd(Rc<Descriptor>);
 
-#[derive(Debug)]
-struct Descriptor {
+pub(super) struct Descriptor {
     /// `None` only while it is being dropped.
     fd: Option<OwnedFd>,
     closes: Rc<CloseQueue>,
-    signal: RefCell<Option<Rc<CloseSignal>>>,
+    signal: Cell<Option<Rc<CloseSignal>>>,
+    incoming: Late<Arrived>,
+    outgoing: Late<()>,
+}
+
+impl std::fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Descriptor")
+            .field("fd", &self.fd)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SharedFd {
@@ -28,14 +40,28 @@ impl SharedFd {
         SharedFd(Rc::new(Descriptor {
             fd: Some(fd),
             closes: Rc::clone(closes),
-            signal: RefCell::new(None),
+            signal: Cell::new(None),
+            incoming: Late::default(),
+            outgoing: Late::default(),
         }))
     }
 
     /// Gives up this holder; the returned signal says when the descriptor has been closed, which is after
     /// the last operation on it has ended.
     pub(crate) fn close(self) -> Rc<CloseSignal> {
-        Rc::clone(self.0.signal.borrow_mut().get_or_insert_with(Rc::default))
+        let signal = self.0.signal.take().unwrap_or_default();
+        self.0.signal.set(Some(Rc::clone(&signal)));
+        signal
+    }
+
+    /// What receives have left.
+    pub(crate) fn incoming(&self) -> &Late<Arrived> {
+        &self.0.incoming
+    }
+
+    /// What sends have left: errors.
+    pub(crate) fn outgoing(&self) -> &Late<()> {
+        &self.0.outgoing
     }
 }
 
@@ -52,6 +78,43 @@ impl AsFd for SharedFd {
 impl AsRawFd for SharedFd {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+/// An operation's hold on a socket, of which it may give up the descriptor before its own end.
+#[derive(Debug)]
+pub(super) enum Hold {
+    Open(SharedFd),
+    /// The descriptor is held by others, or has gone.
+    Released(Weak<Descriptor>),
+}
+
+impl Hold {
+    pub(super) fn fd(&self) -> &SharedFd {
+        match self {
+            Hold::Open(fd) => fd,
+            Hold::Released(_) => unreachable!("no round follows a release"),
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        if let Hold::Open(SharedFd(fd)) = self {
+            *self = Hold::Released(Rc::downgrade(fd));
+        }
+    }
+
+    /// The socket, if it is still there.
+    pub(super) fn socket(&self) -> Option<SharedFd> {
+        match self {
+            Hold::Open(fd) => Some(fd.clone()),
+            Hold::Released(fd) => fd.upgrade().map(SharedFd),
+        }
+    }
+}
+
+impl From<SharedFd> for Hold {
+    fn from(fd: SharedFd) -> Hold {
+        Hold::Open(fd)
     }
 }
 

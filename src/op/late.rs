@@ -1,20 +1,20 @@
 //! What a socket keeps of operations whose futures have gone.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
+use std::os::fd::{AsRawFd, RawFd};
 use std::task::{Context, Poll, Waker};
+
+use super::fd::{Hold, SharedFd};
 
 /// Results that came after their future had been dropped, in order, and whether more may come.
 ///
-/// A direction of a socket (receive or send) has one of these, shared with its operations, each of which holds
-/// an [`InFlight`]. An operation of a dropped future leaves what it received here, and the next call takes it
-/// first.
-#[derive(Debug)]
+/// Each descriptor has one for a direction (receive and send), and each operation that goes there an [`InFlight`]. An
+/// operation of a dropped future leaves what it received here, and the next call takes it first.
 pub(crate) struct Late<T> {
     /// Made when it is first needed, since most sockets never need it.
-    kept: RefCell<Option<Box<Kept<T>>>>,
+    kept: Cell<Option<Box<Kept<T>>>>,
     in_flight: Cell<u32>,
     /// What is in flight is a post that does not wait.
     quiet: Cell<bool>,
@@ -22,25 +22,15 @@ pub(crate) struct Late<T> {
     deserted: Cell<bool>,
 }
 
-#[derive(Debug)]
 struct Kept<T> {
     results: VecDeque<io::Result<T>>,
     waker: Option<Waker>,
 }
 
-impl<T> Default for Kept<T> {
-    fn default() -> Kept<T> {
-        Kept {
-            results: VecDeque::new(),
-            waker: None,
-        }
-    }
-}
-
 impl<T> Default for Late<T> {
     fn default() -> Late<T> {
         Late {
-            kept: RefCell::default(),
+            kept: Cell::default(),
             in_flight: Cell::new(0),
             quiet: Cell::new(false),
             deserted: Cell::new(false),
@@ -51,25 +41,37 @@ impl<T> Default for Late<T> {
 impl<T> Late<T> {
     /// Puts back, as the first, what was taken and not used up.
     pub(crate) fn put_back(&self, result: T) {
-        self.kept().results.push_front(Ok(result));
+        self.change(|kept| kept.results.push_front(Ok(result)));
     }
 
-    fn kept(&self) -> RefMut<'_, Kept<T>> {
-        RefMut::map(self.kept.borrow_mut(), |kept| {
-            &mut **kept.get_or_insert_default()
-        })
+    /// Nothing is kept while `change` runs.
+    fn change<R>(&self, change: impl FnOnce(&mut Kept<T>) -> R) -> R {
+        let mut kept = self.kept.take().unwrap_or_else(|| {
+            Box::new(Kept {
+                results: VecDeque::new(),
+                waker: None,
+            })
+        });
+        let changed = change(&mut kept);
+        if !kept.results.is_empty() || kept.waker.is_some() {
+            self.kept.set(Some(kept));
+        }
+        changed
+    }
+
+    /// Whether there is nothing to see to: no operation in flight, and nothing kept.
+    pub(crate) fn is_settled(&self) -> bool {
+        let kept = self.kept.take();
+        let empty = kept.is_none();
+        self.kept.set(kept);
+        empty && !self.is_busy()
     }
 
     /// The next kept result, if there is one.
     pub(crate) fn take(&self) -> Option<io::Result<T>> {
-        self.kept.borrow_mut().as_mut()?.results.pop_front()
-    }
-
-    /// Whether nothing is kept.
-    #[cfg(feature = "http")]
-    pub(crate) fn is_empty(&self) -> bool {
-        let kept = self.kept.borrow();
-        kept.as_ref().is_none_or(|kept| kept.results.is_empty())
+        let kept = self.kept.take()?;
+        self.kept.set(Some(kept));
+        self.change(|kept| kept.results.pop_front())
     }
 
     /// Whether operations are in flight.
@@ -77,78 +79,144 @@ impl<T> Late<T> {
         self.in_flight.get() > 0
     }
 
-    /// The direction is being dropped; says whether an operation is cut off by that. A post that does not wait is
-    /// none: it sees to itself.
-    pub(crate) fn desert(&self) -> bool {
+    /// The direction has been dropped, and with it what is kept.
+    pub(crate) fn desert(&self) {
         self.deserted.set(true);
+        let kept = self.kept.take();
+        drop(kept);
+    }
+
+    /// Whether an operation would be cut off by the end of this direction. A post that does not wait is none: it sees
+    /// to itself.
+    pub(crate) fn is_cut_off(&self) -> bool {
         self.is_busy() && !self.quiet.get()
     }
 
     /// Ready when no operation is in flight any more.
     pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_busy() {
-            // The old one is dropped when the cell is no longer borrowed: that is user code.
+            // A foreign waker's clone and drop are user code.
             let waker = cx.waker().clone();
-            let old = self.kept().waker.replace(waker);
+            let old = self.change(|kept| kept.waker.replace(waker));
             drop(old);
             Poll::Pending
         } else {
             Poll::Ready(())
         }
     }
+
+    /// Keeps a result that nobody waited for, if somebody may still ask for it.
+    fn keep(&self, result: io::Result<T>) {
+        if !self.deserted.get() {
+            self.change(|kept| kept.results.push_back(result));
+        }
+    }
+
+    fn end_one(&self) {
+        self.in_flight.set(self.in_flight.get() - 1);
+        let Some(kept) = self.kept.take() else {
+            return;
+        };
+        self.kept.set(Some(kept));
+        let waker = self.change(|kept| kept.waker.take());
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
-/// An operation's hold on the [`Late`] of its socket.
+/// What is kept of operations in one direction of a socket.
+pub(crate) trait Direction: Sized {
+    fn late(fd: &SharedFd) -> &Late<Self>;
+}
+
+/// An operation's hold on its socket, and on the [`Late`] of its direction.
 ///
 /// It counts from the moment the operation is staged until the operation is dropped, which is after its result
 /// has been fetched or kept.
 #[derive(Debug)]
-pub(super) struct InFlight<T> {
-    late: Rc<Late<T>>,
+pub(super) struct InFlight<T: Direction> {
+    hold: Hold,
     begun: bool,
+    /// Nobody asks for what it leaves, and nobody waits for its end.
+    apart: bool,
+    direction: std::marker::PhantomData<T>,
 }
 
-impl<T> InFlight<T> {
-    pub(super) fn new(late: &Rc<Late<T>>) -> InFlight<T> {
+impl<T: Direction> InFlight<T> {
+    pub(super) fn new(fd: SharedFd) -> InFlight<T> {
         InFlight {
-            late: Rc::clone(late),
+            hold: fd.into(),
             begun: false,
+            apart: false,
+            direction: std::marker::PhantomData,
+        }
+    }
+
+    /// That of an operation which is nothing to the others of its direction: what it leaves is dropped.
+    pub(super) fn apart(fd: SharedFd) -> InFlight<T> {
+        let mut in_flight = InFlight::new(fd);
+        in_flight.apart = true;
+        in_flight
+    }
+
+    /// Looks at what is kept. Where the socket has gone, nobody is left to tell.
+    fn with(&self, look: impl FnOnce(&Late<T>)) {
+        if let Hold::Open(fd) = &self.hold {
+            look(T::late(fd));
+        } else if let Some(fd) = self.hold.socket() {
+            look(T::late(&fd));
         }
     }
 
     /// The operation is being staged, perhaps not for the first time.
     pub(super) fn begin(&mut self) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.late.in_flight.set(self.late.in_flight.get() + 1);
+        if !self.begun && !self.apart {
+            self.begun = true;
+            self.with(|late| late.in_flight.set(late.in_flight.get() + 1));
         }
     }
 
     /// Says whether the operation, the only one in flight, is a post that does not wait.
     pub(super) fn set_quiet(&self, quiet: bool) {
-        self.late.quiet.set(quiet);
+        self.with(|late| late.quiet.set(quiet));
     }
 
     /// Whether the direction has been dropped.
     pub(super) fn is_deserted(&self) -> bool {
-        self.late.deserted.get()
+        let mut deserted = true;
+        self.with(|late| deserted = late.deserted.get());
+        deserted
     }
 
     /// Keeps a result that nobody waited for.
     pub(super) fn keep(&self, result: io::Result<T>) {
-        self.late.kept().results.push_back(result);
+        if !self.apart {
+            self.with(|late| late.keep(result));
+        }
+    }
+
+    /// Lets go of the descriptor, which the kernel needs no longer for this operation.
+    pub(super) fn release(&mut self) {
+        self.hold.release();
+    }
+
+    /// The socket, which has not been released.
+    pub(super) fn fd(&self) -> &SharedFd {
+        self.hold.fd()
     }
 }
 
-impl<T> Drop for InFlight<T> {
+impl<T: Direction> AsRawFd for InFlight<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.hold.fd().as_raw_fd()
+    }
+}
+
+impl<T: Direction> Drop for InFlight<T> {
     fn drop(&mut self) {
         if self.begun {
-            self.late.in_flight.set(self.late.in_flight.get() - 1);
-            let mut kept = self.late.kept.borrow_mut();
-            let waker = kept.as_mut().and_then(|kept| kept.waker.take());
-            drop(kept);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.with(Late::end_one);
         }
     }
 }

@@ -57,7 +57,7 @@ pub(crate) use close::Close;
 pub(crate) use connect::Connect;
 pub(crate) use fd::{CloseQueue, CloseSignal, Closing, Held, SharedFd};
 pub(crate) use fsync::Fsync;
-pub(crate) use late::Late;
+pub(crate) use late::{Direction, Late};
 pub(crate) use listen::Listen;
 pub(crate) use nop::Nop;
 pub(crate) use openat::OpenAt;
@@ -75,7 +75,46 @@ pub(crate) use socket::Socket;
 pub(crate) use statx::Statx;
 pub(crate) use write::Write;
 
+use crate::buf::Chunk;
 use crate::ring::{Cqe, Request};
+
+/// What a receive has left for the next one.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// Bytes of a stream.
+    Bytes(Chunk),
+    Datagram(Box<Datagram>),
+}
+
+impl Arrived {
+    /// What a datagram socket has received.
+    pub(crate) fn into_datagram(self) -> Box<Datagram> {
+        match self {
+            Arrived::Datagram(datagram) => datagram,
+            Arrived::Bytes(_) => unreachable!("a datagram socket receives datagrams"),
+        }
+    }
+
+    /// What a stream has received.
+    pub(crate) fn into_bytes(self) -> Chunk {
+        match self {
+            Arrived::Bytes(chunk) => chunk,
+            Arrived::Datagram(datagram) => datagram.data,
+        }
+    }
+}
+
+impl Direction for Arrived {
+    fn late(fd: &SharedFd) -> &Late<Arrived> {
+        fd.incoming()
+    }
+}
+
+impl Direction for () {
+    fn late(fd: &SharedFd) -> &Late<()> {
+        fd.outgoing()
+    }
+}
 
 /// What the reactor needs to know of an operation; see the [module](self).
 pub(crate) trait Operation: 'static {

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::late::InFlight;
-use super::{Late, Next, OnDrop, Operation, SharedFd};
+use super::{Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, sqe_len};
 use crate::ring::{Cqe, Request};
 
@@ -17,9 +16,8 @@ use crate::ring::{Cqe, Request};
 /// Such a send never waits: it is over when the enter that submits it returns. No completion then means that
 /// every byte has gone. One says how far it came, and the rest follows as an ordinary send.
 ///
-/// Nobody holds its future. Its error waits for the next send ([`Late`]).
+/// Nobody holds its future. Its error waits for the next send ([`Late`](super::Late)).
 pub(crate) struct Post<B> {
-    fd: SharedFd,
     buffer: B,
     sent: usize,
     /// The first try, which does not wait.
@@ -28,13 +26,12 @@ pub(crate) struct Post<B> {
 }
 
 impl<B: IoBuf> Post<B> {
-    pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<()>>) -> Post<B> {
+    pub(crate) fn new(fd: SharedFd, buffer: B) -> Post<B> {
         Post {
-            fd,
             buffer,
             sent: 0,
             quiet: true,
-            in_flight: InFlight::new(late),
+            in_flight: InFlight::new(fd),
         }
     }
 }
@@ -57,7 +54,7 @@ impl<B: IoBuf> Operation for Post<B> {
             false => 0,
         };
         Request::Send {
-            fd: self.fd.as_raw_fd(),
+            fd: self.in_flight.as_raw_fd(),
             data: self.buffer.bytes_ptr().wrapping_add(self.sent),
             len: sqe_len(self.buffer.bytes_len() - self.sent),
             flags: flags | wait,
@@ -90,7 +87,7 @@ impl<B: IoBuf> Operation for Post<B> {
         }
         if self.in_flight.is_deserted() {
             // The peer must not take the part for the whole. Other than TCP sockets have no reset to send.
-            let _ = SockRef::from(&self.fd).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(self.in_flight.fd()).set_linger(Some(Duration::ZERO));
             return;
         }
         let error = cqe.into_result().err();

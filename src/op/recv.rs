@@ -2,29 +2,35 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
 use super::late::InFlight;
-use super::{Late, Operation, SharedFd};
+use super::{Arrived, Operation, SharedFd};
 use crate::buf::{Chunk, IoBufMut, sqe_len};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_RECV`; as recv(2). Owns the buffer.
 ///
-/// Bytes that arrive after its future was dropped are given back to the socket ([`Late`]).
+/// Bytes that arrive after its future was dropped are given back to the socket ([`Late`](super::Late)).
 pub(crate) struct Recv<B> {
-    fd: SharedFd,
     /// `None` once the bytes have been given back to the socket.
     buffer: Option<B>,
-    in_flight: InFlight<Chunk>,
+    in_flight: InFlight<Arrived>,
 }
 
 impl<B: IoBufMut> Recv<B> {
-    pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<Chunk>>) -> Recv<B> {
+    pub(crate) fn new(fd: SharedFd, buffer: B) -> Recv<B> {
         Recv {
-            fd,
             buffer: Some(buffer),
-            in_flight: InFlight::new(late),
+            in_flight: InFlight::new(fd),
+        }
+    }
+
+    /// One that belongs to the socket, not to a future: only when the socket itself has gone is it discarded, with
+    /// the bytes.
+    pub(crate) fn of_socket(fd: SharedFd, buffer: B) -> Recv<B> {
+        Recv {
+            buffer: Some(buffer),
+            in_flight: InFlight::apart(fd),
         }
     }
 
@@ -53,7 +59,7 @@ impl<B: IoBufMut> Operation for Recv<B> {
 
     fn request(&mut self) -> Request {
         self.in_flight.begin();
-        let fd = self.fd.as_raw_fd();
+        let fd = self.in_flight.as_raw_fd();
         let buffer = self.buffer();
         Request::Recv {
             fd,
@@ -73,8 +79,8 @@ impl<B: IoBufMut> Operation for Recv<B> {
             Ok(0) => {}
             Ok(count) => {
                 let buffer = self.buffer.take().expect("discarded once");
-                self.in_flight
-                    .keep(Ok(Chunk::owned(buffer).slice_ref(..count)));
+                let chunk = Chunk::owned(buffer).slice_ref(..count);
+                self.in_flight.keep(Ok(Arrived::Bytes(chunk)));
             }
             Err(_) if cqe.is_cancelled() => {}
             // The kernel reports a socket's error once; the next call must see it.

@@ -2,24 +2,22 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
 use socket2::SockAddr;
 
 use super::late::InFlight;
-use super::{Late, Operation, SharedFd};
+use super::{Arrived, Operation, SharedFd};
 use crate::buf::{Chunk, IoBufMut, Message};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_RECVMSG`; as recvmsg(2) with `MSG_TRUNC`, which makes the result the length of the whole datagram
 /// even where the buffer is shorter. Owns the buffer, the header and the room for the address.
 ///
-/// A datagram that arrives after its future was dropped is given back to the socket ([`Late`]).
+/// A datagram that arrives after its future was dropped is given back to the socket ([`Late`](super::Late)).
 pub(crate) struct RecvMsg<B> {
-    fd: SharedFd,
     /// `None` once the datagram has been handed on.
     lent: Option<(B, Message)>,
-    in_flight: InFlight<Datagram>,
+    in_flight: InFlight<Arrived>,
 }
 
 /// A datagram that was received for nobody yet.
@@ -32,12 +30,11 @@ pub(crate) struct Datagram {
 }
 
 impl<B: IoBufMut> RecvMsg<B> {
-    pub(crate) fn new(fd: SharedFd, mut buffer: B, late: &Rc<Late<Datagram>>) -> RecvMsg<B> {
+    pub(crate) fn new(fd: SharedFd, mut buffer: B) -> RecvMsg<B> {
         let message = Message::receiving(&mut buffer);
         RecvMsg {
-            fd,
             lent: Some((buffer, message)),
-            in_flight: InFlight::new(late),
+            in_flight: InFlight::new(fd),
         }
     }
 
@@ -73,7 +70,7 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
             .as_mut()
             .expect("a receive in flight has its header");
         Request::RecvMsg {
-            fd: self.fd.as_raw_fd(),
+            fd: self.in_flight.as_raw_fd(),
             message: message.header_to_receive(),
             flags: libc::MSG_TRUNC as u32,
         }
@@ -87,11 +84,13 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
         match self.received(cqe) {
             Ok((len, full_len)) => {
                 let (buffer, message) = self.lent.take().expect("discarded once");
-                self.in_flight.keep(Ok(Datagram {
+                let datagram = Datagram {
                     data: Chunk::owned(buffer).slice_ref(..len),
                     full_len,
                     from: message.into_sender(),
-                }));
+                };
+                self.in_flight
+                    .keep(Ok(Arrived::Datagram(Box::new(datagram))));
             }
             Err(_) if cqe.is_cancelled() => {}
             // The kernel reports a socket's error once; the next call must see it.

@@ -2,19 +2,17 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
 use super::late::InFlight;
-use super::{Late, Next, OnDrop, Operation, SharedFd};
+use super::{Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, sqe_len};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SEND`; as send(2) with `MSG_NOSIGNAL`. Owns the buffer.
 ///
 /// One whose future was dropped goes on until every byte is sent, so that the stream is never torn; its
-/// error, if any, waits for the next send ([`Late`]).
+/// error, if any, waits for the next send ([`Late`](super::Late)).
 pub(crate) struct Send<B> {
-    fd: SharedFd,
     buffer: B,
     progress: Progress,
     in_flight: InFlight<()>,
@@ -102,12 +100,11 @@ impl Progress {
 
 impl<B: IoBuf> Send<B> {
     /// A send of `buffer`; `all` of it, or as much as the kernel takes at once.
-    pub(crate) fn new(fd: SharedFd, buffer: B, all: bool, late: &Rc<Late<()>>) -> Send<B> {
+    pub(crate) fn new(fd: SharedFd, buffer: B, all: bool) -> Send<B> {
         Send {
-            fd,
             progress: Progress::new(buffer.bytes_len(), all),
             buffer,
-            in_flight: InFlight::new(late),
+            in_flight: InFlight::new(fd),
         }
     }
 
@@ -125,7 +122,7 @@ impl<B: IoBuf> Operation for Send<B> {
         self.in_flight.begin();
         let sent = self.progress.sent;
         Request::Send {
-            fd: self.fd.as_raw_fd(),
+            fd: self.in_flight.as_raw_fd(),
             data: self.buffer.bytes_ptr().wrapping_add(sent),
             len: sqe_len(self.buffer.bytes_len() - sent),
             flags: self.progress.flags(),

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
 use super::late::InFlight;
 use super::send::Progress;
-use super::{Held, Late, Next, OnDrop, Operation, SharedFd};
+use super::{Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, sqe_len};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SEND_ZC` (Linux 6.0). Owns the buffer until the kernel's notification that it is free, which
 /// for TCP is when the peer has acknowledged the bytes.
 pub(crate) struct SendZc<B> {
-    fd: Held,
     buffer: B,
     progress: Progress,
     in_flight: InFlight<()>,
@@ -21,12 +19,11 @@ pub(crate) struct SendZc<B> {
 
 impl<B: IoBuf> SendZc<B> {
     /// A send of all of `buffer`.
-    pub(crate) fn new(fd: SharedFd, buffer: B, late: &Rc<Late<()>>) -> SendZc<B> {
+    pub(crate) fn new(fd: SharedFd, buffer: B) -> SendZc<B> {
         SendZc {
-            fd: fd.into(),
             progress: Progress::new(buffer.bytes_len(), true),
             buffer,
-            in_flight: InFlight::new(late),
+            in_flight: InFlight::new(fd),
         }
     }
 
@@ -44,7 +41,7 @@ impl<B: IoBuf> Operation for SendZc<B> {
         self.in_flight.begin();
         let sent = self.progress.sent;
         Request::SendZc {
-            fd: self.fd.as_raw_fd(),
+            fd: self.in_flight.as_raw_fd(),
             data: self.buffer.bytes_ptr().wrapping_add(sent),
             len: sqe_len(self.buffer.bytes_len() - sent),
             flags: self.progress.flags(),
@@ -62,7 +59,7 @@ impl<B: IoBuf> Operation for SendZc<B> {
     /// The notification waits until the peer has taken the bytes or the socket is closed. A peer that does
     /// not read must not keep open what was dropped.
     fn release(&mut self) {
-        self.fd.release();
+        self.in_flight.release();
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {

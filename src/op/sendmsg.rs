@@ -2,20 +2,18 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
 use socket2::SockAddr;
 
 use super::late::InFlight;
 use super::send::Progress;
-use super::{Held, Late, Next, OnDrop, Operation, SharedFd};
+use super::{Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, Message};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SENDMSG`; as sendmsg(2) with `MSG_NOSIGNAL`. Owns the buffers, the header, the vectors and the
 /// address. A dropped future leaves it to finish, as [`Send`](super::Send) does.
 pub(crate) struct SendMsg<B> {
-    fd: Held,
     /// It goes whole or not at all, so that no round follows the first.
     is_datagram: bool,
     buffers: Vec<B>,
@@ -25,22 +23,28 @@ pub(crate) struct SendMsg<B> {
 }
 
 impl<B: IoBuf> SendMsg<B> {
-    /// A send of `buffers` one behind the other: `all` of them, or, where that is off, as one datagram.
-    pub(crate) fn new(
-        fd: SharedFd,
-        buffers: Vec<B>,
-        target: Option<SockAddr>,
-        all: bool,
-        late: &Rc<Late<()>>,
-    ) -> SendMsg<B> {
-        let message = Message::sending(buffers.iter(), target);
+    /// A send of all of `buffers`, one behind the other.
+    pub(crate) fn all(fd: SharedFd, buffers: Vec<B>) -> SendMsg<B> {
+        let message = Message::sending(buffers.iter(), None);
         SendMsg {
-            fd: fd.into(),
-            is_datagram: !all,
-            progress: Progress::new(message.len(), all),
+            is_datagram: false,
+            progress: Progress::new(message.len(), true),
             message,
             buffers,
-            in_flight: InFlight::new(late),
+            in_flight: InFlight::new(fd),
+        }
+    }
+
+    /// A send of `buffers` as one datagram. Where its future was dropped, its error is nobody's: the next one is
+    /// not to blame.
+    pub(crate) fn datagram(fd: SharedFd, buffers: Vec<B>, target: Option<SockAddr>) -> SendMsg<B> {
+        let message = Message::sending(buffers.iter(), target);
+        SendMsg {
+            is_datagram: true,
+            progress: Progress::new(message.len(), false),
+            message,
+            buffers,
+            in_flight: InFlight::apart(fd),
         }
     }
 
@@ -57,7 +61,7 @@ impl<B: IoBuf> Operation for SendMsg<B> {
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         Request::SendMsg {
-            fd: self.fd.as_raw_fd(),
+            fd: self.in_flight.as_raw_fd(),
             message: self.message.header_to_send(),
             flags: self.progress.flags() as u32,
         }
@@ -68,7 +72,7 @@ impl<B: IoBuf> Operation for SendMsg<B> {
         let next = self.progress.advance(cqe, abandoned);
         self.message.advance(self.progress.sent - before);
         if self.is_datagram && next == Next::Done {
-            self.fd.release();
+            self.in_flight.release();
         }
         next
     }

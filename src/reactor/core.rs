@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::builder::Builder;
 use super::metrics::{Counters, Metrics};
 use super::spin::Spin;
-use super::submission::Submission;
+use super::submission::{Handed, Submission};
 use super::table::{OpId, Table};
 use super::wheel::{Clock, NEVER, TimerKey, Wheel};
 use crate::buf::Pool;
@@ -253,6 +253,11 @@ impl Core {
     }
 
     /// Hands an operation over; it is queued for the next turn.
+    pub(crate) fn hand_over<O: Operation>(&self, op: O) -> Handed<O> {
+        Handed::new(self, Box::new(op))
+    }
+
+    /// Hands an operation over, to be awaited by itself.
     pub(crate) fn submit<O: Operation>(self: &Rc<Core>, op: O) -> Submission<O> {
         Submission::new(self, Box::new(op))
     }
@@ -262,7 +267,8 @@ impl Core {
     pub(crate) fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
         let mut table = self.table();
         let mut queue = self.queue.borrow_mut();
-        if table.is_shut() || !table.has_room(None) || !queue.is_empty() || !self.closes.is_empty() {
+        if table.is_shut() || !table.has_room(None) || !queue.is_empty() || !self.closes.is_empty()
+        {
             return Err(op);
         }
         let mut ring = self.ring.borrow_mut();

@@ -116,7 +116,7 @@ pub use builder::Builder;
 pub(crate) use core::Core;
 pub use metrics::Metrics;
 pub use shutdown::ShutdownReport;
-pub(crate) use submission::Submission;
+pub(crate) use submission::{Handed, Submission};
 pub(crate) use table::OpId;
 pub(crate) use wheel::TimerKey;
 

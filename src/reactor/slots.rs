@@ -4,6 +4,7 @@
 //! So nothing is moved on the way in or out but the operation itself.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::task::Waker;
 
 use crate::op::Erased;
@@ -13,20 +14,22 @@ use crate::ring::{Completions, Cqe};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct OpId {
     slot: u32,
-    /// 31 bits.
-    generation: u32,
+    generation: Generation,
 }
+
+/// Which use of a slot: 31 bits, of which some are set, so that an `Option<OpId>` takes no more room.
+type Generation = NonZeroU32;
 
 /// Set in the `user_data` of a cancel, beside the id of its target.
 const CANCEL_BIT: u64 = 1 << 63;
-const GENERATIONS: u32 = 1 << 31;
+const LAST_GENERATION: u32 = (1 << 31) - 1;
 
 /// The `user_data` of the reactor's own wake-up poll; no table grows to this slot.
 pub(crate) const WAKE_USER_DATA: u64 = u32::MAX as u64;
 
 impl OpId {
     pub(crate) fn user_data(self) -> u64 {
-        u64::from(self.slot) | u64::from(self.generation) << 32
+        u64::from(self.slot) | u64::from(self.generation.get()) << 32
     }
 
     /// The `user_data` of the cancel that aims at this operation.
@@ -38,7 +41,9 @@ impl OpId {
     pub(crate) fn of(user_data: u64) -> OpId {
         OpId {
             slot: user_data as u32,
-            generation: (user_data >> 32) as u32 & (GENERATIONS - 1),
+            // Where there is none, one that no slot has.
+            generation: Generation::new((user_data >> 32) as u32 & LAST_GENERATION)
+                .unwrap_or(Generation::MAX),
         }
     }
 }
@@ -93,7 +98,7 @@ impl From<Cqe> for Outcome {
 ///
 /// Each operation in flight has one, also that of a connection which is idle: it is kept small.
 pub(super) struct Slot {
-    generation: u32,
+    generation: Generation,
     /// How often a cancel has not found it.
     pub(super) missed: u16,
     pub(super) phase: Phase,
@@ -204,7 +209,7 @@ impl Slots {
     fn grow(&mut self) -> u32 {
         let at = self.slots.len() as u32;
         self.slots.push(Slot {
-            generation: 0,
+            generation: Generation::MIN,
             missed: 0,
             phase: Phase::Free,
             completions: Completions::One,
@@ -235,7 +240,10 @@ impl Slots {
         slot.rest = None;
         slot.waker = None;
         // From here on its id is stale.
-        slot.generation = (slot.generation + 1) % GENERATIONS;
+        slot.generation = match slot.generation.get() {
+            LAST_GENERATION => Generation::MIN,
+            _ => slot.generation.saturating_add(1),
+        };
         self.free.push(id.slot);
     }
 

@@ -12,110 +12,26 @@ use crate::error::shut_down;
 use crate::op::{Erased, Operation};
 use crate::ring::Cqe;
 
-/// An operation that has been handed to the reactor.
+/// An operation that has been handed to the reactor, for who knows the reactor.
 ///
-/// It is queued when the handle is made and reaches the kernel in the reactor's next turn. Dropping the
-/// handle abandons the operation: see the table in [`super::table`]. As a future it gives the output and the
-/// operation itself, with the buffer in it.
-pub(crate) struct Submission<O: Operation> {
-    core: Rc<Core>,
-    state: State<O>,
-}
-
-enum State<O> {
-    /// The table was full; the place in the queue, once there is one.
-    NoRoom(Box<O>, Option<Ticket>),
+/// It is queued when the handle is made and reaches the kernel in the reactor's next turn. Whoever has it must
+/// [give it up](Handed::give_up) before it is dropped, which a [`Submission`] does by itself.
+///
+/// It is small, because each half of a connection that waits has one.
+pub(crate) enum Handed<O> {
+    Live(OpId),
+    /// The table was full.
+    NoRoom(Box<Queued<O>>),
     /// The reactor has been shut down.
     Refused(Box<O>),
-    Live(OpId),
     Ended,
 }
 
-impl<O: Operation> Submission<O> {
-    pub(crate) fn new(core: &Rc<Core>, op: Box<O>) -> Submission<O> {
-        Submission {
-            state: place(core, op, None),
-            core: Rc::clone(core),
-        }
-    }
-
-    /// The id of the operation, if it has a slot.
-    pub(crate) fn id(&self) -> Option<OpId> {
-        match self.state {
-            State::Live(id) => Some(id),
-            _ => None,
-        }
-    }
-
-    /// Makes sure that the operation has a slot.
-    fn placed(&mut self, cx: &mut Context<'_>) -> Poll<Placed<O>> {
-        if matches!(self.state, State::NoRoom(..))
-            && let State::NoRoom(op, ticket) = std::mem::replace(&mut self.state, State::Ended)
-        {
-            self.state = place(&self.core, op, ticket);
-        }
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Live(id) => {
-                self.state = State::Live(id);
-                Poll::Ready(Placed::Live(id))
-            }
-            State::Refused(op) => Poll::Ready(Placed::Refused(op)),
-            State::NoRoom(op, ticket) => {
-                let waker = cx.waker().clone();
-                let (ticket, old) = self.core.table().wait_for_room(ticket, waker);
-                self.state = State::NoRoom(op, Some(ticket));
-                drop(old);
-                Poll::Pending
-            }
-            State::Ended => panic!("an operation was polled after its end"),
-        }
-    }
-
-    /// Leaves the operation to itself once it has a slot; refused when the reactor has been shut down.
-    pub(crate) fn poll_detach(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<OpId>> {
-        Poll::Ready(match ready!(self.placed(cx)) {
-            Placed::Live(id) => {
-                self.core.table().detach(id);
-                self.state = State::Ended;
-                Ok(id)
-            }
-            Placed::Refused(_) => Err(shut_down()),
-        })
-    }
-
-    /// The next completion of an operation that belongs to a socket, and whether more may come; polled no more after
-    /// the last. What it means, the operation's type says without the operation.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Cqe, bool)> {
-        let id = match self.state {
-            State::Live(id) => id,
-            _ => match ready!(self.placed(cx)) {
-                Placed::Live(id) => id,
-                Placed::Refused(_) => return Poll::Ready((Cqe::never_submitted(), false)),
-            },
-        };
-        let fetched = self.core.table().poll_next(id, cx.waker());
-        match fetched {
-            FetchedNext::Result(cqe) => Poll::Ready((cqe, true)),
-            FetchedNext::Last(cqe, op) => {
-                self.state = State::Ended;
-                drop(op);
-                self.core.slot_freed();
-                Poll::Ready((cqe, false))
-            }
-            FetchedNext::Nothing { known_waker } => self.wait(id, known_waker, cx),
-        }
-    }
-
-    /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that
-    /// the table is not borrowed meanwhile.
-    fn wait<T>(&self, id: OpId, known_waker: bool, cx: &mut Context<'_>) -> Poll<T> {
-        if !known_waker {
-            let waker = cx.waker().clone();
-            let old = self.core.table().set_waker(id, waker);
-            drop(old);
-        }
-        Poll::Pending
-    }
+/// An operation that found the table full.
+pub(crate) struct Queued<O> {
+    op: Box<O>,
+    /// The place in the queue, once there is one.
+    ticket: Option<Ticket>,
 }
 
 enum Placed<O> {
@@ -123,45 +39,190 @@ enum Placed<O> {
     Refused(Box<O>),
 }
 
-fn place<O: Operation>(core: &Rc<Core>, mut op: Box<O>, ticket: Option<Ticket>) -> State<O> {
-    let mut table = core.table();
-    if table.is_shut() {
-        return State::Refused(op);
+impl<O: Operation> Handed<O> {
+    pub(crate) fn new(core: &Core, op: Box<O>) -> Handed<O> {
+        Handed::place(core, op, None)
     }
-    if !table.has_room(ticket) {
-        return State::NoRoom(op, ticket);
+
+    fn place(core: &Core, mut op: Box<O>, ticket: Option<Ticket>) -> Handed<O> {
+        let mut table = core.table();
+        if table.is_shut() {
+            return Handed::Refused(op);
+        }
+        if !table.has_room(ticket) {
+            return Handed::NoRoom(Box::new(Queued { op, ticket }));
+        }
+        let waker = ticket.and_then(|ticket| table.leave_queue(ticket));
+        op.placed();
+        let id = table.insert(op, false);
+        drop(table);
+        drop(waker);
+        core.queue(id);
+        Handed::Live(id)
     }
-    let waker = ticket.and_then(|ticket| table.leave_queue(ticket));
-    op.placed();
-    let id = table.insert(op, false);
-    drop(table);
-    drop(waker);
-    core.queue(id);
-    State::Live(id)
+
+    /// The id of the operation, if it has a slot.
+    pub(crate) fn id(&self) -> Option<OpId> {
+        match *self {
+            Handed::Live(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Makes sure that the operation has a slot.
+    #[inline]
+    fn placed(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Placed<O>> {
+        match *self {
+            Handed::Live(id) => Poll::Ready(Placed::Live(id)),
+            _ => self.find_place(core, cx),
+        }
+    }
+
+    #[cold]
+    fn find_place(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Placed<O>> {
+        let mut handed = std::mem::replace(self, Handed::Ended);
+        if let Handed::NoRoom(queued) = handed {
+            handed = Handed::place(core, queued.op, queued.ticket);
+        }
+        match handed {
+            Handed::Live(id) => {
+                *self = Handed::Live(id);
+                Poll::Ready(Placed::Live(id))
+            }
+            Handed::Refused(op) => Poll::Ready(Placed::Refused(op)),
+            Handed::NoRoom(mut queued) => {
+                let waker = cx.waker().clone();
+                let (ticket, old) = core.table().wait_for_room(queued.ticket, waker);
+                queued.ticket = Some(ticket);
+                *self = Handed::NoRoom(queued);
+                drop(old);
+                Poll::Pending
+            }
+            Handed::Ended => panic!("an operation was polled after its end"),
+        }
+    }
+
+    /// The output of the operation, and the operation itself, with the buffer in it.
+    pub(crate) fn poll(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<(O::Output, Box<O>)> {
+        let id = match ready!(self.placed(core, cx)) {
+            Placed::Live(id) => id,
+            Placed::Refused(mut op) => {
+                return Poll::Ready((op.complete(Cqe::never_submitted()), op));
+            }
+        };
+        let fetched = core.table().poll(id, cx.waker());
+        let (op, cqe) = match fetched {
+            Fetched::Result(op, cqe) => (op, cqe),
+            Fetched::Nothing { known_waker } => return wait(core, id, known_waker, cx),
+        };
+        *self = Handed::Ended;
+        core.slot_freed();
+        let mut op = Erased::into_any(op)
+            .downcast::<O>()
+            .expect("a submission knows its operation");
+        Poll::Ready((op.complete(cqe), op))
+    }
+
+    /// The next completion of an operation that belongs to a socket, and whether more may come; polled no more after
+    /// the last. What it means, the operation's type says without the operation.
+    pub(crate) fn poll_next(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<(Cqe, bool)> {
+        let id = match ready!(self.placed(core, cx)) {
+            Placed::Live(id) => id,
+            Placed::Refused(_) => return Poll::Ready((Cqe::never_submitted(), false)),
+        };
+        let fetched = core.table().poll_next(id, cx.waker());
+        match fetched {
+            FetchedNext::Result(cqe) => Poll::Ready((cqe, true)),
+            FetchedNext::Last(cqe, op) => {
+                *self = Handed::Ended;
+                drop(op);
+                core.slot_freed();
+                Poll::Ready((cqe, false))
+            }
+            FetchedNext::Nothing { known_waker } => wait(core, id, known_waker, cx),
+        }
+    }
+
+    /// Leaves the operation to itself once it has a slot; refused when the reactor has been shut down.
+    pub(crate) fn poll_detach(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<OpId>> {
+        Poll::Ready(match ready!(self.placed(core, cx)) {
+            Placed::Live(id) => {
+                core.table().detach(id);
+                *self = Handed::Ended;
+                Ok(id)
+            }
+            Placed::Refused(_) => Err(shut_down()),
+        })
+    }
+
+    /// Nobody waits for it any more: abandons the operation; see the table in [`super::table`].
+    pub(crate) fn give_up(&mut self, core: &Core) {
+        match std::mem::replace(self, Handed::Ended) {
+            Handed::Live(id) => core.abandon(id, false),
+            Handed::NoRoom(queued) => {
+                let Queued { mut op, ticket } = *queued;
+                if let Some(ticket) = ticket {
+                    let waker = core.table().leave_queue(ticket);
+                    drop(waker);
+                    core.slot_freed();
+                }
+                op.discard(Cqe::never_submitted());
+            }
+            Handed::Refused(mut op) => op.discard(Cqe::never_submitted()),
+            Handed::Ended => {}
+        }
+    }
+}
+
+/// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that
+/// the table is not borrowed meanwhile.
+fn wait<T>(core: &Core, id: OpId, known_waker: bool, cx: &mut Context<'_>) -> Poll<T> {
+    if !known_waker {
+        let waker = cx.waker().clone();
+        let old = core.table().set_waker(id, waker);
+        drop(old);
+    }
+    Poll::Pending
+}
+
+/// An operation that has been handed to the reactor.
+///
+/// Dropping it abandons the operation. As a future it gives the output and the operation itself, with the buffer in
+/// it.
+pub(crate) struct Submission<O: Operation> {
+    core: Rc<Core>,
+    handed: Handed<O>,
+}
+
+impl<O: Operation> Submission<O> {
+    pub(crate) fn new(core: &Rc<Core>, op: Box<O>) -> Submission<O> {
+        Submission {
+            handed: Handed::new(core, op),
+            core: Rc::clone(core),
+        }
+    }
+
+    /// The id of the operation, if it has a slot.
+    pub(crate) fn id(&self) -> Option<OpId> {
+        self.handed.id()
+    }
+
+    /// As [`Handed::poll_next`].
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(Cqe, bool)> {
+        self.handed.poll_next(&self.core, cx)
+    }
 }
 
 impl<O: Operation> Future for Submission<O> {
     type Output = (O::Output, Box<O>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let id = match self.placed(cx) {
-            Poll::Ready(Placed::Live(id)) => id,
-            Poll::Ready(Placed::Refused(mut op)) => {
-                return Poll::Ready((op.complete(Cqe::never_submitted()), op));
-            }
-            Poll::Pending => return Poll::Pending,
-        };
-        let fetched = self.core.table().poll(id, cx.waker());
-        let (op, cqe) = match fetched {
-            Fetched::Result(op, cqe) => (op, cqe),
-            Fetched::Nothing { known_waker } => return self.wait(id, known_waker, cx),
-        };
-        self.state = State::Ended;
-        self.core.slot_freed();
-        let mut op = Erased::into_any(op)
-            .downcast::<O>()
-            .expect("a submission knows its operation");
-        Poll::Ready((op.complete(cqe), op))
+        let Submission { core, handed } = &mut *self;
+        handed.poll(core, cx)
     }
 }
 
@@ -169,19 +230,7 @@ impl<O: Operation> Unpin for Submission<O> {}
 
 impl<O: Operation> Drop for Submission<O> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Live(id) => self.core.abandon(id, false),
-            State::NoRoom(mut op, ticket) => {
-                if let Some(ticket) = ticket {
-                    let waker = self.core.table().leave_queue(ticket);
-                    drop(waker);
-                    self.core.slot_freed();
-                }
-                op.discard(Cqe::never_submitted());
-            }
-            State::Refused(mut op) => op.discard(Cqe::never_submitted()),
-            State::Ended => {}
-        }
+        self.handed.give_up(&self.core);
     }
 }
 

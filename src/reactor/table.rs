@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::task::{RawWakerVTable, Waker};
 use std::time::Duration;
 
-use super::slots::{Outcome, Phase, Slots};
 pub(crate) use super::slots::OpId;
+use super::slots::{Outcome, Phase, Slots};
 use crate::op::{Erased, Next, OnDrop};
 use crate::ring::{Completions, Cqe, Request};
 
@@ -299,8 +299,7 @@ impl Table {
                     .op
                     .as_mut()
                     .expect("an operation is in its slot between completions");
-                if op.advance(*cqe, slot.abandoned) == Next::Again
-                    && !(self.shut || slot.cancelled)
+                if op.advance(*cqe, slot.abandoned) == Next::Again && !(self.shut || slot.cancelled)
                 {
                     slot.phase = Phase::Queued;
                     return (id, Arrival::Again);

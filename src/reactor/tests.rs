@@ -16,7 +16,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use super::{Builder, Core, Reactor, Submission};
-use crate::op::{self, Late, Operation, SharedFd};
+use crate::op::{self, Operation, SharedFd};
 use crate::ring::Cqe;
 use crate::time::timeout;
 use crate::yield_now;
@@ -239,9 +239,9 @@ fn accept_multishot() {
 fn recv() {
     everywhere(async |core| {
         let (fd, mut peer) = connected(&core);
-        let late: Rc<Late<_>> = Rc::default();
+        let late = fd.incoming();
         let sent = RefCell::new(Vec::new());
-        let receive = || op::Recv::new(fd.clone(), vec![0; 16], &late);
+        let receive = || op::Recv::new(fd.clone(), vec![0; 16]);
         let provoke = || {
             let number = sent.borrow().len() as u8;
             let part = [number, number + 1, number + 2];
@@ -251,7 +251,7 @@ fn recv() {
         three_points(&core, receive, provoke).await;
         let mut kept = Vec::new();
         while let Some(chunk) = late.take() {
-            kept.extend_from_slice(&chunk.expect("bytes"));
+            kept.extend_from_slice(&chunk.expect("bytes").into_bytes());
         }
         assert_eq!(kept, *sent.borrow(), "every byte is given back, in order");
         assert!(!late.is_busy());
@@ -289,8 +289,8 @@ fn recvmsg() {
         let address = socket.local_addr().expect("address");
         let fd = core.share(socket.into());
         let peer = UdpSocket::bind("127.0.0.1:0").expect("bind");
-        let late: Rc<Late<_>> = Rc::default();
-        let receive = || op::RecvMsg::new(fd.clone(), vec![0; 16], &late);
+        let late = fd.incoming();
+        let receive = || op::RecvMsg::new(fd.clone(), vec![0; 16]);
         let provoke = || {
             peer.send_to(b"datagram", address).expect("send");
         };
@@ -303,11 +303,11 @@ fn recvmsg() {
 /// Sends of `PAYLOAD` by any operation: the peer gets each whole or not at all.
 const PAYLOAD: &[u8] = b"all of this or nothing";
 
-fn sends<O: Operation>(make: impl Fn(SharedFd, &Rc<Late<()>>) -> O) {
+fn sends<O: Operation>(make: impl Fn(SharedFd) -> O) {
     everywhere(async |core| {
         let (fd, mut peer) = connected(&core);
-        let late: Rc<Late<()>> = Rc::default();
-        three_points(&core, || make(fd.clone(), &late), || {}).await;
+        three_points(&core, || make(fd.clone()), || {}).await;
+        let late = fd.outgoing();
         assert!(late.take().is_none(), "no send failed");
         assert!(!late.is_busy());
         fd.close();
@@ -321,29 +321,29 @@ fn sends<O: Operation>(make: impl Fn(SharedFd, &Rc<Late<()>>) -> O) {
 
 #[test]
 fn send() {
-    sends(|fd, late| op::Send::new(fd, PAYLOAD, false, late));
+    sends(|fd| op::Send::new(fd, PAYLOAD, false));
 }
 
 #[test]
 fn send_all() {
-    sends(|fd, late| op::Send::new(fd, PAYLOAD, true, late));
+    sends(|fd| op::Send::new(fd, PAYLOAD, true));
 }
 
 #[test]
 fn sendmsg() {
     let (front, back) = PAYLOAD.split_at(5);
-    sends(|fd, late| op::SendMsg::new(fd, vec![front, back], None, true, late));
+    sends(|fd| op::SendMsg::all(fd, vec![front, back]));
 }
 
 #[test]
 fn send_zc() {
-    sends(|fd, late| op::SendZc::new(fd, PAYLOAD, late));
+    sends(|fd| op::SendZc::new(fd, PAYLOAD));
 }
 
 /// A zero-copy send as if the kernel had it, and what the kernel then says.
 fn zero_copy_answered(core: &Rc<Core>, answers: &[(i32, u32)]) -> Vec<Option<io::Result<usize>>> {
     let (fd, _peer) = connected(core);
-    let mut send = core.submit(op::SendZc::new(fd, PAYLOAD, &Rc::default()));
+    let mut send = core.submit(op::SendZc::new(fd, PAYLOAD));
     let id = send.id().expect("there is room");
     assert!(core.table().stage(id).is_some());
     let mut cx = Context::from_waker(Waker::noop());
@@ -386,7 +386,7 @@ fn a_zero_copy_send_ends_with_its_notification() {
         until(|| core.metrics().operations == 0).await;
         let (fd, _peer) = connected(&core);
         let before = core.metrics();
-        let send = op::SendZc::new(fd, PAYLOAD, &Rc::default());
+        let send = op::SendZc::new(fd, PAYLOAD);
         assert_eq!(core.submit(send).await.0.expect("sent"), len);
         let after = core.metrics();
         assert_eq!(after.sqes - before.sqes, 1);

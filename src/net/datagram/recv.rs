@@ -11,7 +11,7 @@ use socket2::SockAddr;
 
 use super::Datagram;
 use crate::buf::{BufResult, IoBufMut, fill};
-use crate::op::{self, Late, RecvMsg, SharedFd};
+use crate::op::{self, Arrived, RecvMsg, SharedFd};
 use crate::reactor::{Core, OpId};
 
 /// The receiving side of a datagram socket.
@@ -20,7 +20,6 @@ use crate::reactor::{Core, OpId};
 pub(in crate::net) struct Receiver {
     core: Rc<Core>,
     fd: SharedFd,
-    late: Rc<Late<op::Datagram>>,
     /// The receive whose future has not returned.
     current: Option<OpId>,
 }
@@ -30,7 +29,6 @@ impl Receiver {
         Receiver {
             core: Rc::clone(core),
             fd: fd.clone(),
-            late: Rc::default(),
             current: None,
         }
     }
@@ -66,7 +64,7 @@ impl Receiver {
             }
             Ok(None) => {}
         }
-        let op = RecvMsg::new(self.fd.clone(), buffer, &self.late);
+        let op = RecvMsg::new(self.fd.clone(), buffer);
         let mut receive = self.core.submit(op);
         let (result, op) = poll_fn(|cx| {
             let polled = Pin::new(&mut receive).poll(cx);
@@ -85,11 +83,14 @@ impl Receiver {
     }
 
     /// What an earlier receive left, once none is in flight any more.
-    async fn take_late(&mut self) -> io::Result<Option<op::Datagram>> {
+    async fn take_late(&mut self) -> io::Result<Option<Box<op::Datagram>>> {
         self.core.check_open()?;
         self.abandon();
-        poll_fn(|cx| self.late.poll_idle(cx)).await;
-        self.late.take().transpose()
+        let late = self.fd.incoming();
+        poll_fn(|cx| late.poll_idle(cx)).await;
+        late.take()
+            .map(|arrived| arrived.map(Arrived::into_datagram))
+            .transpose()
     }
 
     /// Gives up the receive of a future that was forgotten. Where it was dropped, this has been done.
@@ -103,6 +104,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.abandon();
+        self.fd.incoming().desert();
     }
 }
 

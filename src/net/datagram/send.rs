@@ -34,9 +34,7 @@ impl Sender {
         if let Err(error) = self.core.check_open() {
             return (Err(error), buffer);
         }
-        // The error of a datagram whose future was dropped is nobody's: the next one is not to blame.
-        let errors = Rc::default();
-        let op = SendMsg::new(self.fd.clone(), vec![buffer], target, false, &errors);
+        let op = SendMsg::datagram(self.fd.clone(), vec![buffer], target);
         let mut sending = Cancelled {
             send: self.core.submit(op),
             core: &self.core,

@@ -1,8 +1,10 @@
 //! Connected byte streams, whatever their address family: two halves over one descriptor.
 
 mod post;
+mod receiving;
 mod recv;
 mod send;
+mod sending;
 
 use std::io;
 use std::rc::Rc;

@@ -6,12 +6,12 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::send::State;
 use crate::buf::IoBuf;
 use crate::op::Post;
-use crate::reactor::Submission;
+use crate::reactor::Handed;
 
 /// Hands a buffer over; from [`SendHalf::post`](super::SendHalf::post).
 pub(super) struct Posting<'a, B: IoBuf> {
@@ -23,7 +23,7 @@ enum Step<B: IoBuf> {
     /// An earlier send is in flight, perhaps.
     Settling(B),
     /// There is no room; in the queue for it.
-    Waiting(Submission<Post<B>>),
+    Waiting(Handed<Post<B>>),
     Ended,
 }
 
@@ -41,33 +41,33 @@ impl<B: IoBuf> Future for Posting<'_, B> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Posting { state, step } = &mut *self;
-        loop {
-            match std::mem::replace(step, Step::Ended) {
-                Step::Settling(buffer) => {
-                    let Poll::Ready(settled) = state.poll_settled(cx) else {
-                        *step = Step::Settling(buffer);
-                        return Poll::Pending;
-                    };
-                    settled?;
-                    let post = Box::new(Post::new(state.fd.clone(), buffer, &state.late));
-                    match state.core.stage_now(post) {
-                        Ok(id) => {
-                            state.posted = Some(id);
-                            return Poll::Ready(Ok(()));
-                        }
-                        Err(post) => *step = Step::Waiting(Submission::new(&state.core, post)),
+        if let Step::Settling(_) = step {
+            ready!(state.poll_settled(cx))?;
+            if let Step::Settling(buffer) = std::mem::replace(step, Step::Ended) {
+                let post = Box::new(Post::new(state.fd.clone(), buffer));
+                match state.core.stage_now(post) {
+                    Ok(id) => {
+                        state.posted = Some(id);
+                        return Poll::Ready(Ok(()));
                     }
+                    Err(post) => *step = Step::Waiting(Handed::new(&state.core, post)),
                 }
-                Step::Waiting(mut submission) => {
-                    let Poll::Ready(detached) = submission.poll_detach(cx) else {
-                        *step = Step::Waiting(submission);
-                        return Poll::Pending;
-                    };
-                    state.posted = Some(detached?);
-                    return Poll::Ready(Ok(()));
-                }
-                Step::Ended => panic!("a post was polled after its end"),
             }
+        }
+        let Step::Waiting(handed) = step else {
+            panic!("a post was polled after its end");
+        };
+        let detached = ready!(handed.poll_detach(&state.core, cx));
+        *step = Step::Ended;
+        state.posted = Some(detached?);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<B: IoBuf> Drop for Posting<'_, B> {
+    fn drop(&mut self) {
+        if let Step::Waiting(handed) = &mut self.step {
+            handed.give_up(&self.state.core);
         }
     }
 }

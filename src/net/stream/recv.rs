@@ -10,9 +10,10 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 
-use crate::buf::{BufResult, Chunk, IoBufMut, fill};
-use crate::op::{self, Late, Received, Recv, RecvPooled, SharedFd};
-use crate::reactor::{Core, OpId, Submission};
+use super::receiving::Receiving;
+use crate::buf::{BufResult, Chunk, IoBufMut};
+use crate::op::{self, Arrived, Received, Recv, RecvPooled, SharedFd};
+use crate::reactor::{Core, Handed, OpId};
 
 /// The receiving half of a connection; from `split` or `into_split`.
 ///
@@ -25,26 +26,25 @@ pub struct RecvHalf {
     state: Box<State>,
 }
 
-struct State {
-    core: Rc<Core>,
-    fd: SharedFd,
-    late: Rc<Late<Chunk>>,
+pub(super) struct State {
+    pub(super) core: Rc<Core>,
+    pub(super) fd: SharedFd,
     armed: Armed,
     /// The receive into a user's buffer whose future has not returned, unless it was dropped.
-    owned: Option<OpId>,
+    pub(super) owned: Option<OpId>,
 }
 
 /// What the half itself has in the kernel.
 enum Armed {
     Nothing,
     /// A receive from the pool.
-    Pooled(Submission<RecvPooled>),
+    Pooled(Handed<RecvPooled>),
     /// The pool was empty; in its queue.
     Parked,
     /// The pool was still empty: waiting until there is something to receive, which holds no memory.
-    Readable(Submission<op::Poll>),
+    Readable(Handed<op::Poll>),
     /// There is something, and the pool is empty: receiving into memory of its own.
-    Private(Submission<Recv<Vec<u8>>>),
+    Private(Handed<Recv<Vec<u8>>>),
 }
 
 impl RecvHalf {
@@ -53,7 +53,6 @@ impl RecvHalf {
             state: Box::new(State {
                 core: Rc::clone(core),
                 fd: fd.clone(),
-                late: Rc::default(),
                 armed: Armed::Nothing,
                 owned: None,
             }),
@@ -88,39 +87,8 @@ impl RecvHalf {
     /// Dropping the future loses no bytes; it does lose the buffer, unless bytes had arrived, which the next
     /// call then copies out of it.
     #[doc(alias = "IORING_OP_RECV")]
-    pub async fn recv<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<usize, B> {
-        if buffer.bytes_capacity() == 0 {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the buffer to receive into has no capacity",
-            );
-            return (Err(error), buffer);
-        }
-        match poll_fn(|cx| self.poll_early(cx)).await {
-            Err(error) => return (Err(error), buffer),
-            Ok(Early::Nothing) => {}
-            Ok(Early::End) => return (Ok(0), buffer),
-            Ok(Early::Data(mut chunk)) => {
-                let count = fill(&mut buffer, &chunk);
-                if count < chunk.len() {
-                    chunk.advance(count);
-                    self.state.late.put_back(chunk);
-                }
-                return (Ok(count), buffer);
-            }
-        }
-        let mut receive =
-            self.state
-                .core
-                .submit(Recv::new(self.state.fd.clone(), buffer, &self.state.late));
-        let (result, op) = poll_fn(|cx| {
-            let polled = Pin::new(&mut receive).poll(cx);
-            // It has an id once the table has room for it, and none after its end.
-            self.state.owned = receive.id();
-            polled
-        })
-        .await;
-        (result, op.into_buffer())
+    pub fn recv<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
+        Receiving::new(&mut self.state, buffer)
     }
 
     /// Receives until `buffer` is full up to its capacity.
@@ -162,7 +130,7 @@ impl RecvHalf {
     /// Cancel safe: the receive stays armed, and the next call gets what it brings.
     #[doc(alias = "IOSQE_BUFFER_SELECT")]
     pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        poll_fn(|cx| self.poll_chunk(cx, false)).await
+        poll_fn(|cx| self.state.poll_chunk(cx, false)).await
     }
 
     /// As [`recv_chunk`](RecvHalf::recv_chunk), for who polls by hand. Dropping nothing loses nothing.
@@ -170,7 +138,7 @@ impl RecvHalf {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        self.poll_chunk(cx, false)
+        self.state.poll_chunk(cx, false)
     }
 
     /// The received bytes as a stream of chunks, which ends when the peer has finished sending or after an
@@ -186,27 +154,20 @@ impl RecvHalf {
             ended: false,
         }
     }
+}
 
+impl State {
     /// What a dropped or forgotten receive left, or the armed receive brings.
-    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Early>> {
-        self.state.core.check_open()?;
-        ready!(self.poll_settled(cx));
-        if let Some(late) = self.state.late.take() {
+    pub(super) fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Early>> {
+        self.core.check_open()?;
+        if let Some(late) = ready!(self.poll_late(cx)) {
             return Poll::Ready(late.map(Early::Data));
         }
-        if matches!(self.state.armed, Armed::Nothing) {
+        if matches!(self.armed, Armed::Nothing) {
             return Poll::Ready(Ok(Early::Nothing));
         }
-        let chunk = ready!(self.poll_chunk(cx, false))?;
+        let chunk = ready!(self.poll_armed(cx, false))?;
         Poll::Ready(Ok(chunk.map_or(Early::End, Early::Data)))
-    }
-
-    /// Ready when no receive into a user's buffer is in flight any more.
-    fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(id) = self.state.owned.take() {
-            self.state.core.abandon(id, false);
-        }
-        self.state.late.poll_idle(cx)
     }
 
     fn poll_chunk(
@@ -214,55 +175,79 @@ impl RecvHalf {
         cx: &mut Context<'_>,
         multishot: bool,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        self.state.core.check_open()?;
-        ready!(self.poll_settled(cx));
-        if let Some(late) = self.state.late.take() {
+        self.core.check_open()?;
+        if let Some(late) = ready!(self.poll_late(cx)) {
             return Poll::Ready(late.map(Some));
         }
+        self.poll_armed(cx, multishot)
+    }
+
+    /// What a receive into a user's buffer has left, once none is in flight any more.
+    #[inline]
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
+        if self.owned.is_none() && self.fd.incoming().is_settled() {
+            return Poll::Ready(None);
+        }
+        self.settle(cx)
+    }
+
+    #[cold]
+    fn settle(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
+        if let Some(id) = self.owned.take() {
+            self.core.abandon(id, false);
+        }
+        ready!(self.fd.incoming().poll_idle(cx));
+        let late = self.fd.incoming().take();
+        Poll::Ready(late.map(|late| late.map(Arrived::into_bytes)))
+    }
+
+    fn poll_armed(
+        &mut self,
+        cx: &mut Context<'_>,
+        multishot: bool,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        let core = &*self.core;
         loop {
-            self.state.armed = match &mut self.state.armed {
+            self.armed = match &mut self.armed {
                 Armed::Nothing => self.arm_pooled(multishot),
                 Armed::Pooled(receive) => {
-                    let (cqe, more) = ready!(receive.poll_next(cx));
+                    let (cqe, more) = ready!(receive.poll_next(core, cx));
                     if !more {
-                        self.state.armed = Armed::Nothing;
+                        self.armed = Armed::Nothing;
                     }
-                    match Received::of(cqe, self.state.core.pool())? {
+                    match Received::of(cqe, core.pool())? {
                         Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                         Received::End => return Poll::Ready(Ok(None)),
                         Received::NoBuffer => {
-                            self.state.core.pool().park(cx.waker());
-                            self.state.armed = Armed::Parked;
+                            core.pool().park(cx.waker());
+                            self.armed = Armed::Parked;
                             return Poll::Pending;
                         }
                         // A multishot that was paused.
                         Received::Cancelled => {
-                            self.state.core.check_open()?;
+                            core.check_open()?;
                             continue;
                         }
                     }
                 }
-                Armed::Parked if self.state.core.pool().available() > 0 => {
-                    self.arm_pooled(multishot)
-                }
-                Armed::Parked => Armed::Readable(self.state.core.submit(op::Poll {
-                    fd: self.state.fd.clone(),
+                Armed::Parked if core.pool().available() > 0 => self.arm_pooled(multishot),
+                Armed::Parked => Armed::Readable(core.hand_over(op::Poll {
+                    fd: self.fd.clone(),
                     events: libc::POLLIN,
                 })),
                 Armed::Readable(poll) => {
-                    let (result, _) = ready!(Pin::new(poll).poll(cx));
-                    self.state.armed = Armed::Nothing;
+                    let (result, _) = ready!(poll.poll(core, cx));
+                    self.armed = Armed::Nothing;
                     result?;
-                    if self.state.core.pool().available() > 0 {
+                    if core.pool().available() > 0 {
                         continue;
                     }
-                    let buffer = Vec::with_capacity(self.state.core.pool().buffer_size() as usize);
-                    let receive = Recv::new(self.state.fd.clone(), buffer, &Rc::default());
-                    Armed::Private(self.state.core.submit(receive))
+                    let buffer = Vec::with_capacity(core.pool().buffer_size() as usize);
+                    Armed::Private(core.hand_over(Recv::of_socket(self.fd.clone(), buffer)))
                 }
                 Armed::Private(receive) => {
-                    let (result, op) = ready!(Pin::new(receive).poll(cx));
-                    self.state.armed = Armed::Nothing;
+                    let (result, op) = ready!(receive.poll(core, cx));
+                    self.armed = Armed::Nothing;
                     let chunk = (result? > 0).then(|| Chunk::owned(op.into_buffer()));
                     return Poll::Ready(Ok(chunk));
                 }
@@ -271,16 +256,16 @@ impl RecvHalf {
     }
 
     fn arm_pooled(&self, multishot: bool) -> Armed {
-        Armed::Pooled(self.state.core.submit(RecvPooled {
-            fd: self.state.fd.clone(),
-            pool: Rc::clone(self.state.core.pool()),
+        Armed::Pooled(self.core.hand_over(RecvPooled {
+            fd: self.fd.clone(),
+            pool: Rc::clone(self.core.pool()),
             multishot,
         }))
     }
 }
 
 /// What came before a receive was even asked for.
-enum Early {
+pub(super) enum Early {
     Data(Chunk),
     End,
     Nothing,
@@ -289,9 +274,17 @@ enum Early {
 impl Drop for RecvHalf {
     fn drop(&mut self) {
         // A receive whose future was forgotten would keep the descriptor open.
-        if let Some(id) = self.state.owned.take() {
-            self.state.core.abandon(id, true);
+        let state = &mut *self.state;
+        if let Some(id) = state.owned.take() {
+            state.core.abandon(id, true);
         }
+        match &mut state.armed {
+            Armed::Nothing | Armed::Parked => {}
+            Armed::Pooled(receive) => receive.give_up(&state.core),
+            Armed::Readable(poll) => poll.give_up(&state.core),
+            Armed::Private(receive) => receive.give_up(&state.core),
+        }
+        state.fd.incoming().desert();
     }
 }
 
@@ -324,7 +317,7 @@ impl Stream for Chunks<'_> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let item = ready!(self.half.poll_chunk(cx, true)).transpose();
+        let item = ready!(self.half.state.poll_chunk(cx, true)).transpose();
         self.ended = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
     }

@@ -5,17 +5,19 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
 
+use futures_util::FutureExt;
+
 use super::post::Posting;
+use super::sending::Sending;
 use crate::buf::{BufResult, IoBuf};
-use crate::op::{Late, Operation, Send, SendMsg, SendZc, SharedFd, Shutdown};
-use crate::reactor::{Core, OpId, Submission};
+use crate::op::{Send, SendMsg, SendZc, SharedFd, Shutdown};
+use crate::reactor::{Core, OpId};
 
 /// The sending half of a connection; from `split` or `into_split`.
 ///
@@ -33,9 +35,8 @@ pub struct SendHalf {
 pub(super) struct State {
     pub(super) core: Rc<Core>,
     pub(super) fd: SharedFd,
-    pub(super) late: Rc<Late<()>>,
     /// The send whose future has not returned.
-    current: Option<OpId>,
+    pub(super) current: Option<OpId>,
     /// The last post; it may have ended.
     pub(super) posted: Option<OpId>,
 }
@@ -44,15 +45,23 @@ impl State {
     /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.core.check_open()?;
+        if self.current.is_none() && self.fd.outgoing().is_settled() {
+            return Poll::Ready(Ok(()));
+        }
+        self.settle(cx)
+    }
+
+    fn settle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(id) = self.current {
             self.core.abandon(id, false);
         }
-        if self.late.poll_idle(cx).is_pending() {
+        let late = self.fd.outgoing();
+        if late.poll_idle(cx).is_pending() {
             self.core.hurry();
             return Poll::Pending;
         }
         self.current = None;
-        Poll::Ready(self.late.take().unwrap_or(Ok(())))
+        Poll::Ready(late.take().unwrap_or(Ok(())))
     }
 }
 
@@ -62,7 +71,6 @@ impl SendHalf {
             state: Box::new(State {
                 core: Rc::clone(core),
                 fd: fd.clone(),
-                late: Rc::default(),
                 current: None,
                 posted: None,
             }),
@@ -79,15 +87,10 @@ impl SendHalf {
     ///
     /// See [the type](SendHalf): a dropped send has not begun, or sends the whole buffer.
     #[doc(alias = "IORING_OP_SEND")]
-    pub async fn send<B: IoBuf>(&mut self, buffer: B) -> BufResult<usize, B> {
-        match self.settle().await {
-            Ok(()) => {
-                let send = Send::new(self.state.fd.clone(), buffer, false, &self.state.late);
-                let (result, op) = self.run(send).await;
-                (result, op.into_buffer())
-            }
-            Err(error) => (Err(error), buffer),
-        }
+    pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
+        Sending::new(&mut self.state, buffer, |fd, buffer| {
+            Send::new(fd, buffer, false)
+        })
     }
 
     /// Sends all of `buffer`; gives it back.
@@ -95,15 +98,9 @@ impl SendHalf {
     /// # Errors, cancel safety
     ///
     /// As for [`send`](SendHalf::send).
-    pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        match self.settle().await {
-            Ok(()) => {
-                let send = Send::new(self.state.fd.clone(), buffer, true, &self.state.late);
-                let (result, op) = self.run(send).await;
-                (result.map(drop), op.into_buffer())
-            }
-            Err(error) => (Err(error), buffer),
-        }
+    pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
+        let send = |fd, buffer| Send::new(fd, buffer, true);
+        Sending::new(&mut self.state, buffer, send).map(without_count)
     }
 
     /// Sends all of `buffers`, one behind the other, in one operation; gives them back.
@@ -112,16 +109,11 @@ impl SendHalf {
     ///
     /// As for [`send`](SendHalf::send); more than 1 024 buffers (`IOV_MAX`) are an error of the kernel.
     #[doc(alias = "IORING_OP_SENDMSG")]
-    pub async fn send_vectored<B: IoBuf>(&mut self, buffers: Vec<B>) -> BufResult<(), Vec<B>> {
-        match self.settle().await {
-            Ok(()) => {
-                let send =
-                    SendMsg::new(self.state.fd.clone(), buffers, None, true, &self.state.late);
-                let (result, op) = self.run(send).await;
-                (result.map(drop), op.into_buffers())
-            }
-            Err(error) => (Err(error), buffers),
-        }
+    pub fn send_vectored<B: IoBuf>(
+        &mut self,
+        buffers: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> {
+        Sending::new(&mut self.state, buffers, SendMsg::all).map(without_count)
     }
 
     /// Sends all of `buffer` without copying it into the kernel; gives it back when the kernel has let go of
@@ -134,15 +126,8 @@ impl SendHalf {
     ///
     /// As for [`send`](SendHalf::send).
     #[doc(alias = "IORING_OP_SEND_ZC")]
-    pub async fn send_zc<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        match self.settle().await {
-            Ok(()) => {
-                let send = SendZc::new(self.state.fd.clone(), buffer, &self.state.late);
-                let (result, op) = self.run(send).await;
-                (result.map(drop), op.into_buffer())
-            }
-            Err(error) => (Err(error), buffer),
-        }
+    pub fn send_zc<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
+        Sending::new(&mut self.state, buffer, SendZc::new).map(without_count)
     }
 
     /// Hands `buffer` over to be sent behind what was handed over before, and does not wait for it. For whoever
@@ -189,17 +174,20 @@ impl SendHalf {
     #[cfg(feature = "__tls")]
     pub(crate) fn post_last<B: IoBuf>(&mut self, buffer: B) {
         let state = &mut self.state;
-        if state.core.is_shut() || state.current.is_some() || state.late.is_busy() {
+        if state.core.is_shut() || state.current.is_some() || state.fd.outgoing().is_busy() {
             return;
         }
-        let post = Box::new(crate::op::Post::new(state.fd.clone(), buffer, &state.late));
+        let post = Box::new(crate::op::Post::new(state.fd.clone(), buffer));
         state.posted = match state.core.stage_now(post) {
             Ok(id) => Some(id),
             Err(post) => {
                 let cx = &mut Context::from_waker(std::task::Waker::noop());
-                match Submission::new(&state.core, post).poll_detach(cx) {
+                let mut handed = crate::reactor::Handed::new(&state.core, post);
+                let detached = handed.poll_detach(&state.core, cx);
+                // Where the table is full it waits for no room.
+                handed.give_up(&state.core);
+                match detached {
                     Poll::Ready(Ok(id)) => Some(id),
-                    // Where the table is full it waits for no room.
                     _ => state.posted,
                 }
             }
@@ -241,36 +229,17 @@ impl SendHalf {
     /// Whether no send is in flight, and none has failed unseen.
     #[cfg(feature = "http")]
     pub(crate) fn is_settled(&self) -> bool {
-        !self.state.late.is_busy() && self.state.late.is_empty()
+        self.state.fd.outgoing().is_settled()
     }
 
     async fn settle(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.state.poll_settled(cx)).await
     }
-
-    fn run<O: Operation>(&mut self, op: O) -> Running<'_, O> {
-        Running {
-            submission: self.state.core.submit(op),
-            state: &mut self.state,
-        }
-    }
 }
 
-/// A send in flight, as long as somebody waits for it.
-struct Running<'a, O: Operation> {
-    state: &'a mut State,
-    submission: Submission<O>,
-}
-
-impl<O: Operation> Future for Running<'_, O> {
-    type Output = (O::Output, Box<O>);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = Pin::new(&mut self.submission).poll(cx);
-        // It has an id once the table has room for it, and none after its end.
-        self.state.current = self.submission.id();
-        polled
-    }
+/// The result of a send that has sent all, or failed.
+fn without_count<L>((result, lent): BufResult<usize, L>) -> BufResult<(), L> {
+    (result.map(drop), lent)
 }
 
 impl Drop for SendHalf {
@@ -279,11 +248,13 @@ impl Drop for SendHalf {
             // A forgotten send that has ended, or has not begun, ends here.
             self.state.core.abandon(id, false);
         }
-        let unfinished = self.state.late.desert();
-        if unfinished || matches!(self.state.late.take(), Some(Err(_))) {
+        let late = self.state.fd.outgoing();
+        let unfinished = late.is_cut_off();
+        if unfinished || matches!(late.take(), Some(Err(_))) {
             // Fails for other than TCP sockets, which have no reset to send.
             let _ = SockRef::from(&self.state.fd).set_linger(Some(Duration::ZERO));
         }
+        late.desert();
         if let Some(id) = self.state.current {
             self.state.core.abandon(id, true);
         }

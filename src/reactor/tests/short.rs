@@ -7,7 +7,7 @@ use std::rc::Rc;
 use socket2::SockRef;
 
 use super::{connected, everywhere, poll_once, until};
-use crate::op::{self, Late, Next, OnDrop, Operation, SharedFd};
+use crate::op::{self, Next, OnDrop, Operation, SharedFd};
 use crate::ring::{Cqe, Request};
 
 /// A send that is not to wait until all has gone, and that asks for so many bytes at a time. The kernel completes it
@@ -64,7 +64,7 @@ fn payload(len: usize) -> Vec<u8> {
 }
 
 /// Sends `len` bytes so, awaited and dropped in the middle; the peer gets all of them, in order, either way.
-fn trickles<O>(len: usize, step: u32, make: impl Fn(SharedFd, Vec<u8>, &Rc<Late<()>>) -> O)
+fn trickles<O>(len: usize, step: u32, make: impl Fn(SharedFd, Vec<u8>) -> O)
 where
     O: Operation<Output = std::io::Result<usize>>,
 {
@@ -78,10 +78,10 @@ where
                 let mut all = Vec::new();
                 peer.read_to_end(&mut all).map(|_| all)
             });
-            let late: Rc<Late<()>> = Rc::default();
+            let late = fd.outgoing();
             let rounds: Rc<Cell<u32>> = Rc::default();
             let mut submission = core.submit(Trickle {
-                op: make(fd.clone(), payload(len), &late),
+                op: make(fd.clone(), payload(len)),
                 step,
                 rounds: Rc::clone(&rounds),
             });
@@ -105,9 +105,7 @@ where
 
 #[test]
 fn b07_one_byte_at_a_time() {
-    trickles(300, 1, |fd, bytes, late| {
-        op::Send::new(fd, bytes, true, late)
-    });
+    trickles(300, 1, |fd, bytes| op::Send::new(fd, bytes, true));
 }
 
 #[test]
@@ -117,14 +115,12 @@ fn b07_one_byte_at_a_time_without_a_copy() {
 
 #[test]
 fn b07_odd_pieces() {
-    trickles(200_000, 9_001, |fd, bytes, late| {
-        op::Send::new(fd, bytes, true, late)
-    });
+    trickles(200_000, 9_001, |fd, bytes| op::Send::new(fd, bytes, true));
 }
 
 #[test]
 fn b07_as_much_of_several_buffers_as_there_is_room_for() {
-    trickles(1 << 20, 0, |fd, bytes, late| {
+    trickles(1 << 20, 0, |fd, bytes| {
         // Pieces of every size, with empty ones between them.
         let mut parts = Vec::new();
         let mut rest = &bytes[..];
@@ -135,6 +131,6 @@ fn b07_as_much_of_several_buffers_as_there_is_room_for() {
             parts.push(Vec::new());
             rest = behind;
         }
-        op::SendMsg::new(fd, parts, None, true, late)
+        op::SendMsg::all(fd, parts)
     });
 }
