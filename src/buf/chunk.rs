@@ -48,6 +48,7 @@ enum Memory {
 
 impl Chunk {
     /// The first `len` bytes of pool buffer `id`, which a completion has just handed over.
+    #[inline]
     pub(super) fn pooled(pool: Rc<Pool>, id: u16, len: u32) -> Chunk {
         Chunk {
             memory: Memory::Pooled { pool, id },
@@ -151,6 +152,7 @@ impl Clone for Chunk {
 }
 
 impl Drop for Chunk {
+    #[inline]
     fn drop(&mut self) {
         if let Memory::Pooled { pool, id } = &self.memory {
             pool.release(*id);
@@ -161,6 +163,7 @@ impl Drop for Chunk {
 impl Deref for Chunk {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match &self.memory {
             // SAFETY: this view is counted, so the buffer has not been provided again; `start` and `len` only

@@ -64,6 +64,7 @@ impl Pool {
     /// Counts the buffer that `cqe` names, if it names one; every completion must come here when it is reaped,
     /// long before anybody may fetch it. A stream that believed in buffers which wait in somebody's backlog
     /// would ask for them again and again.
+    #[inline]
     pub(crate) fn reaped(&self, cqe: Cqe) {
         if cqe.buffer_id().is_some() {
             self.available.set(self.available.get() - 1);
@@ -72,6 +73,7 @@ impl Pool {
 
     /// Takes over the buffer that `cqe` names, if it names one; every such completion must come here once.
     /// The chunk is empty where the completion brought no bytes.
+    #[inline]
     pub(crate) fn claim(self: &Rc<Pool>, cqe: Cqe) -> Option<Chunk> {
         let id = cqe.buffer_id()?;
         let views = &self.views[usize::from(id)];
@@ -95,16 +97,26 @@ impl Pool {
         );
     }
 
+    #[inline]
     pub(super) fn release(&self, id: u16) {
         let views = &self.views[usize::from(id)];
         views.set(views.get() - 1);
         if views.get() == 0 {
             self.buffers.provide(id);
             self.available.set(self.available.get() + 1);
-            let first = self.parked.borrow_mut().pop_front();
-            if let Some(waker) = first {
-                waker.wake();
+            if self.has_parked() {
+                self.unpark();
             }
+        }
+    }
+
+    /// Wakes the first that waits.
+    #[cold]
+    #[inline(never)]
+    fn unpark(&self) {
+        let first = self.parked.borrow_mut().pop_front();
+        if let Some(waker) = first {
+            waker.wake();
         }
     }
 
@@ -124,6 +136,7 @@ impl Pool {
     }
 
     /// Whether anybody is parked.
+    #[inline]
     pub(crate) fn has_parked(&self) -> bool {
         !self.parked.borrow().is_empty()
     }

@@ -20,6 +20,7 @@ pub(crate) struct Accept {
 impl Operation for Accept {
     type Output = io::Result<OwnedFd>;
 
+    #[inline]
     fn request(&mut self) -> Request {
         Request::Accept {
             fd: self.fd.as_raw_fd(),

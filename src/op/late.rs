@@ -60,6 +60,7 @@ impl<T> Late<T> {
     }
 
     /// Whether there is nothing to see to: no operation in flight, and nothing kept.
+    #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         let kept = self.kept.take();
         let empty = kept.is_none();
@@ -75,6 +76,7 @@ impl<T> Late<T> {
     }
 
     /// Whether operations are in flight.
+    #[inline]
     pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.get() > 0
     }
@@ -112,12 +114,18 @@ impl<T> Late<T> {
         }
     }
 
+    #[inline]
     fn end_one(&self) {
         self.in_flight.set(self.in_flight.get() - 1);
-        let Some(kept) = self.kept.take() else {
-            return;
-        };
-        self.kept.set(Some(kept));
+        if let Some(kept) = self.kept.take() {
+            self.kept.set(Some(kept));
+            self.wake();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&self) {
         let waker = self.change(|kept| kept.waker.take());
         if let Some(waker) = waker {
             waker.wake();
@@ -144,6 +152,7 @@ pub(super) struct InFlight<T: Direction> {
 }
 
 impl<T: Direction> InFlight<T> {
+    #[inline]
     pub(super) fn new(fd: SharedFd) -> InFlight<T> {
         InFlight {
             hold: fd.into(),
@@ -161,6 +170,7 @@ impl<T: Direction> InFlight<T> {
     }
 
     /// Looks at what is kept. Where the socket has gone, nobody is left to tell.
+    #[inline]
     fn with(&self, look: impl FnOnce(&Late<T>)) {
         if let Hold::Open(fd) = &self.hold {
             look(T::late(fd));
@@ -170,6 +180,7 @@ impl<T: Direction> InFlight<T> {
     }
 
     /// The operation is being staged, perhaps not for the first time.
+    #[inline]
     pub(super) fn begin(&mut self) {
         if !self.begun && !self.apart {
             self.begun = true;
@@ -178,6 +189,7 @@ impl<T: Direction> InFlight<T> {
     }
 
     /// Says whether the operation, the only one in flight, is a post that does not wait.
+    #[inline]
     pub(super) fn set_quiet(&self, quiet: bool) {
         self.with(|late| late.quiet.set(quiet));
     }
@@ -202,6 +214,7 @@ impl<T: Direction> InFlight<T> {
     }
 
     /// The socket, which has not been released.
+    #[inline]
     pub(super) fn fd(&self) -> &SharedFd {
         self.hold.fd()
     }

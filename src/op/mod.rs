@@ -76,7 +76,7 @@ pub(crate) use statx::Statx;
 pub(crate) use write::Write;
 
 use crate::buf::Chunk;
-use crate::ring::{Cqe, Request};
+use crate::ring::{Completions, Cqe, Request, Ring};
 
 /// What a receive has left for the next one.
 #[derive(Debug)]
@@ -171,10 +171,29 @@ pub(crate) enum OnDrop {
     Finish,
 }
 
+/// What has been staged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Staged {
+    pub(crate) completions: Completions,
+    /// See [`Request::is_prompting`].
+    pub(crate) prompting: bool,
+}
+
+/// Stages the request of `op`; `None` when the submission queue is full.
+#[inline]
+pub(crate) fn stage<O: Operation>(op: &mut O, ring: &mut Ring, user_data: u64) -> Option<Staged> {
+    let request = op.request();
+    ring.stage(&request, user_data).then(|| Staged {
+        completions: request.completions(),
+        prompting: request.is_prompting(),
+    })
+}
+
 /// An [`Operation`] whose type has been forgotten, as the table of the reactor keeps it.
 pub(crate) trait Erased {
     fn on_drop(&self) -> OnDrop;
-    fn request(&mut self) -> Request;
+    /// Stages its request; `None` when the submission queue is full.
+    fn stage(&mut self, ring: &mut Ring, user_data: u64) -> Option<Staged>;
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next;
     fn resume(&mut self, cqe: Cqe) -> Next;
     fn release(&mut self);
@@ -187,8 +206,8 @@ impl<O: Operation> Erased for O {
         O::ON_DROP
     }
 
-    fn request(&mut self) -> Request {
-        Operation::request(self)
+    fn stage(&mut self, ring: &mut Ring, user_data: u64) -> Option<Staged> {
+        stage(self, ring, user_data)
     }
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {

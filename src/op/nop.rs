@@ -12,6 +12,7 @@ pub(crate) struct Nop;
 impl Operation for Nop {
     type Output = io::Result<()>;
 
+    #[inline]
     fn request(&mut self) -> Request {
         Request::Nop
     }

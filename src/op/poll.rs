@@ -18,6 +18,7 @@ impl Operation for Poll {
     /// The events that are there.
     type Output = io::Result<u32>;
 
+    #[inline]
     fn request(&mut self) -> Request {
         Request::Poll {
             fd: self.fd.as_raw_fd(),

@@ -47,6 +47,7 @@ impl<B: IoBuf> Operation for Post<B> {
         self.in_flight.set_quiet(true);
     }
 
+    #[inline]
     fn request(&mut self) -> Request {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let wait = match self.quiet {

@@ -19,6 +19,7 @@ pub(crate) struct Read<B> {
 impl<B: IoBufMut> Operation for Read<B> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn request(&mut self) -> Request {
         Request::Read {
             fd: self.fd.as_raw_fd(),

@@ -36,6 +36,7 @@ pub(crate) enum Received {
 
 impl Received {
     /// The meaning of a completion.
+    #[inline]
     pub(crate) fn of(cqe: Cqe, pool: &Rc<Pool>) -> io::Result<Received> {
         // Claimed first: an error may carry a buffer too.
         let chunk = pool.claim(cqe);
@@ -56,6 +57,7 @@ impl Received {
 impl Operation for RecvPooled {
     type Output = io::Result<Received>;
 
+    #[inline]
     fn request(&mut self) -> Request {
         Request::RecvPooled {
             fd: self.fd.as_raw_fd(),

@@ -63,6 +63,7 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
     /// How much was received, and how long the datagram is.
     type Output = io::Result<(usize, usize)>;
 
+    #[inline]
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let (_, message) = self

@@ -118,6 +118,7 @@ impl<B: IoBuf> Operation for Send<B> {
 
     const ON_DROP: OnDrop = OnDrop::Finish;
 
+    #[inline]
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let sent = self.progress.sent;

@@ -37,6 +37,7 @@ impl<B: IoBuf> Operation for SendZc<B> {
 
     const ON_DROP: OnDrop = OnDrop::Finish;
 
+    #[inline]
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let sent = self.progress.sent;

@@ -58,6 +58,7 @@ impl<B: IoBuf> Operation for SendMsg<B> {
 
     const ON_DROP: OnDrop = OnDrop::Finish;
 
+    #[inline]
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         Request::SendMsg {

@@ -20,6 +20,7 @@ impl<B: IoBuf> Operation for Write<B> {
 
     const ON_DROP: OnDrop = OnDrop::Finish;
 
+    #[inline]
     fn request(&mut self) -> Request {
         Request::Write {
             fd: self.fd.as_raw_fd(),

@@ -53,8 +53,6 @@ pub(crate) struct Core {
     pub(super) parked_turns: Cell<u32>,
     /// Somebody waits for the end of an operation that says nothing of itself.
     pub(super) hurried: Cell<bool>,
-    /// Scratch space of the turn.
-    pub(super) reaped: Cell<Vec<Cqe>>,
     pub(super) task_budget: usize,
     bind_listen: bool,
     /// What other rooms keep once for each reactor, by type.
@@ -150,7 +148,6 @@ impl Core {
             wake_armed: Cell::new(false),
             parked_turns: Cell::new(0),
             hurried: Cell::new(false),
-            reaped: Cell::default(),
             task_budget: builder.task_budget,
             locals: RefCell::default(),
         }))
@@ -195,21 +192,29 @@ impl Core {
     }
 
     /// The error for a call on a reactor that has been shut down, or does not run here: its turn might never come.
+    #[inline]
     pub(crate) fn check_open(&self) -> io::Result<()> {
-        if self.open.get() {
-            return Ok(());
+        match self.open.get() {
+            true => Ok(()),
+            false => Err(self.why_not_open()),
         }
-        Err(if self.is_shut() {
-            shut_down()
-        } else {
-            elsewhere()
-        })
     }
 
+    #[cold]
+    #[inline(never)]
+    fn why_not_open(&self) -> io::Error {
+        match self.is_shut() {
+            true => shut_down(),
+            false => elsewhere(),
+        }
+    }
+
+    #[inline]
     pub(super) fn table(&self) -> RefMut<'_, Table> {
         self.table.borrow_mut()
     }
 
+    #[inline]
     pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool
     }
@@ -264,24 +269,21 @@ impl Core {
 
     /// Stages an operation that nobody waits for, and that only a failure completes, without the way through the
     /// queue. Gives it back where something waits there, which it must not hold up, or there is no room.
+    #[inline]
     pub(crate) fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
         let mut table = self.table();
         let mut queue = self.queue.borrow_mut();
-        if table.is_shut() || !table.has_room(None) || !queue.is_empty() || !self.closes.is_empty()
-        {
-            return Err(op);
-        }
         let mut ring = self.ring.borrow_mut();
-        if !ring.has_room() {
+        let something_waits = !queue.is_empty() || !self.closes.is_empty();
+        if something_waits || table.is_shut() || !table.has_room(None) || !ring.has_room() {
             return Err(op);
         }
         op.placed();
-        let request = op.request();
-        let id = table.insert_staged(op, Completions::FailureOnly);
-        assert!(
-            ring.stage(&request, id.user_data()),
-            "there is room in the submission queue"
-        );
+        let id = table.next_id();
+        let staged = crate::op::stage(&mut *op, &mut ring, id.user_data());
+        staged.expect("there is room in the submission queue");
+        let placed = table.insert_staged(op, Completions::FailureOnly);
+        debug_assert_eq!(placed, id);
         queue.quiet.push(id);
         self.counters.sqes.add(1);
         self.spin.asked();
@@ -299,6 +301,7 @@ impl Core {
     }
 
     /// Puts a new operation to the end of the queue.
+    #[inline]
     pub(super) fn queue(&self, id: OpId) {
         self.queue.borrow_mut().ops.push_back(id);
     }
@@ -346,6 +349,8 @@ impl Core {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn call_waiting(&self) {
         loop {
             let next = self.table().call_next();

@@ -28,6 +28,7 @@ const LAST_GENERATION: u32 = (1 << 31) - 1;
 pub(crate) const WAKE_USER_DATA: u64 = u32::MAX as u64;
 
 impl OpId {
+    #[inline]
     pub(crate) fn user_data(self) -> u64 {
         u64::from(self.slot) | u64::from(self.generation.get()) << 32
     }
@@ -38,6 +39,7 @@ impl OpId {
     }
 
     /// The operation that `user_data` is of, or that the cancel with it aims at.
+    #[inline]
     pub(crate) fn of(user_data: u64) -> OpId {
         OpId {
             slot: user_data as u32,
@@ -125,11 +127,13 @@ pub(super) struct Slot {
 
 impl Slot {
     /// How many results of a multishot wait.
+    #[inline]
     pub(super) fn unfetched(&self) -> usize {
         usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// `outcome` as a completion of this operation. One that has never begun says so.
+    #[inline]
     pub(super) fn completion(&self, id: OpId, outcome: Outcome) -> Cqe {
         let cqe = match self.begun {
             true => Cqe {
@@ -156,6 +160,7 @@ impl Slot {
     }
 
     /// Wakes `waker` at the next completion, if the slot knows it from an earlier wait.
+    #[inline]
     pub(super) fn wait_again(&mut self, waker: &Waker) -> bool {
         self.waits = matches!(&self.waker, Some(known) if known.will_wake(waker));
         self.waits
@@ -179,16 +184,31 @@ pub(super) struct Slots {
 
 impl Slots {
     /// How many are taken.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
+    /// The id of the operation that is inserted next.
+    #[inline]
+    pub(super) fn next_id(&mut self) -> OpId {
+        if self.free.is_empty() {
+            self.grow();
+        }
+        let slot = self.free[self.free.len() - 1];
+        OpId {
+            slot,
+            generation: self.slots[slot as usize].generation,
+        }
+    }
+
     /// Takes a slot for `op`, which is to be queued.
+    #[inline]
     pub(super) fn insert(&mut self, op: Box<dyn Erased>) -> (OpId, &mut Slot) {
-        let at = match self.free.pop() {
-            Some(at) => at,
-            None => self.grow(),
-        };
+        if self.free.is_empty() {
+            self.grow();
+        }
+        let at = self.free.pop().expect("it has just grown");
         let slot = &mut self.slots[at as usize];
         slot.phase = Phase::Queued;
         slot.completions = Completions::One;
@@ -206,7 +226,8 @@ impl Slots {
     }
 
     #[cold]
-    fn grow(&mut self) -> u32 {
+    #[inline(never)]
+    fn grow(&mut self) {
         let at = self.slots.len() as u32;
         self.slots.push(Slot {
             generation: Generation::MIN,
@@ -222,10 +243,11 @@ impl Slots {
             op: None,
             waker: None,
         });
-        at
+        self.free.push(at);
     }
 
     /// The slot of an operation that has not been freed.
+    #[inline]
     pub(super) fn get(&mut self, id: OpId) -> Option<&mut Slot> {
         self.slots
             .get_mut(id.slot as usize)
@@ -234,11 +256,16 @@ impl Slots {
 
     /// Frees a slot. Its operation and its results have been taken out, and so has a waker that somebody waits with:
     /// what is left may be one of the reactor's own, whose drop is no user code.
+    #[inline]
     pub(super) fn free(&mut self, id: OpId) {
         let slot = &mut self.slots[id.slot as usize];
         slot.phase = Phase::Free;
-        slot.rest = None;
-        slot.waker = None;
+        if slot.rest.is_some() {
+            slot.rest = None;
+        }
+        if slot.waker.is_some() {
+            slot.waker = None;
+        }
         // From here on its id is stale.
         slot.generation = match slot.generation.get() {
             LAST_GENERATION => Generation::MIN,

@@ -44,6 +44,7 @@ impl<O: Operation> Handed<O> {
         Handed::place(core, op, None)
     }
 
+    #[inline]
     fn place(core: &Core, mut op: Box<O>, ticket: Option<Ticket>) -> Handed<O> {
         let mut table = core.table();
         if table.is_shut() {
@@ -79,6 +80,7 @@ impl<O: Operation> Handed<O> {
     }
 
     #[cold]
+    #[inline(never)]
     fn find_place(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Placed<O>> {
         let mut handed = std::mem::replace(self, Handed::Ended);
         if let Handed::NoRoom(queued) = handed {
@@ -125,6 +127,7 @@ impl<O: Operation> Handed<O> {
 
     /// The next completion of an operation that belongs to a socket, and whether more may come; polled no more after
     /// the last. What it means, the operation's type says without the operation.
+    #[inline]
     pub(crate) fn poll_next(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<(Cqe, bool)> {
         let id = match ready!(self.placed(core, cx)) {
             Placed::Live(id) => id,
@@ -180,6 +183,7 @@ impl<O: Operation> Handed<O> {
 
 /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that
 /// the table is not borrowed meanwhile.
+#[inline]
 fn wait<T>(core: &Core, id: OpId, known_waker: bool, cx: &mut Context<'_>) -> Poll<T> {
     if !known_waker {
         let waker = cx.waker().clone();

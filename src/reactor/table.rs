@@ -20,8 +20,8 @@ use std::time::Duration;
 
 pub(crate) use super::slots::OpId;
 use super::slots::{Outcome, Phase, Slots};
-use crate::op::{Erased, Next, OnDrop};
-use crate::ring::{Completions, Cqe, Request};
+use crate::op::{Erased, Next, OnDrop, Staged};
+use crate::ring::{Completions, Cqe, Ring};
 
 /// The place of a future in the queue of those that found the table full.
 pub(crate) type Ticket = u64;
@@ -122,6 +122,7 @@ impl Table {
     }
 
     /// Whether an operation of a user finds room; those that came earlier go first.
+    #[inline]
     pub(crate) fn has_room(&self, ticket: Option<Ticket>) -> bool {
         let free = self.limit.saturating_sub(self.slots.len());
         match ticket {
@@ -137,6 +138,7 @@ impl Table {
         std::mem::take(&mut self.waiting).into_values()
     }
 
+    #[inline]
     pub(crate) fn is_shut(&self) -> bool {
         self.shut
     }
@@ -166,6 +168,7 @@ impl Table {
     }
 
     /// Whether futures wait for a slot.
+    #[inline]
     pub(crate) fn is_waited_for(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -181,12 +184,20 @@ impl Table {
 
     /// A new turn: who was called and has not come (a future may be forgotten) holds up the others no longer.
     /// Says whether somebody waits for a slot.
+    #[inline]
     pub(crate) fn end_reservations(&mut self) -> bool {
         self.reserved = 0;
         self.is_waited_for()
     }
 
+    /// The id of the operation that is inserted next.
+    #[inline]
+    pub(crate) fn next_id(&mut self) -> OpId {
+        self.slots.next_id()
+    }
+
     /// Takes a slot for `op`, which is being staged and for which nobody waits.
+    #[inline]
     pub(crate) fn insert_staged(&mut self, op: Box<dyn Erased>, completions: Completions) -> OpId {
         let (id, slot) = self.slots.insert(op);
         slot.completions = completions;
@@ -198,28 +209,31 @@ impl Table {
     }
 
     /// Takes a slot for `op`, which is to be queued.
+    #[inline]
     pub(crate) fn insert(&mut self, op: Box<dyn Erased>, abandoned: bool) -> OpId {
         let (id, slot) = self.slots.insert(op);
         slot.abandoned = abandoned;
         id
     }
 
-    /// The request of a queued operation, which is being staged: the kernel will have it. `None` if it has left the
-    /// queue by being dropped.
-    pub(crate) fn stage(&mut self, id: OpId) -> Option<Request> {
+    /// Stages a queued operation in `ring`, which has room: the kernel will have it. `None` if it has left the queue
+    /// by being dropped.
+    #[inline]
+    pub(crate) fn stage(&mut self, id: OpId, ring: &mut Ring) -> Option<Staged> {
         let slot = self.slots.get(id)?;
         if slot.phase != Phase::Queued {
             return None;
         }
-        let request = slot.op.as_mut()?.request();
-        slot.completions = request.completions();
+        let staged = slot.op.as_mut()?.stage(ring, id.user_data())?;
+        slot.completions = staged.completions;
         slot.phase = Phase::InKernel;
         slot.begun = true;
         self.in_kernel += 1;
-        Some(request)
+        Some(staged)
     }
 
     /// An operation that only a failure completes is over; gives it back to be dropped, unless it has failed.
+    #[inline]
     pub(crate) fn finish_quiet(&mut self, id: OpId) -> Option<Box<dyn Erased>> {
         let slot = self.slots.get(id)?;
         if slot.phase != Phase::InKernel || slot.completions != Completions::FailureOnly {
@@ -268,6 +282,7 @@ impl Table {
     }
 
     /// Sorts a completion to its operation.
+    #[inline(always)]
     pub(crate) fn arrive(&mut self, cqe: &mut Cqe) -> (OpId, Arrival) {
         let id = OpId::of(cqe.user_data);
         let slot = match self.slots.get(id) {
@@ -365,6 +380,7 @@ impl Table {
     }
 
     /// Fetches the result of an operation with one, which frees its slot.
+    #[inline]
     pub(crate) fn poll(&mut self, id: OpId, waker: &Waker) -> Fetched {
         let slot = self.slots.get(id).expect("a future owns its slot");
         if slot.phase != Phase::Done {
@@ -381,6 +397,7 @@ impl Table {
     }
 
     /// Fetches the next result of a multishot. The last frees its slot, and brings the operation.
+    #[inline]
     pub(crate) fn poll_next(&mut self, id: OpId, waker: &Waker) -> FetchedNext {
         let slot = self.slots.get(id).expect("a stream owns its slot");
         let Some(outcome) = slot.first.take() else {
@@ -402,6 +419,7 @@ impl Table {
 
     /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer
     /// borrowed.
+    #[inline]
     pub(crate) fn set_waker(&mut self, id: OpId, waker: Waker) -> Option<Waker> {
         let slot = self.slots.get(id).expect("whoever waits owns the slot");
         slot.waits = true;
@@ -477,6 +495,16 @@ impl Table {
             waker,
             ..Abandoned::default()
         }
+    }
+
+    /// As if a zero-copy send had been staged.
+    #[cfg(test)]
+    pub(super) fn pretend_staged(&mut self, id: OpId) {
+        let slot = self.slots.get(id).expect("it has its slot");
+        slot.completions = Completions::ResultThenNotification;
+        slot.phase = Phase::InKernel;
+        slot.begun = true;
+        self.in_kernel += 1;
     }
 
     /// Whether the operation has been in the kernel.

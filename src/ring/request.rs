@@ -143,6 +143,7 @@ pub(crate) enum Completions {
 impl Request {
     /// Whether this makes somebody do something, so that a completion may soon follow. What only waits until
     /// somebody else does something (a receive, an accept, a poll) does not.
+    #[inline(always)]
     pub(crate) fn is_prompting(&self) -> bool {
         !matches!(
             self,
@@ -155,6 +156,7 @@ impl Request {
     }
 
     /// The completion rule of this request.
+    #[inline(always)]
     pub(crate) fn completions(&self) -> Completions {
         match self {
             Request::Accept {
@@ -183,6 +185,7 @@ pub(crate) struct Cqe {
 
 impl Cqe {
     /// The completion of an operation that never reached the kernel.
+    #[inline]
     pub(crate) fn never_submitted() -> Cqe {
         Cqe {
             user_data: Cqe::OF_NONE,
@@ -200,6 +203,7 @@ impl Cqe {
     }
 
     /// The result as a count or a descriptor, or the error.
+    #[inline]
     pub(crate) fn into_result(self) -> io::Result<u32> {
         if self.result < 0 {
             Err(io::Error::from_raw_os_error(-self.result))
@@ -216,21 +220,25 @@ impl Cqe {
     }
 
     /// Whether the kernel gave the operation up because it was asked to.
+    #[inline]
     pub(crate) fn is_cancelled(self) -> bool {
         self.result == -libc::ECANCELED
     }
 
     /// Whether more completions of the same operation follow (`IORING_CQE_F_MORE`).
+    #[inline]
     pub(crate) fn has_more(self) -> bool {
         io_uring::cqueue::more(self.flags)
     }
 
     /// Whether this is the notification of a zero-copy send (`IORING_CQE_F_NOTIF`).
+    #[inline]
     pub(crate) fn is_notification(self) -> bool {
         io_uring::cqueue::notif(self.flags)
     }
 
     /// The provided buffer that this completion hands over, if any (`IORING_CQE_F_BUFFER`).
+    #[inline]
     pub(crate) fn buffer_id(self) -> Option<u16> {
         io_uring::cqueue::buffer_select(self.flags)
     }

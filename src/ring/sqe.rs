@@ -6,6 +6,7 @@ use io_uring::{opcode, squeue};
 use super::request::Request;
 
 /// Builds the SQE of `request`, marked with `user_data`.
+#[inline(always)]
 pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
     let entry = match *request {
         Request::Nop => opcode::Nop::new().build(),

@@ -54,7 +54,7 @@ fn a_full_queue_is_told_and_what_is_staged_stays() {
     assert_eq!(entered, Entered::Submitted(2));
     assert_eq!(ring.staged(), 0);
     let mut cqes = Vec::new();
-    ring.reap(&mut cqes);
+    cqes.extend(std::iter::from_fn(|| ring.reap()));
     let ids: Vec<u64> = cqes.iter().map(|cqe| cqe.user_data).collect();
     assert_eq!(ids, [1, 2]);
 }
@@ -70,10 +70,10 @@ fn completions_that_overflow_are_told_and_kept() {
     assert!(ring.overflowed(), "eight completions, four places");
     assert!(ring.wants_enter());
     let mut cqes = Vec::new();
-    ring.reap(&mut cqes);
+    cqes.extend(std::iter::from_fn(|| ring.reap()));
     while ring.overflowed() {
         ring.enter(Wait::No).expect("an enter");
-        ring.reap(&mut cqes);
+        cqes.extend(std::iter::from_fn(|| ring.reap()));
     }
     let ids: Vec<u64> = cqes.iter().map(|cqe| cqe.user_data).collect();
     assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6, 7], "none is lost");

@@ -192,6 +192,7 @@ impl State {
     }
 
     #[cold]
+    #[inline(never)]
     fn settle(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
         if let Some(id) = self.owned.take() {
             self.core.abandon(id, false);

@@ -43,6 +43,7 @@ pub(super) struct State {
 
 impl State {
     /// Waits for the end of a send whose future was dropped or forgotten, and reports its error.
+    #[inline]
     pub(super) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.core.check_open()?;
         if self.current.is_none() && self.fd.outgoing().is_settled() {
@@ -51,6 +52,8 @@ impl State {
         self.settle(cx)
     }
 
+    #[cold]
+    #[inline(never)]
     fn settle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(id) = self.current {
             self.core.abandon(id, false);
