@@ -180,7 +180,7 @@ pub(crate) struct Staged {
 }
 
 /// Stages the request of `op`; `None` when the submission queue is full.
-#[inline]
+#[inline(always)]
 pub(crate) fn stage<O: Operation>(op: &mut O, ring: &mut Ring, user_data: u64) -> Option<Staged> {
     let request = op.request();
     ring.stage(&request, user_data).then(|| Staged {

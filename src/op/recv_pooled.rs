@@ -39,16 +39,26 @@ impl Received {
     #[inline]
     pub(crate) fn of(cqe: Cqe, pool: &Rc<Pool>) -> io::Result<Received> {
         // Claimed first: an error may carry a buffer too.
-        let chunk = pool.claim(cqe);
+        match pool.claim(cqe) {
+            Some(chunk) if cqe.result > 0 => Ok(Received::Data(chunk)),
+            chunk => {
+                drop(chunk);
+                Received::other(cqe)
+            }
+        }
+    }
+
+    /// The meaning of a completion that brings no bytes.
+    #[cold]
+    #[inline(never)]
+    fn other(cqe: Cqe) -> io::Result<Received> {
         match cqe.result {
             result if result == -libc::ENOBUFS => Ok(Received::NoBuffer),
             result if result == -libc::ECANCELED => Ok(Received::Cancelled),
             0 => Ok(Received::End),
             _ => {
                 cqe.into_result()?;
-                chunk
-                    .map(Received::Data)
-                    .ok_or_else(|| io::Error::other("the kernel received into no buffer"))
+                Err(io::Error::other("the kernel received into no buffer"))
             }
         }
     }

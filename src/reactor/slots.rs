@@ -190,7 +190,7 @@ impl Slots {
     }
 
     /// The id of the operation that is inserted next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_id(&mut self) -> OpId {
         if self.free.is_empty() {
             self.grow();
@@ -203,7 +203,7 @@ impl Slots {
     }
 
     /// Takes a slot for `op`, which is to be queued.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, op: Box<dyn Erased>) -> (OpId, &mut Slot) {
         if self.free.is_empty() {
             self.grow();
@@ -247,7 +247,7 @@ impl Slots {
     }
 
     /// The slot of an operation that has not been freed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&mut self, id: OpId) -> Option<&mut Slot> {
         self.slots
             .get_mut(id.slot as usize)
@@ -256,7 +256,7 @@ impl Slots {
 
     /// Frees a slot. Its operation and its results have been taken out, and so has a waker that somebody waits with:
     /// what is left may be one of the reactor's own, whose drop is no user code.
-    #[inline]
+    #[inline(always)]
     pub(super) fn free(&mut self, id: OpId) {
         let slot = &mut self.slots[id.slot as usize];
         slot.phase = Phase::Free;

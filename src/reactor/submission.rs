@@ -44,7 +44,7 @@ impl<O: Operation> Handed<O> {
         Handed::place(core, op, None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(core: &Core, mut op: Box<O>, ticket: Option<Ticket>) -> Handed<O> {
         let mut table = core.table();
         if table.is_shut() {
@@ -127,7 +127,7 @@ impl<O: Operation> Handed<O> {
 
     /// The next completion of an operation that belongs to a socket, and whether more may come; polled no more after
     /// the last. What it means, the operation's type says without the operation.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_next(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<(Cqe, bool)> {
         let id = match ready!(self.placed(core, cx)) {
             Placed::Live(id) => id,

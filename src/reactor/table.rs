@@ -191,13 +191,13 @@ impl Table {
     }
 
     /// The id of the operation that is inserted next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_id(&mut self) -> OpId {
         self.slots.next_id()
     }
 
     /// Takes a slot for `op`, which is being staged and for which nobody waits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert_staged(&mut self, op: Box<dyn Erased>, completions: Completions) -> OpId {
         let (id, slot) = self.slots.insert(op);
         slot.completions = completions;
@@ -209,7 +209,7 @@ impl Table {
     }
 
     /// Takes a slot for `op`, which is to be queued.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, op: Box<dyn Erased>, abandoned: bool) -> OpId {
         let (id, slot) = self.slots.insert(op);
         slot.abandoned = abandoned;
@@ -218,7 +218,7 @@ impl Table {
 
     /// Stages a queued operation in `ring`, which has room: the kernel will have it. `None` if it has left the queue
     /// by being dropped.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stage(&mut self, id: OpId, ring: &mut Ring) -> Option<Staged> {
         let slot = self.slots.get(id)?;
         if slot.phase != Phase::Queued {
@@ -233,7 +233,7 @@ impl Table {
     }
 
     /// An operation that only a failure completes is over; gives it back to be dropped, unless it has failed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish_quiet(&mut self, id: OpId) -> Option<Box<dyn Erased>> {
         let slot = self.slots.get(id)?;
         if slot.phase != Phase::InKernel || slot.completions != Completions::FailureOnly {
@@ -380,7 +380,7 @@ impl Table {
     }
 
     /// Fetches the result of an operation with one, which frees its slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&mut self, id: OpId, waker: &Waker) -> Fetched {
         let slot = self.slots.get(id).expect("a future owns its slot");
         if slot.phase != Phase::Done {
@@ -397,7 +397,7 @@ impl Table {
     }
 
     /// Fetches the next result of a multishot. The last frees its slot, and brings the operation.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_next(&mut self, id: OpId, waker: &Waker) -> FetchedNext {
         let slot = self.slots.get(id).expect("a stream owns its slot");
         let Some(outcome) = slot.first.take() else {
@@ -419,7 +419,7 @@ impl Table {
 
     /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer
     /// borrowed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_waker(&mut self, id: OpId, waker: Waker) -> Option<Waker> {
         let slot = self.slots.get(id).expect("whoever waits owns the slot");
         slot.waits = true;

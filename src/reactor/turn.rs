@@ -221,9 +221,13 @@ impl Core {
 
     /// When the next timer may fire, or a cancel is to be tried again.
     fn next_timer(&self) -> Option<Instant> {
-        let tick = self.timers.borrow().next_deadline();
-        let timer = tick.and_then(|tick| self.clock.instant_of(tick));
+        let timers = self.timers.borrow();
         let queue = self.queue.borrow();
+        if timers.is_empty() && queue.later.is_empty() {
+            return None;
+        }
+        let tick = timers.next_deadline();
+        let timer = tick.and_then(|tick| self.clock.instant_of(tick));
         let cancel = queue.later.peek().map(|&Reverse((at, _))| at);
         [timer, cancel].into_iter().flatten().min()
     }

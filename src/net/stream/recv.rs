@@ -207,53 +207,69 @@ impl State {
         cx: &mut Context<'_>,
         multishot: bool,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        let core = &*self.core;
         loop {
-            self.armed = match &mut self.armed {
-                Armed::Nothing => self.arm_pooled(multishot),
-                Armed::Pooled(receive) => {
-                    let (cqe, more) = ready!(receive.poll_next(core, cx));
-                    if !more {
-                        self.armed = Armed::Nothing;
-                    }
-                    match Received::of(cqe, core.pool())? {
-                        Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
-                        Received::End => return Poll::Ready(Ok(None)),
-                        Received::NoBuffer => {
-                            core.pool().park(cx.waker());
-                            self.armed = Armed::Parked;
-                            return Poll::Pending;
-                        }
-                        // A multishot that was paused.
-                        Received::Cancelled => {
-                            core.check_open()?;
-                            continue;
-                        }
-                    }
+            let Armed::Pooled(receive) = &mut self.armed else {
+                if let Some(received) = ready!(self.arm(cx, multishot)) {
+                    return Poll::Ready(received);
                 }
-                Armed::Parked if core.pool().available() > 0 => self.arm_pooled(multishot),
-                Armed::Parked => Armed::Readable(core.hand_over(op::Poll {
+                continue;
+            };
+            let (cqe, more) = ready!(receive.poll_next(&self.core, cx));
+            if !more {
+                self.armed = Armed::Nothing;
+            }
+            match Received::of(cqe, self.core.pool())? {
+                Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
+                Received::End => return Poll::Ready(Ok(None)),
+                Received::NoBuffer => {
+                    self.core.pool().park(cx.waker());
+                    self.armed = Armed::Parked;
+                    return Poll::Pending;
+                }
+                // A multishot that was paused.
+                Received::Cancelled => self.core.check_open()?,
+            }
+        }
+    }
+
+    /// Sees to it that a receive from the pool is armed. Where the pool is empty, other ways come before that, and the
+    /// last of them brings what was received.
+    fn arm(
+        &mut self,
+        cx: &mut Context<'_>,
+        multishot: bool,
+    ) -> Poll<Option<io::Result<Option<Chunk>>>> {
+        let core = &*self.core;
+        match &mut self.armed {
+            Armed::Pooled(_) => {}
+            Armed::Nothing => self.armed = self.arm_pooled(multishot),
+            Armed::Parked if core.pool().available() > 0 => self.armed = self.arm_pooled(multishot),
+            Armed::Parked => {
+                self.armed = Armed::Readable(core.hand_over(op::Poll {
                     fd: self.fd.clone(),
                     events: libc::POLLIN,
-                })),
-                Armed::Readable(poll) => {
-                    let (result, _) = ready!(poll.poll(core, cx));
-                    self.armed = Armed::Nothing;
-                    result?;
-                    if core.pool().available() > 0 {
-                        continue;
-                    }
+                }));
+            }
+            Armed::Readable(poll) => {
+                let (result, _) = ready!(poll.poll(core, cx));
+                self.armed = Armed::Nothing;
+                if let Err(error) = result {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                if core.pool().available() == 0 {
                     let buffer = Vec::with_capacity(core.pool().buffer_size() as usize);
-                    Armed::Private(core.hand_over(Recv::of_socket(self.fd.clone(), buffer)))
+                    let receive = Recv::of_socket(self.fd.clone(), buffer);
+                    self.armed = Armed::Private(core.hand_over(receive));
                 }
-                Armed::Private(receive) => {
-                    let (result, op) = ready!(receive.poll(core, cx));
-                    self.armed = Armed::Nothing;
-                    let chunk = (result? > 0).then(|| Chunk::owned(op.into_buffer()));
-                    return Poll::Ready(Ok(chunk));
-                }
-            };
+            }
+            Armed::Private(receive) => {
+                let (result, op) = ready!(receive.poll(core, cx));
+                self.armed = Armed::Nothing;
+                let chunk = result.map(|count| (count > 0).then(|| Chunk::owned(op.into_buffer())));
+                return Poll::Ready(Some(chunk));
+            }
         }
+        Poll::Ready(None)
     }
 
     fn arm_pooled(&self, multishot: bool) -> Armed {
