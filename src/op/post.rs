@@ -42,12 +42,13 @@ impl<B: IoBuf> Operation for Post<B> {
     const ON_DROP: OnDrop = OnDrop::Finish;
 
     /// From here on, so that the next one is not staged beside it and overtakes its rest.
+    #[inline(always)]
     fn placed(&mut self) {
         self.in_flight.begin();
         self.in_flight.set_quiet(true);
     }
 
-    #[inline]
+    #[inline(always)]
     fn request(&mut self) -> Request {
         let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let wait = match self.quiet {

@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) owned: Option<OpId>,
 }
 
-/// What the half itself has in the kernel.
+/// What the half itself has in the kernel. What is rare is in a box, since an idle connection has one of these.
 enum Armed {
     Nothing,
     /// A receive from the pool.
@@ -42,9 +42,9 @@ enum Armed {
     /// The pool was empty; in its queue.
     Parked,
     /// The pool was still empty: waiting until there is something to receive, which holds no memory.
-    Readable(Handed<op::Poll>),
+    Readable(Box<Handed<op::Poll>>),
     /// There is something, and the pool is empty: receiving into memory of its own.
-    Private(Handed<Recv<Vec<u8>>>),
+    Private(Box<Handed<Recv<Vec<u8>>>>),
 }
 
 impl RecvHalf {
@@ -202,6 +202,7 @@ impl State {
         Poll::Ready(late.map(|late| late.map(Arrived::into_bytes)))
     }
 
+    #[inline]
     fn poll_armed(
         &mut self,
         cx: &mut Context<'_>,
@@ -234,6 +235,7 @@ impl State {
 
     /// Sees to it that a receive from the pool is armed. Where the pool is empty, other ways come before that, and the
     /// last of them brings what was received.
+    #[inline(never)]
     fn arm(
         &mut self,
         cx: &mut Context<'_>,
@@ -245,10 +247,11 @@ impl State {
             Armed::Nothing => self.armed = self.arm_pooled(multishot),
             Armed::Parked if core.pool().available() > 0 => self.armed = self.arm_pooled(multishot),
             Armed::Parked => {
-                self.armed = Armed::Readable(core.hand_over(op::Poll {
+                let poll = op::Poll {
                     fd: self.fd.clone(),
                     events: libc::POLLIN,
-                }));
+                };
+                self.armed = Armed::Readable(Box::new(core.hand_over(poll)));
             }
             Armed::Readable(poll) => {
                 let (result, _) = ready!(poll.poll(core, cx));
@@ -259,7 +262,7 @@ impl State {
                 if core.pool().available() == 0 {
                     let buffer = Vec::with_capacity(core.pool().buffer_size() as usize);
                     let receive = Recv::of_socket(self.fd.clone(), buffer);
-                    self.armed = Armed::Private(core.hand_over(receive));
+                    self.armed = Armed::Private(Box::new(core.hand_over(receive)));
                 }
             }
             Armed::Private(receive) => {

@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use futures_util::FutureExt;
-
 use super::post::Posting;
 use super::sending::Sending;
 use crate::buf::{BufResult, IoBuf};
@@ -91,9 +89,8 @@ impl SendHalf {
     /// See [the type](SendHalf): a dropped send has not begun, or sends the whole buffer.
     #[doc(alias = "IORING_OP_SEND")]
     pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
-        Sending::new(&mut self.state, buffer, |fd, buffer| {
-            Send::new(fd, buffer, false)
-        })
+        let part = |fd, buffer| Send::new(fd, buffer, false);
+        Sending::new(&mut self.state, buffer, part, |count| count)
     }
 
     /// Sends all of `buffer`; gives it back.
@@ -102,8 +99,8 @@ impl SendHalf {
     ///
     /// As for [`send`](SendHalf::send).
     pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
-        let send = |fd, buffer| Send::new(fd, buffer, true);
-        Sending::new(&mut self.state, buffer, send).map(without_count)
+        let all = |fd, buffer| Send::new(fd, buffer, true);
+        Sending::new(&mut self.state, buffer, all, drop::<usize>)
     }
 
     /// Sends all of `buffers`, one behind the other, in one operation; gives them back.
@@ -116,7 +113,7 @@ impl SendHalf {
         &mut self,
         buffers: Vec<B>,
     ) -> impl Future<Output = BufResult<(), Vec<B>>> {
-        Sending::new(&mut self.state, buffers, SendMsg::all).map(without_count)
+        Sending::new(&mut self.state, buffers, SendMsg::all, drop::<usize>)
     }
 
     /// Sends all of `buffer` without copying it into the kernel; gives it back when the kernel has let go of
@@ -130,7 +127,7 @@ impl SendHalf {
     /// As for [`send`](SendHalf::send).
     #[doc(alias = "IORING_OP_SEND_ZC")]
     pub fn send_zc<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
-        Sending::new(&mut self.state, buffer, SendZc::new).map(without_count)
+        Sending::new(&mut self.state, buffer, SendZc::new, drop::<usize>)
     }
 
     /// Hands `buffer` over to be sent behind what was handed over before, and does not wait for it. For whoever
@@ -238,11 +235,6 @@ impl SendHalf {
     async fn settle(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.state.poll_settled(cx)).await
     }
-}
-
-/// The result of a send that has sent all, or failed.
-fn without_count<L>((result, lent): BufResult<usize, L>) -> BufResult<(), L> {
-    (result.map(drop), lent)
 }
 
 impl Drop for SendHalf {

@@ -35,10 +35,11 @@ impl<B: IoBuf> Sender<Vec<B>> for SendMsg<B> {
     }
 }
 
-/// Sends what is lent by an operation that `make` makes.
-pub(super) struct Sending<'a, L, O: Operation> {
+/// Sends what is lent by an operation that `make` makes, and gives the count to `sent`.
+pub(super) struct Sending<'a, L, O: Operation, M, S> {
     state: &'a mut State,
-    make: fn(SharedFd, L) -> O,
+    make: M,
+    sent: S,
     step: Step<L, O>,
 }
 
@@ -49,25 +50,32 @@ enum Step<L, O> {
     Ended,
 }
 
-impl<'a, L, O: Sender<L>> Sending<'a, L, O> {
-    pub(super) fn new(
-        state: &'a mut State,
-        lent: L,
-        make: fn(SharedFd, L) -> O,
-    ) -> Sending<'a, L, O> {
+impl<'a, L, O: Sender<L>, M, S> Sending<'a, L, O, M, S> {
+    pub(super) fn new(state: &'a mut State, lent: L, make: M, sent: S) -> Self {
         Sending {
             state,
             make,
+            sent,
             step: Step::Settling(lent),
         }
     }
 }
 
-impl<L, O: Sender<L>> Future for Sending<'_, L, O> {
-    type Output = BufResult<usize, L>;
+impl<L, O, M, S, T> Future for Sending<'_, L, O, M, S>
+where
+    O: Sender<L>,
+    M: Fn(SharedFd, L) -> O,
+    S: Fn(usize) -> T,
+{
+    type Output = BufResult<T, L>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BufResult<usize, L>> {
-        let Sending { state, make, step } = &mut *self;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BufResult<T, L>> {
+        let Sending {
+            state,
+            make,
+            sent,
+            step,
+        } = &mut *self;
         if let Step::Settling(_) = step {
             let settled = ready!(state.poll_settled(cx));
             if let Step::Settling(lent) = std::mem::replace(step, Step::Ended) {
@@ -84,11 +92,11 @@ impl<L, O: Sender<L>> Future for Sending<'_, L, O> {
         // It has an id once the table has room for it, and none after its end.
         state.current = handed.id();
         let (result, op) = ready!(polled);
-        Poll::Ready((result, op.into_lent()))
+        Poll::Ready((result.map(sent), op.into_lent()))
     }
 }
 
-impl<L, O: Operation> Drop for Sending<'_, L, O> {
+impl<L, O: Operation, M, S> Drop for Sending<'_, L, O, M, S> {
     fn drop(&mut self) {
         if let Step::InFlight(handed) = &mut self.step {
             handed.give_up(&self.state.core);
@@ -97,4 +105,4 @@ impl<L, O: Operation> Drop for Sending<'_, L, O> {
 }
 
 // Nothing here is pinned: what is lent is moved out.
-impl<L, O: Operation> Unpin for Sending<'_, L, O> {}
+impl<L, O: Operation, M, S> Unpin for Sending<'_, L, O, M, S> {}
