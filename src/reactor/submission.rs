@@ -24,7 +24,8 @@ pub(crate) enum Handed<O> {
     NoRoom(Box<Queued<O>>),
     /// The reactor has been shut down.
     Refused(Box<O>),
-    Ended,
+    /// With the operation, if that is to be used again.
+    Ended(Option<Box<O>>),
 }
 
 /// An operation that found the table full.
@@ -70,6 +71,19 @@ impl<O: Operation> Handed<O> {
         }
     }
 
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self, Handed::Ended(_))
+    }
+
+    /// Hands an operation that [`poll_next`](Handed::poll_next) has brought to its end over once more, as `make` makes
+    /// it of the one before.
+    #[inline]
+    pub(crate) fn again(&mut self, core: &Core, make: impl FnOnce(Option<Box<O>>) -> Box<O>) {
+        if let Handed::Ended(op) = self {
+            *self = Handed::new(core, make(op.take()));
+        }
+    }
+
     /// Makes sure that the operation has a slot.
     #[inline]
     fn placed(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Placed<O>> {
@@ -82,7 +96,7 @@ impl<O: Operation> Handed<O> {
     #[cold]
     #[inline(never)]
     fn find_place(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Placed<O>> {
-        let mut handed = std::mem::replace(self, Handed::Ended);
+        let mut handed = std::mem::replace(self, Handed::Ended(None));
         if let Handed::NoRoom(queued) = handed {
             handed = Handed::place(core, queued.op, queued.ticket);
         }
@@ -100,7 +114,7 @@ impl<O: Operation> Handed<O> {
                 drop(old);
                 Poll::Pending
             }
-            Handed::Ended => panic!("an operation was polled after its end"),
+            Handed::Ended(_) => panic!("an operation was polled after its end"),
         }
     }
 
@@ -117,11 +131,9 @@ impl<O: Operation> Handed<O> {
             Fetched::Result(op, cqe) => (op, cqe),
             Fetched::Nothing { known_waker } => return wait(core, id, known_waker, cx),
         };
-        *self = Handed::Ended;
+        *self = Handed::Ended(None);
         core.slot_freed();
-        let mut op = Erased::into_any(op)
-            .downcast::<O>()
-            .expect("a submission knows its operation");
+        let mut op = downcast::<O>(op);
         Poll::Ready((op.complete(cqe), op))
     }
 
@@ -137,8 +149,8 @@ impl<O: Operation> Handed<O> {
         match fetched {
             FetchedNext::Result(cqe) => Poll::Ready((cqe, true)),
             FetchedNext::Last(cqe, op) => {
-                *self = Handed::Ended;
-                drop(op);
+                // For the next round, which most have.
+                *self = Handed::Ended(Some(downcast(op)));
                 core.slot_freed();
                 Poll::Ready((cqe, false))
             }
@@ -155,7 +167,7 @@ impl<O: Operation> Handed<O> {
         Poll::Ready(match ready!(self.placed(core, cx)) {
             Placed::Live(id) => {
                 core.table().detach(id);
-                *self = Handed::Ended;
+                *self = Handed::Ended(None);
                 Ok(id)
             }
             Placed::Refused(_) => Err(shut_down()),
@@ -164,7 +176,7 @@ impl<O: Operation> Handed<O> {
 
     /// Nobody waits for it any more: abandons the operation; see the table in [`super::table`].
     pub(crate) fn give_up(&mut self, core: &Core) {
-        match std::mem::replace(self, Handed::Ended) {
+        match std::mem::replace(self, Handed::Ended(None)) {
             Handed::Live(id) => core.abandon(id, false),
             Handed::NoRoom(queued) => {
                 let Queued { mut op, ticket } = *queued;
@@ -176,9 +188,15 @@ impl<O: Operation> Handed<O> {
                 op.discard(Cqe::never_submitted());
             }
             Handed::Refused(mut op) => op.discard(Cqe::never_submitted()),
-            Handed::Ended => {}
+            Handed::Ended(_) => {}
         }
     }
+}
+
+#[inline]
+fn downcast<O: Operation>(op: Box<dyn Erased>) -> Box<O> {
+    let op = Erased::into_any(op).downcast::<O>();
+    op.expect("a handle knows its operation")
 }
 
 /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that

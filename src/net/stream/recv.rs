@@ -36,8 +36,7 @@ pub(super) struct State {
 
 /// What the half itself has in the kernel. What is rare is in a box, since an idle connection has one of these.
 enum Armed {
-    Nothing,
-    /// A receive from the pool.
+    /// A receive from the pool; nothing, if that has ended.
     Pooled(Handed<RecvPooled>),
     /// The pool was empty; in its queue.
     Parked,
@@ -47,13 +46,17 @@ enum Armed {
     Private(Box<Handed<Recv<Vec<u8>>>>),
 }
 
+impl Armed {
+    const NOTHING: Armed = Armed::Pooled(Handed::Ended(None));
+}
+
 impl RecvHalf {
     pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> RecvHalf {
         RecvHalf {
             state: Box::new(State {
                 core: Rc::clone(core),
                 fd: fd.clone(),
-                armed: Armed::Nothing,
+                armed: Armed::NOTHING,
                 owned: None,
             }),
         }
@@ -163,7 +166,7 @@ impl State {
         if let Some(late) = ready!(self.poll_late(cx)) {
             return Poll::Ready(late.map(Early::Data));
         }
-        if matches!(self.armed, Armed::Nothing) {
+        if matches!(&self.armed, Armed::Pooled(receive) if receive.is_ended()) {
             return Poll::Ready(Ok(Early::Nothing));
         }
         let chunk = ready!(self.poll_armed(cx, false))?;
@@ -210,15 +213,23 @@ impl State {
     ) -> Poll<io::Result<Option<Chunk>>> {
         loop {
             let Armed::Pooled(receive) = &mut self.armed else {
-                if let Some(received) = ready!(self.arm(cx, multishot)) {
+                if let Some(received) = ready!(self.poll_without_pool(cx)) {
                     return Poll::Ready(received);
                 }
                 continue;
             };
-            let (cqe, more) = ready!(receive.poll_next(&self.core, cx));
-            if !more {
-                self.armed = Armed::Nothing;
-            }
+            receive.again(&self.core, |used| match used {
+                Some(mut op) => {
+                    op.multishot = multishot;
+                    op
+                }
+                None => Box::new(RecvPooled {
+                    fd: self.fd.clone(),
+                    pool: Rc::clone(self.core.pool()),
+                    multishot,
+                }),
+            });
+            let (cqe, _more) = ready!(receive.poll_next(&self.core, cx));
             match Received::of(cqe, self.core.pool())? {
                 Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                 Received::End => return Poll::Ready(Ok(None)),
@@ -233,19 +244,16 @@ impl State {
         }
     }
 
-    /// Sees to it that a receive from the pool is armed. Where the pool is empty, other ways come before that, and the
-    /// last of them brings what was received.
+    /// The ways on where the pool is empty; the last of them brings what was received.
     #[inline(never)]
-    fn arm(
+    fn poll_without_pool(
         &mut self,
         cx: &mut Context<'_>,
-        multishot: bool,
     ) -> Poll<Option<io::Result<Option<Chunk>>>> {
         let core = &*self.core;
         match &mut self.armed {
             Armed::Pooled(_) => {}
-            Armed::Nothing => self.armed = self.arm_pooled(multishot),
-            Armed::Parked if core.pool().available() > 0 => self.armed = self.arm_pooled(multishot),
+            Armed::Parked if core.pool().available() > 0 => self.armed = Armed::NOTHING,
             Armed::Parked => {
                 let poll = op::Poll {
                     fd: self.fd.clone(),
@@ -255,7 +263,7 @@ impl State {
             }
             Armed::Readable(poll) => {
                 let (result, _) = ready!(poll.poll(core, cx));
-                self.armed = Armed::Nothing;
+                self.armed = Armed::NOTHING;
                 if let Err(error) = result {
                     return Poll::Ready(Some(Err(error)));
                 }
@@ -267,20 +275,12 @@ impl State {
             }
             Armed::Private(receive) => {
                 let (result, op) = ready!(receive.poll(core, cx));
-                self.armed = Armed::Nothing;
+                self.armed = Armed::NOTHING;
                 let chunk = result.map(|count| (count > 0).then(|| Chunk::owned(op.into_buffer())));
                 return Poll::Ready(Some(chunk));
             }
         }
         Poll::Ready(None)
-    }
-
-    fn arm_pooled(&self, multishot: bool) -> Armed {
-        Armed::Pooled(self.core.hand_over(RecvPooled {
-            fd: self.fd.clone(),
-            pool: Rc::clone(self.core.pool()),
-            multishot,
-        }))
     }
 }
 
@@ -299,7 +299,7 @@ impl Drop for RecvHalf {
             state.core.abandon(id, true);
         }
         match &mut state.armed {
-            Armed::Nothing | Armed::Parked => {}
+            Armed::Parked => {}
             Armed::Pooled(receive) => receive.give_up(&state.core),
             Armed::Readable(poll) => poll.give_up(&state.core),
             Armed::Private(receive) => receive.give_up(&state.core),
