@@ -267,10 +267,8 @@ impl Slots {
             slot.waker = None;
         }
         // From here on its id is stale.
-        slot.generation = match slot.generation.get() {
-            LAST_GENERATION => Generation::MIN,
-            _ => slot.generation.saturating_add(1),
-        };
+        let next = (slot.generation.get() + 1) & LAST_GENERATION;
+        slot.generation = Generation::new(next).unwrap_or(Generation::MIN);
         self.free.push(id.slot);
     }
 

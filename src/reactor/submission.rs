@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::core::Core;
 use super::table::{Fetched, FetchedNext, OpId, Ticket};
@@ -42,11 +42,24 @@ enum Placed<O> {
 
 impl<O: Operation> Handed<O> {
     pub(crate) fn new(core: &Core, op: Box<O>) -> Handed<O> {
-        Handed::place(core, op, None)
+        Handed::place(core, op, None, None)
+    }
+
+    /// Hands an operation over, and waits for it if it has got its slot: then the first poll would be in vain.
+    #[inline]
+    pub(crate) fn awaited(core: &Core, op: Box<O>, cx: &mut Context<'_>) -> Handed<O> {
+        // A foreign waker's clone is user code: the table is not borrowed yet.
+        let waker = cx.waker().clone();
+        Handed::place(core, op, None, Some(waker))
     }
 
     #[inline(always)]
-    fn place(core: &Core, mut op: Box<O>, ticket: Option<Ticket>) -> Handed<O> {
+    fn place(
+        core: &Core,
+        mut op: Box<O>,
+        ticket: Option<Ticket>,
+        waker: Option<Waker>,
+    ) -> Handed<O> {
         let mut table = core.table();
         if table.is_shut() {
             return Handed::Refused(op);
@@ -54,11 +67,11 @@ impl<O: Operation> Handed<O> {
         if !table.has_room(ticket) {
             return Handed::NoRoom(Box::new(Queued { op, ticket }));
         }
-        let waker = ticket.and_then(|ticket| table.leave_queue(ticket));
+        let left = ticket.and_then(|ticket| table.leave_queue(ticket));
         op.placed();
-        let id = table.insert(op, false);
+        let id = table.insert(op, waker);
         drop(table);
-        drop(waker);
+        drop(left);
         core.queue(id);
         Handed::Live(id)
     }
@@ -78,9 +91,14 @@ impl<O: Operation> Handed<O> {
     /// Hands an operation that [`poll_next`](Handed::poll_next) has brought to its end over once more, as `make` makes
     /// it of the one before.
     #[inline]
-    pub(crate) fn again(&mut self, core: &Core, make: impl FnOnce(Option<Box<O>>) -> Box<O>) {
+    pub(crate) fn again(
+        &mut self,
+        core: &Core,
+        cx: &mut Context<'_>,
+        make: impl FnOnce(Option<Box<O>>) -> Box<O>,
+    ) {
         if let Handed::Ended(op) = self {
-            *self = Handed::new(core, make(op.take()));
+            *self = Handed::awaited(core, make(op.take()), cx);
         }
     }
 
@@ -98,7 +116,7 @@ impl<O: Operation> Handed<O> {
     fn find_place(&mut self, core: &Core, cx: &mut Context<'_>) -> Poll<Placed<O>> {
         let mut handed = std::mem::replace(self, Handed::Ended(None));
         if let Handed::NoRoom(queued) = handed {
-            handed = Handed::place(core, queued.op, queued.ticket);
+            handed = Handed::place(core, queued.op, queued.ticket, None);
         }
         match handed {
             Handed::Live(id) => {
@@ -131,7 +149,7 @@ impl<O: Operation> Handed<O> {
             Fetched::Result(op, cqe) => (op, cqe),
             Fetched::Nothing { known_waker } => return wait(core, id, known_waker, cx),
         };
-        *self = Handed::Ended(None);
+        self.end(None);
         core.slot_freed();
         let mut op = downcast::<O>(op);
         Poll::Ready((op.complete(cqe), op))
@@ -150,12 +168,20 @@ impl<O: Operation> Handed<O> {
             FetchedNext::Result(cqe) => Poll::Ready((cqe, true)),
             FetchedNext::Last(cqe, op) => {
                 // For the next round, which most have.
-                *self = Handed::Ended(Some(downcast(op)));
+                self.end(Some(downcast(op)));
                 core.slot_freed();
                 Poll::Ready((cqe, false))
             }
             FetchedNext::Nothing { known_waker } => wait(core, id, known_waker, cx),
         }
+    }
+
+    /// It was live, which leaves nothing to be dropped.
+    #[inline(always)]
+    fn end(&mut self, op: Option<Box<O>>) {
+        let live = std::mem::replace(self, Handed::Ended(op));
+        debug_assert!(matches!(live, Handed::Live(_)));
+        std::mem::forget(live);
     }
 
     /// Leaves the operation to itself once it has a slot; refused when the reactor has been shut down.

@@ -208,11 +208,19 @@ impl Table {
         id
     }
 
-    /// Takes a slot for `op`, which is to be queued.
+    /// Takes a slot for `op`, which is to be queued. Its first completion wakes `waker`.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, op: Box<dyn Erased>, abandoned: bool) -> OpId {
+    pub(crate) fn insert(&mut self, op: Box<dyn Erased>, waker: Option<Waker>) -> OpId {
         let (id, slot) = self.slots.insert(op);
-        slot.abandoned = abandoned;
+        slot.waits = waker.is_some();
+        slot.waker = waker;
+        id
+    }
+
+    /// Takes a slot for `op`, which is to be queued and for which nobody waits.
+    pub(crate) fn insert_detached(&mut self, op: Box<dyn Erased>) -> OpId {
+        let (id, slot) = self.slots.insert(op);
+        slot.abandoned = true;
         id
     }
 

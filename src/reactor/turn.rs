@@ -109,13 +109,13 @@ impl Core {
             queue.cancels.pop_front();
         }
         while let Some(closing) = self.closes.pop() {
-            let id = table.insert(Box::new(Close::new(closing)), true);
+            let id = table.insert_detached(Box::new(Close::new(closing)));
             queue.ops.push_front(id);
         }
-        while let Some(&id) = queue.ops.front() {
-            if !ring.has_room() {
-                return false;
-            }
+        while ring.has_room() {
+            let Some(id) = queue.ops.pop_front() else {
+                return true;
+            };
             // `None`: it was dropped while it waited.
             if let Some(staged) = table.stage(id, &mut ring) {
                 self.counters.sqes.add(1);
@@ -123,12 +123,11 @@ impl Core {
                     self.spin.asked();
                 }
                 if staged.completions == Completions::FailureOnly {
-                    queue.quiet.push(id);
+                    queue.quiet.push_back(id);
                 }
             }
-            queue.ops.pop_front();
         }
-        true
+        queue.ops.is_empty()
     }
 
     pub(super) fn enter_ring(&self, wait: Wait) -> Result<Entered, Error> {
@@ -255,16 +254,16 @@ impl Core {
             // Some may not have been submitted, or their completions are still to come.
             return;
         }
-        let mut quiet = std::mem::take(&mut self.queue.borrow_mut().quiet);
-        for id in quiet.drain(..) {
-            let ended = self.table().finish_quiet(id);
+        // The drop of a buffer may stage another: that has not been submitted.
+        let count = self.queue.borrow().quiet.len();
+        for _ in 0..count {
+            let next = self.queue.borrow_mut().quiet.pop_front();
+            let ended = next.and_then(|id| self.table().finish_quiet(id));
             if let Some(op) = ended {
                 self.executor.shield(|| drop(op));
             }
         }
         self.slot_freed();
-        // Nothing is staged while operations are dropped.
-        self.queue.borrow_mut().quiet = quiet;
     }
 
     fn arrive(&self, mut cqe: Cqe) {

@@ -72,8 +72,13 @@ impl<B: IoBufMut> Future for Receiving<'_, B> {
                 if let Some(result) = early {
                     return Poll::Ready((result, buffer));
                 }
-                let receive = Recv::new(state.fd.clone(), buffer);
-                *step = Step::InFlight(state.core.hand_over(receive));
+                let receive = Box::new(Recv::new(state.fd.clone(), buffer));
+                let handed = Handed::awaited(&state.core, receive, cx);
+                state.owned = handed.id();
+                *step = Step::InFlight(handed);
+                if state.owned.is_some() {
+                    return Poll::Pending;
+                }
             }
         }
         let Step::InFlight(handed) = step else {

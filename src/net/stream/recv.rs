@@ -218,17 +218,22 @@ impl State {
                 }
                 continue;
             };
-            receive.again(&self.core, |used| match used {
-                Some(mut op) => {
-                    op.multishot = multishot;
-                    op
+            if receive.is_ended() {
+                receive.again(&self.core, cx, |used| match used {
+                    Some(mut op) => {
+                        op.multishot = multishot;
+                        op
+                    }
+                    None => Box::new(RecvPooled {
+                        fd: self.fd.clone(),
+                        pool: Rc::clone(self.core.pool()),
+                        multishot,
+                    }),
+                });
+                if receive.id().is_some() {
+                    return Poll::Pending;
                 }
-                None => Box::new(RecvPooled {
-                    fd: self.fd.clone(),
-                    pool: Rc::clone(self.core.pool()),
-                    multishot,
-                }),
-            });
+            }
             let (cqe, _more) = ready!(receive.poll_next(&self.core, cx));
             match Received::of(cqe, self.core.pool())? {
                 Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),

@@ -82,7 +82,13 @@ where
                 if let Err(error) = settled {
                     return Poll::Ready((Err(error), lent));
                 }
-                *step = Step::InFlight(state.core.hand_over(make(state.fd.clone(), lent)));
+                let op = Box::new(make(state.fd.clone(), lent));
+                let handed = Handed::awaited(&state.core, op, cx);
+                state.current = handed.id();
+                *step = Step::InFlight(handed);
+                if state.current.is_some() {
+                    return Poll::Pending;
+                }
             }
         }
         let Step::InFlight(handed) = step else {
