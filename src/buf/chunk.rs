@@ -184,10 +184,12 @@ impl AsRef<[u8]> for Chunk {
 
 // SAFETY: pooled memory is mapped until the last chunk has gone, and counted; owned memory is an IoBuf.
 unsafe impl IoBuf for Chunk {
+    #[inline]
     fn bytes_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
 
+    #[inline]
     fn bytes_len(&self) -> usize {
         self.len as usize
     }

@@ -33,6 +33,7 @@ pub use traits::{IoBuf, IoBufMut};
 pub type BufResult<T, B> = (std::io::Result<T>, B);
 
 /// The length of a buffer as an SQE holds it; one operation moves at most 2 GiB - 4 KiB (`MAX_RW_COUNT`).
+#[inline]
 pub(crate) fn sqe_len(len: usize) -> u32 {
     const MAX_RW_COUNT: usize = 0x7fff_f000;
     len.min(MAX_RW_COUNT) as u32

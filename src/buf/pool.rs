@@ -123,6 +123,7 @@ impl Pool {
     /// # Safety
     ///
     /// The caller holds a counted view of the buffer that covers the range.
+    #[inline]
     pub(super) unsafe fn bytes(&self, id: u16, start: u32, len: u32) -> &[u8] {
         // SAFETY: a counted buffer is not provided, and a view lies within what was written.
         unsafe { self.buffers.bytes(id, start, len) }

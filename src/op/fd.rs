@@ -66,6 +66,7 @@ impl SharedFd {
 }
 
 impl AsFd for SharedFd {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0
             .fd
@@ -76,6 +77,7 @@ impl AsFd for SharedFd {
 }
 
 impl AsRawFd for SharedFd {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }

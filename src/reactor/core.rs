@@ -83,7 +83,7 @@ pub(super) struct Queue {
     pub(super) later: BinaryHeap<Reverse<(Instant, OpId)>>,
     pub(super) ops: VecDeque<OpId>,
     /// Staged operations that only a failure completes; see [`Completions::FailureOnly`].
-    pub(super) quiet: VecDeque<OpId>,
+    pub(super) quiet: Vec<OpId>,
 }
 
 impl Queue {
@@ -284,7 +284,7 @@ impl Core {
         staged.expect("there is room in the submission queue");
         let placed = table.insert_staged(op, Completions::FailureOnly);
         debug_assert_eq!(placed, id);
-        queue.quiet.push_back(id);
+        queue.quiet.push(id);
         self.counters.sqes.add(1);
         self.spin.asked();
         Ok(id)

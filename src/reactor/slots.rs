@@ -217,7 +217,10 @@ impl Slots {
         slot.abandoned = false;
         slot.cancelled = false;
         slot.waits = false;
-        slot.op = Some(op);
+        let before = slot.op.replace(op);
+        debug_assert!(before.is_none(), "a free slot is empty");
+        // So there is nothing to be dropped, which takes a look at it.
+        std::mem::forget(before);
         let id = OpId {
             slot: at,
             generation: slot.generation,

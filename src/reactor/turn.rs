@@ -123,7 +123,7 @@ impl Core {
                     self.spin.asked();
                 }
                 if staged.completions == Completions::FailureOnly {
-                    queue.quiet.push_back(id);
+                    queue.quiet.push(id);
                 }
             }
         }
@@ -256,13 +256,14 @@ impl Core {
         }
         // The drop of a buffer may stage another: that has not been submitted.
         let count = self.queue.borrow().quiet.len();
-        for _ in 0..count {
-            let next = self.queue.borrow_mut().quiet.pop_front();
-            let ended = next.and_then(|id| self.table().finish_quiet(id));
+        for at in 0..count {
+            let id = self.queue.borrow_mut().quiet[at];
+            let ended = self.table().finish_quiet(id);
             if let Some(op) = ended {
                 self.executor.shield(|| drop(op));
             }
         }
+        self.queue.borrow_mut().quiet.drain(..count);
         self.slot_freed();
     }
 

@@ -73,6 +73,7 @@ impl BufRing {
     ///
     /// The kernel has handed the buffer over in a completion and it has not been provided since, nor will it
     /// be while the slice lives; the range lies within what that completion says was written.
+    #[inline]
     pub(crate) unsafe fn bytes(&self, id: u16, start: u32, len: u32) -> &[u8] {
         debug_assert!(id < self.count && start + len <= self.buffer_size);
         // SAFETY: in bounds of the mapping by the contract above; the mapping is zeroed at first, so that
@@ -80,6 +81,7 @@ impl BufRing {
         unsafe { std::slice::from_raw_parts(self.buffer_ptr(id).add(start as usize), len as usize) }
     }
 
+    #[inline]
     fn buffer_ptr(&self, id: u16) -> *mut u8 {
         let offset = usize::from(id) * self.buffer_size as usize;
         // SAFETY: `id < count` is asserted by the callers, so the offset is inside the mapping.

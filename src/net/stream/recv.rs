@@ -169,7 +169,7 @@ impl State {
         if matches!(&self.armed, Armed::Pooled(receive) if receive.is_ended()) {
             return Poll::Ready(Ok(Early::Nothing));
         }
-        let chunk = ready!(self.poll_armed(cx, false))?;
+        let chunk = ready!(self.poll_chunk(cx, false))?;
         Poll::Ready(Ok(chunk.map_or(Early::End, Early::Data)))
     }
 
