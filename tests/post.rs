@@ -4,15 +4,18 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
+use bytes::Bytes;
 use common::{
     connected, now, one_at_a_time, open_fds, pair, run, run_everywhere, sequence, setups, turns,
     until,
 };
 use eyewall::net::TcpStream;
 use eyewall::spawn;
+use futures_util::FutureExt;
 use socket2::SockRef;
 
 fn bytes(start: usize, count: usize) -> Vec<u8> {
@@ -65,6 +68,50 @@ fn a_post_gives_its_buffer_back_and_has_no_completion() {
         let mut got = [0; 4];
         peer.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"ping");
+    });
+}
+
+thread_local! {
+    static LAST_WORDS: Cell<Option<TcpStream>> = const { Cell::new(None) };
+}
+
+/// Bytes that post something when they are dropped.
+struct Speaks;
+
+impl AsRef<[u8]> for Speaks {
+    fn as_ref(&self) -> &[u8] {
+        b"first"
+    }
+}
+
+impl Drop for Speaks {
+    fn drop(&mut self) {
+        if let Some(mut stream) = LAST_WORDS.take() {
+            let posted = stream.post("last words").now_or_never();
+            assert!(matches!(posted, Some(Ok(()))));
+            LAST_WORDS.set(Some(stream));
+        }
+    }
+}
+
+#[test]
+fn what_the_drop_of_a_posted_buffer_posts_is_sent_and_ends_too() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        let (other, mut other_peer) = connected().await;
+        LAST_WORDS.set(Some(other));
+        let (operations, panics) = (now().operations, now().panics);
+        stream.post(Bytes::from_owner(Speaks)).await.unwrap();
+        stream.flush().await.unwrap();
+        until(|| now().operations == operations).await;
+        assert_eq!(now().panics, panics, "{name}");
+        drop(LAST_WORDS.take());
+        for (peer, words) in [(&mut peer, "first"), (&mut other_peer, "last words")] {
+            let mut got = vec![0; words.len()];
+            peer.read_exact(&mut got).unwrap();
+            assert_eq!(got, words.as_bytes(), "{name}");
+        }
     });
 }
 

@@ -257,8 +257,7 @@ impl Slots {
             .filter(|slot| slot.generation == id.generation)
     }
 
-    /// Frees a slot. Its operation and its results have been taken out, and so has a waker that somebody waits with:
-    /// what is left may be one of the reactor's own, whose drop is no user code.
+    /// Frees a slot. Its operation, its results and its waker have been taken out.
     #[inline(always)]
     pub(super) fn free(&mut self, id: OpId) {
         let slot = &mut self.slots[id.slot as usize];
@@ -266,9 +265,7 @@ impl Slots {
         if slot.rest.is_some() {
             slot.rest = None;
         }
-        if slot.waker.is_some() {
-            slot.waker = None;
-        }
+        debug_assert!(slot.waker.is_none(), "a waker's drop may be user code");
         // From here on its id is stale.
         let next = (slot.generation.get() + 1) & LAST_GENERATION;
         slot.generation = Generation::new(next).unwrap_or(Generation::MIN);

@@ -146,7 +146,10 @@ impl<O: Operation> Handed<O> {
         };
         let fetched = core.table().poll(id, cx.waker());
         let (op, cqe) = match fetched {
-            Fetched::Result(op, cqe) => (op, cqe),
+            Fetched::Result(op, cqe, waker) => {
+                drop(waker);
+                (op, cqe)
+            }
             Fetched::Nothing { known_waker } => return wait(core, id, known_waker, cx),
         };
         self.end(None);
@@ -166,7 +169,8 @@ impl<O: Operation> Handed<O> {
         let fetched = core.table().poll_next(id, cx.waker());
         match fetched {
             FetchedNext::Result(cqe) => Poll::Ready((cqe, true)),
-            FetchedNext::Last(cqe, op) => {
+            FetchedNext::Last(cqe, op, waker) => {
+                drop(waker);
                 // For the next round, which most have.
                 self.end(Some(downcast(op)));
                 core.slot_freed();

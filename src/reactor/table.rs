@@ -79,8 +79,9 @@ pub(crate) struct Abandoned {
 
 /// What a future finds.
 pub(crate) enum Fetched {
-    /// A completion, and the operation that knows its meaning.
-    Result(Box<dyn Erased>, Cqe),
+    /// A completion, the operation that knows its meaning, and the waker of an earlier wait, to be dropped when the
+    /// table is no longer borrowed.
+    Result(Box<dyn Erased>, Cqe, Option<Waker>),
     /// Nothing yet, and whether the slot has its waker; if not, [`Table::set_waker`].
     Nothing { known_waker: bool },
 }
@@ -89,8 +90,8 @@ pub(crate) enum Fetched {
 pub(crate) enum FetchedNext {
     /// A completion, which is not the last.
     Result(Cqe),
-    /// The last completion, and the operation, to be dropped when the table is no longer borrowed.
-    Last(Cqe, Box<dyn Erased>),
+    /// The last completion, the operation and the waker, as in [`Fetched::Result`].
+    Last(Cqe, Box<dyn Erased>, Option<Waker>),
     /// As [`Fetched::Nothing`].
     Nothing { known_waker: bool },
 }
@@ -400,8 +401,10 @@ impl Table {
         let outcome = slot.first.take();
         let outcome = outcome.expect("a finished operation has its completion");
         let cqe = slot.completion(id, outcome);
+        let waker = slot.waker.take();
         self.slots.free(id);
-        Fetched::Result(op.expect("a finished operation is in its slot"), cqe)
+        let op = op.expect("a finished operation is in its slot");
+        Fetched::Result(op, cqe, waker)
     }
 
     /// Fetches the next result of a multishot. The last frees its slot, and brings the operation.
@@ -421,8 +424,9 @@ impl Table {
             return FetchedNext::Result(cqe);
         }
         let op = slot.op.take();
+        let waker = slot.waker.take();
         self.slots.free(id);
-        FetchedNext::Last(cqe, op.expect("an operation is in its slot"))
+        FetchedNext::Last(cqe, op.expect("an operation is in its slot"), waker)
     }
 
     /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer

@@ -242,20 +242,20 @@ impl Core {
                 self.arrive(cqe);
             }
         }
-        if !self.queue.borrow().quiet.is_empty() {
-            self.finish_quiet();
+        let quiet = self.queue.borrow().quiet.len();
+        if quiet > 0 {
+            self.finish_quiet(quiet);
         }
     }
 
     /// Ends the operations that the enter before has ended without a word. Those that failed have a completion,
     /// which has been reaped.
-    fn finish_quiet(&self) {
+    fn finish_quiet(&self, count: usize) {
         if !self.ring.borrow_mut().is_settled() {
             // Some may not have been submitted, or their completions are still to come.
             return;
         }
-        // The drop of a buffer may stage another: that has not been submitted.
-        let count = self.queue.borrow().quiet.len();
+        // The drop of a buffer may stage another, behind these, which has not been submitted.
         for at in 0..count {
             let id = self.queue.borrow_mut().quiet[at];
             let ended = self.table().finish_quiet(id);
