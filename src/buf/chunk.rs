@@ -40,8 +40,8 @@ pub struct Chunk {
 }
 
 enum Memory {
-    /// A buffer of the pool, counted there.
-    Pooled { pool: Rc<Pool>, id: u16 },
+    /// A buffer of the pool, counted there. The id takes a whole word, so that a chunk is moved by words.
+    Pooled { pool: Rc<Pool>, id: usize },
     /// Memory of its own.
     Owned(Rc<dyn Bytes>),
 }
@@ -51,7 +51,10 @@ impl Chunk {
     #[inline]
     pub(super) fn pooled(pool: Rc<Pool>, id: u16, len: u32) -> Chunk {
         Chunk {
-            memory: Memory::Pooled { pool, id },
+            memory: Memory::Pooled {
+                pool,
+                id: usize::from(id),
+            },
             start: 0,
             len,
         }

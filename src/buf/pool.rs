@@ -28,6 +28,8 @@ pub(crate) struct Pool {
     /// How many buffers are provided, as far as reaped completions tell, fetched or not.
     available: Cell<u16>,
     parked: RefCell<VecDeque<Waker>>,
+    /// How many they are; looked at in every turn.
+    waiting: Cell<usize>,
     parks: Cell<u64>,
 }
 
@@ -41,6 +43,7 @@ impl Pool {
             views: (0..buffers.count()).map(|_| Cell::new(0)).collect(),
             available: Cell::new(buffers.count()),
             parked: RefCell::new(VecDeque::new()),
+            waiting: Cell::new(0),
             parks: Cell::new(0),
             buffers,
         })
@@ -87,8 +90,8 @@ impl Pool {
         Some(Chunk::pooled(Rc::clone(self), id, len))
     }
 
-    pub(super) fn retain(&self, id: u16) {
-        let views = &self.views[usize::from(id)];
+    pub(super) fn retain(&self, id: usize) {
+        let views = &self.views[id];
         views.set(
             views
                 .get()
@@ -98,11 +101,11 @@ impl Pool {
     }
 
     #[inline]
-    pub(super) fn release(&self, id: u16) {
-        let views = &self.views[usize::from(id)];
+    pub(super) fn release(&self, id: usize) {
+        let views = &self.views[id];
         views.set(views.get() - 1);
         if views.get() == 0 {
-            self.buffers.provide(id);
+            self.buffers.provide(id as u16);
             self.available.set(self.available.get() + 1);
             if self.has_parked() {
                 self.unpark();
@@ -114,7 +117,10 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn unpark(&self) {
-        let first = self.parked.borrow_mut().pop_front();
+        let mut parked = self.parked.borrow_mut();
+        let first = parked.pop_front();
+        self.waiting.set(parked.len());
+        drop(parked);
         if let Some(waker) = first {
             waker.wake();
         }
@@ -124,9 +130,9 @@ impl Pool {
     ///
     /// The caller holds a counted view of the buffer that covers the range.
     #[inline]
-    pub(super) unsafe fn bytes(&self, id: u16, start: u32, len: u32) -> &[u8] {
+    pub(super) unsafe fn bytes(&self, id: usize, start: u32, len: u32) -> &[u8] {
         // SAFETY: a counted buffer is not provided, and a view lies within what was written.
-        unsafe { self.buffers.bytes(id, start, len) }
+        unsafe { self.buffers.bytes(id as u16, start, len) }
     }
 
     /// Puts a stream that found the pool empty to the end of the queue.
@@ -134,16 +140,18 @@ impl Pool {
         self.parks.set(self.parks.get() + 1);
         let waker = waker.clone();
         self.parked.borrow_mut().push_back(waker);
+        self.waiting.set(self.waiting.get() + 1);
     }
 
     /// Whether anybody is parked.
     #[inline]
     pub(crate) fn has_parked(&self) -> bool {
-        !self.parked.borrow().is_empty()
+        self.waiting.get() > 0
     }
 
     /// Takes everybody who is parked out of the queue, to be woken.
     pub(crate) fn unpark_all(&self) -> VecDeque<Waker> {
+        self.waiting.set(0);
         self.parked.take()
     }
 

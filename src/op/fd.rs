@@ -159,6 +159,8 @@ impl Drop for Descriptor {
 #[derive(Debug)]
 pub(crate) struct CloseQueue {
     queue: RefCell<VecDeque<Closing>>,
+    /// How many they are; looked at in every turn.
+    len: Cell<usize>,
     /// Off once the ring has gone: then a descriptor is closed on the spot.
     open: Cell<bool>,
 }
@@ -174,6 +176,7 @@ impl CloseQueue {
     pub(crate) fn new() -> Rc<CloseQueue> {
         Rc::new(CloseQueue {
             queue: RefCell::default(),
+            len: Cell::new(0),
             open: Cell::new(true),
         })
     }
@@ -181,21 +184,28 @@ impl CloseQueue {
     fn push(&self, closing: Closing) {
         if self.open.get() {
             self.queue.borrow_mut().push_back(closing);
+            self.len.set(self.len.get() + 1);
         } else {
             closing.close_now();
         }
     }
 
     pub(crate) fn pop(&self) -> Option<Closing> {
+        if self.is_empty() {
+            return None;
+        }
+        self.len.set(self.len.get() - 1);
         self.queue.borrow_mut().pop_front()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.queue.borrow().len()
+        self.len.get()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.borrow().is_empty()
+        self.len() == 0
     }
 
     /// From now on descriptors are closed with close(2); so are those that wait.
