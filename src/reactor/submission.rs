@@ -84,6 +84,7 @@ impl<O: Operation> Handed<O> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_ended(&self) -> bool {
         matches!(self, Handed::Ended(_))
     }
@@ -205,7 +206,15 @@ impl<O: Operation> Handed<O> {
     }
 
     /// Nobody waits for it any more: abandons the operation; see the table in [`super::table`].
+    #[inline]
     pub(crate) fn give_up(&mut self, core: &Core) {
+        if !self.is_ended() {
+            self.abandon(core);
+        }
+    }
+
+    #[inline(never)]
+    fn abandon(&mut self, core: &Core) {
         match std::mem::replace(self, Handed::Ended(None)) {
             Handed::Live(id) => core.abandon(id, false),
             Handed::NoRoom(queued) => {

@@ -112,12 +112,14 @@ impl Core {
             let id = table.insert_detached(Box::new(Close::new(closing)));
             queue.ops.push_front(id);
         }
-        while ring.has_room() {
+        let mut room = ring.room();
+        while room > 0 {
             let Some(id) = queue.ops.pop_front() else {
                 return true;
             };
             // `None`: it was dropped while it waited.
             if let Some(staged) = table.stage(id, &mut ring) {
+                room -= 1;
                 self.counters.sqes.add(1);
                 if staged.prompting {
                     self.spin.asked();

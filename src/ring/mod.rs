@@ -160,6 +160,12 @@ impl Ring {
         unsafe { self.io.submission().push(&entry).is_ok() }
     }
 
+    /// For how many more the submission queue has room.
+    pub(crate) fn room(&mut self) -> usize {
+        let queue = self.io.submission();
+        queue.capacity() - queue.len()
+    }
+
     /// Whether the submission queue has room for one more.
     #[inline]
     pub(crate) fn has_room(&mut self) -> bool {
