@@ -354,8 +354,11 @@ impl Table {
         let waits = std::mem::replace(&mut slot.waits, false);
         if !last && !slot.cancelled && slot.unfetched() >= self.multishot_limit {
             slot.cancelled = true;
-            let waker = slot.waker.take();
-            return (id, Arrival::Throttle(waker.filter(|_| waits)));
+            let waker = match waits {
+                true => slot.waker.take(),
+                false => None,
+            };
+            return (id, Arrival::Throttle(waker));
         }
         if !waits {
             return (id, Arrival::Nothing);

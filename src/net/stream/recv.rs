@@ -239,6 +239,7 @@ impl State {
                 Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                 Received::End => return Poll::Ready(Ok(None)),
                 Received::NoBuffer => {
+                    receive.give_up(&self.core);
                     self.core.pool().park(cx.waker());
                     self.armed = Armed::Parked;
                     return Poll::Pending;
