@@ -19,7 +19,8 @@
 //!   answers are awaited. Each submission of the kind above counts as one more, each completion as one less (a posted
 //!   send has none of its own), and a long gap as the end of the waiting: what has been asked for gets no answer.
 //! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
-//!   sending. There are no spins between its parts.
+//!   sending. There are no spins between its parts. Nor is there one before it, where more than one other gap has lately
+//!   followed each gap that counts: who is awake earlier takes it in smaller parts.
 //! - A peer on the same core cannot answer while the reactor spins. The spins fail, and soon there are four
 //!   in a thousand gaps.
 //! - A busy neighbour on the same core would have to share it with the spins. When the scheduler takes the core away
@@ -44,6 +45,10 @@ const TRIES: u32 = 4;
 /// For how many gaps it rests then, at most.
 const LONGEST_REST: u32 = 1024;
 
+/// Other gaps after each that counts, up to so many, are counted in sixteenths for their average.
+const MOST_OTHERS: u32 = 16;
+const SIXTEENTHS: u32 = 16;
+
 /// With so many answers awaited, a spin still finds mostly one at a time.
 const FEW_ANSWERS: u32 = 3;
 
@@ -61,6 +66,9 @@ pub(super) struct Spin {
     average_gap_ns: Cell<u64>,
     /// Something that may be answered has been submitted since the last gap.
     prompted: Cell<bool>,
+    /// The other gaps since the last that counts, and their average in sixteenths.
+    others: Cell<u32>,
+    average_others: Cell<u32>,
     /// For how many gaps it still rests, and for how many after the next failure.
     rest: Cell<u32>,
     next_rest: Cell<u32>,
@@ -82,6 +90,8 @@ impl Spin {
             limit_ns,
             average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
             prompted: Cell::new(false),
+            others: Cell::new(0),
+            average_others: Cell::new(0),
             rest: Cell::new(0),
             next_rest: Cell::new(1),
             failures: Cell::new(0),
@@ -104,7 +114,17 @@ impl Spin {
 
     /// Whether the gap that begins now counts, and is to be measured.
     pub(super) fn begin_gap(&self) -> bool {
-        self.prompted.take() && self.limit_ns > 0
+        if self.limit_ns == 0 {
+            return false;
+        }
+        if !self.prompted.take() {
+            self.others.set(self.others.get().saturating_add(1));
+            return false;
+        }
+        let others = self.others.take().min(MOST_OTHERS) * SIXTEENTHS;
+        let average = self.average_others.get();
+        self.average_others.set(average - average / 4 + others / 4);
+        true
     }
 
     /// How long to spin now; `None` to sleep at once.
@@ -115,7 +135,8 @@ impl Spin {
             return None;
         }
         let few = self.awaited.get() <= FEW_ANSWERS;
-        (near && few && self.truce.get().is_none_or(|(end, _)| now >= end))
+        let whole = self.average_others.get() <= SIXTEENTHS;
+        (near && few && whole && self.truce.get().is_none_or(|(end, _)| now >= end))
             .then(|| Duration::from_nanos(self.limit_ns))
     }
 
@@ -277,6 +298,24 @@ mod tests {
         for _ in 0..20 {
             spin.learn(Duration::ZERO);
         }
+        assert_eq!(spin.duration_now(), Some(LIMIT));
+    }
+
+    #[test]
+    fn answers_in_many_parts_stop_it() {
+        let spin = Spin::after_short_gaps();
+        let answer = |parts: u32| {
+            spin.asked();
+            spin.answered();
+            for part in 0..parts {
+                assert_eq!(spin.begin_gap(), part == 0);
+            }
+        };
+        (0..20).for_each(|_| answer(2));
+        assert_eq!(spin.duration_now(), Some(LIMIT));
+        (0..20).for_each(|_| answer(3));
+        assert_eq!(spin.duration_now(), None);
+        (0..20).for_each(|_| answer(1));
         assert_eq!(spin.duration_now(), Some(LIMIT));
     }
 
