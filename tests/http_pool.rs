@@ -651,7 +651,7 @@ fn the_memory_of_a_large_body_serves_the_next_while_a_connection_is_kept() {
     run(async {
         let client = Client::new();
         let first = fetch_large(&client, &server).await;
-        assert_eq!(client.spare_memory(), LARGE);
+        assert!((LARGE..LARGE + 4096).contains(&client.spare_memory()));
         assert_eq!(fetch_large(&client, &server).await, first);
         client.close();
         assert_eq!(client.spare_memory(), 0);

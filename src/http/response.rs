@@ -481,15 +481,17 @@ impl Response {
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
         // There is no slot where the body has ended.
         let spare = self.body.slot.as_ref().map(|slot| slot.spare().clone());
-        let whole = self.collect(spare.as_deref()).await?;
+        let (memory, start) = self.collect(spare.as_deref()).await?;
         Ok(match spare {
-            Some(spare) => spare.lend(whole),
-            None => whole.into(),
+            Some(spare) => spare.lend(memory, start),
+            None => memory.into(),
         })
     }
 
-    async fn collect(&mut self, spare: Option<&Spare>) -> Result<Vec<u8>, Error> {
+    /// The body to its end, and where it begins in what is returned: at zero without `spare`.
+    async fn collect(&mut self, spare: Option<&Spare>) -> Result<(Vec<u8>, usize), Error> {
         let mut whole = Vec::new();
+        let mut start = 0;
         while let Some(chunk) = self.chunk().await? {
             if self.body.decoding.is_some() {
                 whole.extend_from_slice(&chunk);
@@ -502,12 +504,13 @@ impl Response {
                     Some(spare) => spare.take(size),
                     None => Vec::with_capacity(size),
                 };
+                start = whole.len();
             }
             whole.extend_from_slice(&chunk);
             drop(chunk);
             whole = self.receive_known(whole).await?;
         }
-        Ok(whole)
+        Ok((whole, start))
     }
 
     /// The body to its end, as text; what is not UTF-8 becomes U+FFFD.
@@ -516,7 +519,7 @@ impl Response {
     ///
     /// As [`bytes`](Response::bytes).
     pub async fn text(&mut self) -> Result<String, Error> {
-        let bytes = self.collect(None).await?;
+        let (bytes, _) = self.collect(None).await?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
