@@ -14,13 +14,13 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{HeaderMap, StatusCode};
 
 use super::body::Body;
@@ -28,6 +28,8 @@ use super::codec::{BodyFraming, Event, Head, ResponseDecoder, encode_chunk_heade
 use super::connection::Connection;
 use super::error::{Error, ErrorKind, Stage};
 use super::hooks::Hooks;
+use super::pool::Slot;
+use super::request::Request;
 use super::timings::Timings;
 use super::transport::{SendSide, is_unclean_end};
 use super::watch::Watch;
@@ -38,38 +40,30 @@ use crate::time::sleep;
 /// size, so that it can be stopped between two of them.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// A request as it goes over the wire.
-#[derive(Clone, Debug)]
+/// How a request goes over the wire, but for its body.
+#[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) head: Vec<u8>,
-    pub(super) body: Body,
     /// How long to wait for leave (100) before the body is sent all the same, zero for ever; `None` to ask for none.
     pub(super) expect: Option<Duration>,
-    pub(super) hooks: Hooks,
 }
 
-/// An exchange whose final head has come: the rest of its response.
+/// An exchange: a request, and the response to it.
 #[derive(Debug)]
 pub(super) struct Exchange {
     link: Link,
     incoming: Incoming,
     sent: Sent,
-    trailers: Option<HeaderMap>,
-    route: Route,
+    /// Of the final response; blank until it has come.
+    head: Head,
+    trailers: Option<Box<HeaderMap>>,
     watch: Rc<Watch>,
-}
-
-/// Which connection an exchange goes over.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
-    pub(super) local: Option<SocketAddr>,
-    pub(super) peer: Option<SocketAddr>,
 }
 
 /// What carries the exchange.
 #[derive(Debug)]
 enum Link {
-    Connection(Connection),
+    Connection(Box<Connection>),
     Uploading(Uploading),
     /// It has ended or failed.
     Nothing,
@@ -88,37 +82,47 @@ enum Sent {
 }
 
 impl Exchange {
-    /// Sends a request and receives until the head of the final response is there.
-    pub(super) async fn begin(
-        connection: Connection,
-        outgoing: Outgoing,
+    pub(super) fn new(
+        connection: Box<Connection>,
         decoder: ResponseDecoder,
-        timings: &mut Timings,
-        watch: &Rc<Watch>,
-    ) -> Result<(Box<Exchange>, Head), Error> {
-        timings.sending = timings.now();
-        watch.enter(Stage::Send);
-        let mut exchange = Box::new(Exchange {
-            route: Route {
-                local: connection.local,
-                peer: connection.peer,
-            },
+        watch: Rc<Watch>,
+    ) -> Exchange {
+        Exchange {
             link: Link::Connection(connection),
             incoming: Incoming::new(decoder),
             sent: Sent::Going,
+            head: Head::blank(),
             trailers: None,
-            watch: Rc::clone(watch),
-        });
-        let head = match outgoing.body.at_once(PIECE) {
-            Some(body) if outgoing.expect.is_none() => {
-                let hooks = outgoing.hooks;
-                exchange
-                    .send_at_once(outgoing.head, body, &hooks, timings)
-                    .await?
-            }
-            _ => exchange.upload(outgoing, timings).await?,
+            watch,
+        }
+    }
+
+    /// Sends a request and receives until the head of the final response is there, a deadline is over, or the client
+    /// of `slot` is closed.
+    pub(super) async fn begin(
+        &mut self,
+        outgoing: Outgoing,
+        request: &Request,
+        slot: &Slot,
+        timings: &mut Timings,
+    ) -> Result<(), Error> {
+        self.watch.enter(Stage::Send);
+        let body = match &request.body {
+            None => Some(Bytes::new()),
+            Some(body) => body.at_once(PIECE),
         };
-        Ok((exchange, head))
+        match body {
+            Some(body) if outgoing.expect.is_none() => {
+                self.send_at_once(outgoing.head, body, &request.hooks, slot, timings)
+                    .await
+            }
+            _ => {
+                let watch = Rc::clone(&self.watch);
+                // In a box, since it is large, and seldom needed.
+                let mut upload = Box::pin(self.upload(outgoing, request, timings));
+                watch.over(Some(slot.closing()), upload.as_mut()).await
+            }
+        }
     }
 
     /// Sends head and body in one operation. What is not yet sent when the head comes goes on being sent.
@@ -127,12 +131,14 @@ impl Exchange {
         head: Vec<u8>,
         body: Bytes,
         hooks: &Hooks,
+        slot: &Slot,
         timings: &mut Timings,
-    ) -> Result<Head, Error> {
+    ) -> Result<(), Error> {
         let Exchange {
             link: Link::Connection(connection),
             incoming,
             sent,
+            head: answer,
             watch,
             ..
         } = self
@@ -140,20 +146,25 @@ impl Exchange {
             return Err(Error::new(ErrorKind::Send));
         };
         let size = (head.len() + body.len()) as u64;
+        // A kept connection has been polled just now, when it was taken.
+        let mut armed = connection.reused;
         let (recv, send) = connection.stream.split();
-        let mut sending = pin!(async move {
-            match body.is_empty() {
-                // Goes out in the enter that waits for the answer.
-                true => send.post(head).await,
-                false => send.send_vectored(vec![head.into(), body]).await.0,
-            }
-        });
-        let head = loop {
-            let received = poll_fn(|cx| {
-                let received = recv.poll_recv_chunk(cx);
+        let mut sending = match body.is_empty() {
+            // Goes out in the enter that waits for the answer.
+            true => Either::Left(send.post(head)),
+            false => Either::Right(Box::pin(async move {
+                send.send_vectored(vec![head.into(), body]).await.0
+            })),
+        };
+        poll_fn(|cx| {
+            loop {
+                let received = match std::mem::replace(&mut armed, false) {
+                    true => Poll::Pending,
+                    false => recv.poll_recv_chunk(cx),
+                };
                 // A peer that takes no more may have answered: an error here does not end the receiving.
                 if matches!(sent, Sent::Going)
-                    && let Poll::Ready(result) = sending.as_mut().poll(cx)
+                    && let Poll::Ready(result) = Pin::new(&mut sending).poll(cx)
                 {
                     match &result {
                         Ok(()) => {
@@ -164,31 +175,38 @@ impl Exchange {
                     }
                     *sent = result.into();
                 }
-                received
-            })
-            .await;
-            incoming.take_in(received, sent, watch, timings)?;
-            if let Some(head) = incoming.next_head(|interim| hooks.interim(interim))? {
-                break head;
+                let Poll::Ready(received) = received else {
+                    return watch.poll_over(slot, cx).map(Err);
+                };
+                incoming.take_in(received, sent, watch, timings)?;
+                if incoming.next_head(answer, |interim| hooks.interim(interim))? {
+                    return Poll::Ready(Ok(()));
+                }
             }
-        };
+        })
+        .await?;
         if matches!(sent, Sent::Going) {
             // By itself; the connection knows when it has been sent.
             *sent = Sent::Whole;
             watch.pause_writing();
         }
-        Ok(head)
+        Ok(())
     }
 
     /// Sends a body in pieces; returns with the head, which may be before the last of them.
-    async fn upload(&mut self, outgoing: Outgoing, timings: &mut Timings) -> Result<Head, Error> {
-        let hooks = outgoing.hooks.clone();
+    async fn upload(
+        &mut self,
+        outgoing: Outgoing,
+        request: &Request,
+        timings: &mut Timings,
+    ) -> Result<(), Error> {
         if let Link::Connection(connection) = std::mem::replace(&mut self.link, Link::Nothing) {
-            let uploading = Uploading::new(connection, outgoing, Rc::clone(&self.watch));
+            let body = request.body.clone().unwrap_or_default();
+            let uploading = Uploading::new(connection, outgoing, body, Rc::clone(&self.watch));
             self.link = Link::Uploading(uploading);
         }
         let mut leave = false;
-        let head = loop {
+        loop {
             if let (true, Link::Uploading(uploading)) = (leave, &self.link) {
                 uploading.shared.gate.set(Gate::Open);
             }
@@ -200,22 +218,36 @@ impl Exchange {
             }
             let (incoming, sent) = (&mut self.incoming, &mut self.sent);
             incoming.take_in(received, sent, &self.watch, timings)?;
-            let head = self.incoming.next_head(|interim| {
+            let come = self.incoming.next_head(&mut self.head, |interim| {
                 leave |= interim.status == StatusCode::CONTINUE;
-                hooks.interim(interim);
+                request.hooks.interim(interim);
             })?;
-            if let Some(head) = head {
-                break head;
+            if come {
+                break;
             }
-        };
+        }
         if let Link::Uploading(uploading) = &self.link
-            && (head.status.as_u16() >= 300 || uploading.shared.gate.get() == Gate::Waiting)
+            && (self.head.status.as_u16() >= 300 || uploading.shared.gate.get() == Gate::Waiting)
         {
             uploading.shared.gate.set(Gate::Shut);
             self.watch.pause_writing();
             poll_fn(|cx| self.poll_stopped(cx)).await;
         }
-        Ok(head)
+        Ok(())
+    }
+
+    /// The head of the final response.
+    pub(super) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub(super) fn head_mut(&mut self) -> &mut Head {
+        &mut self.head
+    }
+
+    /// What watches over it.
+    pub(super) fn watch(&self) -> &Rc<Watch> {
+        &self.watch
     }
 
     /// Receives, and sends meanwhile what is left to be sent.
@@ -266,6 +298,9 @@ impl Exchange {
 
     /// The next part of the content that has been received already; `None` behind that.
     pub(super) fn next_at_hand(&mut self) -> Result<Option<Chunk>, Error> {
+        if matches!(self.link, Link::Nothing) {
+            return Ok(None);
+        }
         loop {
             match self.incoming.next_part()? {
                 Part::Data(chunk) => return Ok(Some(chunk)),
@@ -313,7 +348,10 @@ impl Exchange {
                 self.incoming.pending = Some(chunk);
             }
             // An end here is one of the response, and never of a kept connection.
-            None => self.incoming.finish(true)?,
+            None => {
+                self.watch.received(0);
+                self.incoming.finish(true)?;
+            }
         }
         Ok(more)
     }
@@ -340,12 +378,7 @@ impl Exchange {
 
     /// The fields after a chunked body.
     pub(super) fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_ref()
-    }
-
-    /// The connection that it goes over.
-    pub(super) fn route(&self) -> Route {
-        self.route
+        self.trailers.as_deref()
     }
 
     /// Receives some of the rest of a body of known length straight to `at..end` of `whole`; says how much. Zero
@@ -367,7 +400,10 @@ impl Exchange {
         let (result, slice) = connection.stream.split().0.recv(whole.slice(at..end)).await;
         let count = result.map_err(|error| incoming.receive_error(error))?;
         match count {
-            0 => incoming.finish(true)?,
+            0 => {
+                self.watch.received(0);
+                incoming.finish(true)?;
+            }
             count => {
                 self.watch.received(count as u64);
                 incoming.advance(count);
@@ -378,7 +414,7 @@ impl Exchange {
 
     /// Ends the exchange, and gives the connection if another one can follow: the request has been sent whole,
     /// the response has come to its end, and nothing beyond it, which would belong to nobody.
-    pub(super) fn end(&mut self) -> Option<Connection> {
+    pub(super) fn end(&mut self) -> Option<Box<Connection>> {
         let link = std::mem::replace(&mut self.link, Link::Nothing);
         let Link::Connection(mut connection) = link else {
             return None;
@@ -391,7 +427,7 @@ impl Exchange {
     }
 
     /// Takes the connection, and what came on it behind the head, out of an exchange that has become a tunnel.
-    pub(super) fn take_tunnel(&mut self) -> Option<(Connection, Option<Chunk>)> {
+    pub(super) fn take_tunnel(&mut self) -> Option<(Box<Connection>, Option<Chunk>)> {
         match std::mem::replace(&mut self.link, Link::Nothing) {
             Link::Connection(connection) => Some((connection, self.incoming.pending.take())),
             Link::Uploading(_) | Link::Nothing => None,
@@ -435,7 +471,7 @@ enum Part {
     /// Bytes of it: a view into what was received.
     Data(Chunk),
     /// The fields after a chunked body.
-    Trailers(HeaderMap),
+    Trailers(Box<HeaderMap>),
     /// The response is complete.
     End,
     /// More has to be received.
@@ -466,10 +502,10 @@ impl Incoming {
     ) -> Result<(), Error> {
         match received {
             Ok(Some(chunk)) => {
-                if timings.first_byte.is_none() {
-                    timings.first_byte = timings.now();
-                }
                 watch.received(chunk.len() as u64);
+                if timings.first_byte.is_none() {
+                    timings.first_byte = timings.at(watch.arrived());
+                }
                 self.pending = Some(chunk);
                 Ok(())
             }
@@ -501,8 +537,13 @@ impl Incoming {
         judged.unwrap_or_else(|| Error::io(ErrorKind::Receive, error))
     }
 
-    /// The head of the final response, if it has come; `interim` is called with each that comes before it.
-    fn next_head(&mut self, mut interim: impl FnMut(&Head)) -> Result<Option<Head>, Error> {
+    /// Whether the head of the final response has come, which goes to `answer` then; `interim` is called with each that
+    /// comes before it.
+    fn next_head(
+        &mut self,
+        answer: &mut Head,
+        mut interim: impl FnMut(&Head),
+    ) -> Result<bool, Error> {
         while let Some(chunk) = &self.pending {
             let step = self
                 .decoder
@@ -510,16 +551,22 @@ impl Incoming {
                 .map_err(|error| Error::protocol(error, 0))?;
             self.consume(step.consumed);
             match step.event {
-                Event::Head(head) => return Ok(Some(head)),
+                Event::Head(head) => {
+                    *answer = head;
+                    return Ok(true);
+                }
                 Event::Informational(head) => interim(&head),
                 _ => {}
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// The next part of the content of what has been received.
     fn next_part(&mut self) -> Result<Part, Error> {
+        if let Some(left) = self.decoder.body_remaining() {
+            return Ok(self.next_of_known(left));
+        }
         let input: &[u8] = self.pending.as_deref().unwrap_or_default();
         let content = self.content;
         let step = self
@@ -531,12 +578,30 @@ impl Incoming {
                 self.content += range.len() as u64;
                 Part::Data(chunk.slice_ref(range))
             }
-            (Event::Trailers(fields), _) => Part::Trailers(fields),
+            (Event::Trailers(fields), _) => Part::Trailers(Box::new(fields)),
             (Event::End, _) => Part::End,
             _ => Part::NeedMore,
         };
         self.consume(step.consumed);
         Ok(part)
+    }
+
+    /// The next part of a body of known length, of which so much is left: what is there of it, without a look.
+    fn next_of_known(&mut self, left: u64) -> Part {
+        if left == 0 {
+            return Part::End;
+        }
+        let Some(mut chunk) = self.pending.take() else {
+            return Part::NeedMore;
+        };
+        let count = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
+        if count < chunk.len() {
+            let content = chunk.slice_ref(..count);
+            chunk.advance(count);
+            self.pending = Some(std::mem::replace(&mut chunk, content));
+        }
+        self.advance(count);
+        Part::Data(chunk)
     }
 
     /// Drops what has been decoded; a chunk without a rest goes back to the pool.
@@ -570,7 +635,7 @@ impl Incoming {
 
 /// A body that is being sent in pieces, on the connection on which its response is received.
 struct Uploading {
-    driver: Pin<Box<dyn Future<Output = (Connection, Sent)>>>,
+    driver: Pin<Box<dyn Future<Output = (Box<Connection>, Sent)>>>,
     shared: Rc<Shared>,
 }
 
@@ -594,12 +659,17 @@ enum Gate {
 }
 
 impl Uploading {
-    fn new(connection: Connection, outgoing: Outgoing, watch: Rc<Watch>) -> Uploading {
+    fn new(
+        connection: Box<Connection>,
+        outgoing: Outgoing,
+        body: Body,
+        watch: Rc<Watch>,
+    ) -> Uploading {
         let shared = Rc::new(Shared::default());
         if outgoing.expect.is_some() {
             shared.gate.set(Gate::Waiting);
         }
-        let driver = drive(connection, outgoing, Rc::clone(&shared), watch);
+        let driver = drive(connection, outgoing, body, Rc::clone(&shared), watch);
         Uploading {
             driver: Box::pin(driver),
             shared,
@@ -617,14 +687,15 @@ impl std::fmt::Debug for Uploading {
 
 /// Sends a request until it is sent, fails or is stopped, and leaves what it receives meanwhile in `shared`.
 async fn drive(
-    mut connection: Connection,
+    mut connection: Box<Connection>,
     outgoing: Outgoing,
+    body: Body,
     shared: Rc<Shared>,
     watch: Rc<Watch>,
-) -> (Connection, Sent) {
+) -> (Box<Connection>, Sent) {
     let sent = {
         let (recv, send) = connection.stream.split();
-        let mut sending = pin!(send_in_pieces(send, outgoing, &shared, &watch));
+        let mut sending = pin!(send_in_pieces(send, outgoing, &body, &shared, &watch));
         poll_fn(|cx| {
             let received = shared
                 .received
@@ -647,6 +718,7 @@ async fn drive(
 async fn send_in_pieces(
     send: &mut SendSide,
     outgoing: Outgoing,
+    body: &Body,
     shared: &Shared,
     watch: &Watch,
 ) -> Sent {
@@ -660,7 +732,7 @@ async fn send_in_pieces(
         watch.pause_writing();
         wait_for_leave(shared, patience).await;
     }
-    match send_body(send, &outgoing.body, watch).await {
+    match send_body(send, body, watch).await {
         Ok(()) => {
             watch.sent_all();
             Sent::Whole

@@ -5,6 +5,7 @@ mod push;
 mod save;
 
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ use url::Url;
 use super::codec::{Framing, Head};
 use super::coding::{Decoded, Decoding};
 use super::error::{Error, ErrorKind, Seen};
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Outgoing};
 use super::faces::Fetched;
 use super::pool::Slot;
 use super::redirect::Redirect;
@@ -25,7 +26,6 @@ use super::request::Request;
 use super::spare::Spare;
 use super::timings::Timings;
 use super::upgraded::Upgraded;
-use super::watch::Watch;
 use crate::buf::Chunk;
 use crate::fs::File;
 use crate::reactor::nop;
@@ -59,16 +59,7 @@ pub use push::{Flow, Push, Pusher};
 pub struct Response {
     /// The last one that was sent.
     request: Box<Request>,
-    chain: Chain,
-    head: Head,
-    body: ResponseBody,
-    timings: Timings,
-    local: Option<SocketAddr>,
-    peer: Option<SocketAddr>,
-    head_size: u64,
-    request_size: u64,
-    /// What a decoded body was coded in, and its length then.
-    coded: Option<(HeaderValue, Option<u64>)>,
+    reply: Box<Reply>,
 }
 
 /// What came before the last request of a fetch.
@@ -79,91 +70,96 @@ pub(super) struct Chain {
     pub(super) original: Option<Box<Request>>,
 }
 
-/// The part of the response that has still to be read.
-pub(super) struct ResponseBody {
-    pub(super) exchange: Box<Exchange>,
-    /// Goes with the connection: `None` once the body has ended or failed.
-    pub(super) slot: Option<Slot>,
+/// A response as it comes: its exchange, and what has still to be read of it.
+///
+/// It lies in one box from before its request is sent, since it is large, and is handed through many hands.
+pub(super) struct Reply {
+    exchange: Exchange,
+    chain: Chain,
+    timings: Timings,
+    request_size: u64,
+    head_size: u64,
+    /// Goes with the connection: `None` before the head has come, and once the body has ended or failed.
+    slot: Option<Slot>,
     /// The connection can be used again after this.
-    pub(super) keep: bool,
+    keep: bool,
     /// How long the peer keeps it, if it has said so.
-    pub(super) keep_for: Option<Duration>,
-    pub(super) watch: Rc<Watch>,
+    keep_for: Option<Duration>,
+    reading: Reading,
+    decoding: Option<Box<Decoding>>,
+    /// What a decoded body was coded in, and its length then.
+    coded: Option<Box<(HeaderValue, Option<u64>)>>,
+    /// Bytes that the decoding has given.
+    decoded: u64,
+    /// How much of that since others could run.
+    unrested: usize,
+}
+
+/// What the user says about reading a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
     /// Bytes that the body may have, decoded.
     pub(super) limit: u64,
     /// How many times larger it may become when it is decoded; zero for no limit.
     pub(super) expansion: u32,
     /// The body is to be decoded, if it is coded.
     pub(super) decode: bool,
-    pub(super) decoding: Option<Box<Decoding>>,
-    /// Bytes that the decoding has given.
-    pub(super) decoded: u64,
-    /// How much of that since others could run.
-    pub(super) unrested: usize,
 }
 
 impl Response {
     pub(super) fn new(
         request: Box<Request>,
         chain: Chain,
-        head: Head,
-        body: ResponseBody,
-        timings: Timings,
-        request_size: u64,
+        reply: Box<Reply>,
     ) -> Result<Response, Error> {
-        let route = body.exchange.route();
-        let mut response = Response {
-            request,
-            chain,
-            head,
-            local: route.local,
-            peer: route.peer,
-            head_size: body.exchange.bytes_received(),
-            request_size,
-            body,
-            timings,
-            coded: None,
-        };
-        if let Err(error) = response.begin_decoding() {
+        let mut response = Response { request, reply };
+        let reply = &mut *response.reply;
+        reply.chain = chain;
+        reply.head_size = reply.exchange.bytes_received();
+        if let Err(error) = reply.begin_decoding() {
             return Err(response.fail(error));
         }
-        if let Err(error) = response.body.check_announced() {
+        if let Err(error) = reply.check_announced() {
             return Err(response.fail(error));
         }
-        let tunnel = response.head.framing == Framing::Tunnel;
-        if response.body.exchange.is_complete() && !tunnel {
+        let tunnel = reply.head().framing == Framing::Tunnel;
+        if reply.exchange.is_complete() && !tunnel {
             response.end();
         }
         Ok(response)
     }
 
+    fn head(&self) -> &Head {
+        self.reply.exchange.head()
+    }
+
     /// The status code.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.head().status
     }
 
     /// The reason phrase as the server sent it; the usual one of the status where it sent none.
     pub fn reason(&self) -> &str {
-        self.head
+        self.head()
             .reason
             .as_deref()
-            .or_else(|| self.head.status.canonical_reason())
+            .or_else(|| self.head().status.canonical_reason())
             .unwrap_or_default()
     }
 
     /// HTTP/1.0 or HTTP/1.1.
     pub fn version(&self) -> Version {
-        self.head.version
+        self.head().version
     }
 
     /// The header fields.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.head().headers
     }
 
     /// The fields after a chunked body, once it has been read, if there were any.
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.body.exchange.trailers()
+        self.reply.exchange.trailers()
     }
 
     /// The URL that answered.
@@ -175,7 +171,7 @@ impl Response {
 
     /// The redirects that led here, oldest first.
     pub fn history(&self) -> &[Redirect] {
-        &self.chain.history
+        &self.reply.chain.history
     }
 
     /// The method of the request as it was made, before any redirect.
@@ -194,50 +190,30 @@ impl Response {
     }
 
     fn original(&self) -> &Request {
-        self.chain.original.as_ref().unwrap_or(&self.request)
-    }
-
-    /// Looks whether the body has to be decoded. What the head says of the coded body goes away then.
-    fn begin_decoding(&mut self) -> Result<(), Error> {
-        let content = !matches!(self.head.framing, Framing::None | Framing::Tunnel);
-        let whole = self.head.status != StatusCode::PARTIAL_CONTENT;
-        let headers = &mut self.head.headers;
-        // Looked for among the lines, so that a response without one needs no map.
-        let coded = headers.first(&header::CONTENT_ENCODING).is_some();
-        if !(self.body.decode && content && whole && coded) {
-            return Ok(());
-        }
-        self.body.decoding = Decoding::of(headers)?;
-        if self.body.decoding.is_some() {
-            let coding = headers.remove(header::CONTENT_ENCODING);
-            headers.remove(header::CONTENT_LENGTH);
-            let length = self.body.exchange.remaining();
-            self.coded = coding.map(|coding| (coding, length));
-        }
-        Ok(())
+        self.reply.chain.original.as_ref().unwrap_or(&self.request)
     }
 
     /// What the body was coded in, if it is being [decoded](super::ClientBuilder::decompress): the (first)
     /// `Content-Encoding` field, which is then not among the [headers](Response::headers).
     pub fn content_coding(&self) -> Option<&HeaderValue> {
-        self.coded.as_ref().map(|(coding, _)| coding)
+        self.reply.coded.as_deref().map(|(coding, _)| coding)
     }
 
     /// How many bytes the coded body announces, of a body that is being decoded.
     pub fn coded_length(&self) -> Option<u64> {
-        self.coded.as_ref().and_then(|(_, length)| *length)
+        self.reply.coded.as_deref().and_then(|(_, length)| *length)
     }
 
     /// How many bytes of the body have come, as they came over the wire (without chunk lines).
     pub fn body_received(&self) -> u64 {
-        self.body.exchange.content_received()
+        self.reply.exchange.content_received()
     }
 
     /// How many bytes the body announces; `None` where the server does not say, where it is being decoded, or once
     /// the body is read.
     pub fn content_length(&self) -> Option<u64> {
-        let exchange = &self.body.exchange;
-        if self.coded.is_some() {
+        let exchange = &self.reply.exchange;
+        if self.reply.coded.is_some() {
             return None;
         }
         let rest = exchange.remaining()?;
@@ -246,32 +222,32 @@ impl Response {
 
     /// How many bytes the head had, with those of interim responses (1xx) before it.
     pub fn head_size(&self) -> u64 {
-        self.head_size
+        self.reply.head_size
     }
 
     /// How many bytes the head of the request had.
     pub fn request_size(&self) -> u64 {
-        self.request_size
+        self.reply.request_size
     }
 
     /// How long the parts of the fetch took.
     pub fn timings(&self) -> &Timings {
-        &self.timings
+        &self.reply.timings
     }
 
     /// The address of this end of the connection.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.local
+        self.reply.exchange.watch().local_addr()
     }
 
     /// The address of the server.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.peer
+        self.reply.exchange.watch().peer_addr()
     }
 
     /// Whether the connection had carried a fetch before.
     pub fn is_reused(&self) -> bool {
-        self.timings.reused
+        self.reply.timings.reused
     }
 
     /// This response, or, as `Err`, this response too if its status is 400 or above, so that an error page can be
@@ -312,8 +288,8 @@ impl Response {
     /// # Ok::<(), eyewall::Error>(())
     /// ```
     pub fn upgrade(mut self) -> Result<Upgraded, Error> {
-        let tunnel = match self.head.framing {
-            Framing::Tunnel => self.body.exchange.take_tunnel(),
+        let tunnel = match self.head().framing {
+            Framing::Tunnel => self.reply.exchange.take_tunnel(),
             _ => None,
         };
         match tunnel {
@@ -335,10 +311,19 @@ impl Response {
     ///
     /// Cancel safe: nothing of the body is lost.
     pub async fn chunk(&mut self) -> Result<Option<Chunk>, Error> {
-        let watch = Rc::clone(&self.body.watch);
+        let reply = &mut *self.reply;
+        // Nothing to wait for, and so nothing to watch over.
+        if reply.decoding.is_none() {
+            match reply.at_hand() {
+                Ok(None) => {}
+                Ok(chunk) => return Ok(chunk),
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+        let watch = Rc::clone(reply.exchange.watch());
         watch.resume_reading();
-        let closing = self.body.slot.as_ref().map(Slot::closing);
-        let next = watch.over(closing, pin!(self.body.next())).await;
+        let closing = self.reply.slot.as_ref().map(Slot::closing);
+        let next = watch.over(closing, pin!(self.reply.next())).await;
         match next {
             Ok(Some(chunk)) => Ok(Some(chunk)),
             Ok(None) => {
@@ -351,8 +336,8 @@ impl Response {
 
     /// The rest of the body cannot be had.
     fn fail(&mut self, error: Error) -> Error {
-        drop(self.body.exchange.end());
-        let slot = self.body.slot.take();
+        drop(self.reply.exchange.end());
+        let slot = self.reply.slot.take();
         let error = self.blame(error);
         if let Some(slot) = slot {
             slot.fail(&error);
@@ -362,11 +347,11 @@ impl Response {
 
     /// Says in an error what is known about this fetch.
     fn blame(&self, error: Error) -> Error {
-        let watch = &self.body.watch;
+        let watch = self.reply.exchange.watch();
         error
             .seen(|| Seen {
                 idempotent: self.request.may_repeat(),
-                timings: Some(self.timings),
+                timings: Some(self.reply.timings),
                 ..watch.seen()
             })
             .at(&self.request.url)
@@ -480,7 +465,7 @@ impl Response {
     /// Not cancel safe: what was read before goes with the future.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
         // There is no slot where the body has ended.
-        let spare = self.body.slot.as_ref().map(|slot| slot.spare().clone());
+        let spare = self.reply.slot.as_ref().map(|slot| slot.spare().clone());
         let (memory, start) = self.collect(spare.as_deref()).await?;
         Ok(match spare {
             Some(spare) => spare.lend(memory, start),
@@ -493,12 +478,12 @@ impl Response {
         let mut whole = Vec::new();
         let mut start = 0;
         while let Some(chunk) = self.chunk().await? {
-            if self.body.decoding.is_some() {
+            if self.reply.decoding.is_some() {
                 whole.extend_from_slice(&chunk);
                 continue;
             }
             if whole.is_empty() {
-                let rest = self.body.exchange.remaining().unwrap_or(0);
+                let rest = self.reply.exchange.remaining().unwrap_or(0);
                 let size = chunk.len() + at_once(rest, 0);
                 whole = match spare {
                     Some(spare) => spare.take(size),
@@ -508,6 +493,10 @@ impl Response {
             }
             whole.extend_from_slice(&chunk);
             drop(chunk);
+            if self.reply.exchange.is_complete() {
+                self.end();
+                break;
+            }
             whole = self.receive_known(whole).await?;
         }
         Ok((whole, start))
@@ -533,6 +522,7 @@ impl Response {
     /// As [`bytes`](Response::bytes).
     pub async fn whole(mut self) -> Result<Fetched, Error> {
         let body = self.bytes().await?;
+        let (local_addr, remote_addr) = (self.local_addr(), self.remote_addr());
         Ok(Fetched {
             body,
             status: self.status(),
@@ -541,21 +531,21 @@ impl Response {
             request_method: self.request_method().clone(),
             request_url: self.request_url().clone(),
             trailers: self.trailers().cloned(),
-            headers: self.head.headers.into_map(),
+            headers: std::mem::take(&mut self.reply.exchange.head_mut().headers).into_map(),
             url: self.request.url,
-            history: self.chain.history,
-            timings: self.timings,
-            local_addr: self.local,
-            remote_addr: self.peer,
+            history: std::mem::take(&mut self.reply.chain.history),
+            timings: self.reply.timings,
+            local_addr,
+            remote_addr,
         })
     }
 
     /// Receives the rest of a body of known length to the end of `whole`.
     async fn receive_known(&mut self, whole: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let watch = Rc::clone(&self.body.watch);
-        let closing = self.body.slot.as_ref().map(Slot::closing);
+        let watch = Rc::clone(self.reply.exchange.watch());
+        let closing = self.reply.slot.as_ref().map(Slot::closing);
         let received = watch
-            .over(closing, pin!(self.body.receive_known(whole)))
+            .over(closing, pin!(self.reply.receive_known(whole)))
             .await;
         match received {
             Ok(whole) => Ok(whole),
@@ -565,26 +555,112 @@ impl Response {
 
     /// The body has ended: the connection goes back to the pool, if it may.
     fn end(&mut self) {
-        if self.body.slot.is_some() {
-            self.timings.total = self.timings.now();
-        }
-        self.body.let_go();
+        self.reply.end();
     }
 }
 
-impl ResponseBody {
+impl Reply {
+    /// One whose request has not been sent yet, which will have a head of `request_size` bytes.
+    pub(super) fn new(
+        exchange: Exchange,
+        timings: Timings,
+        request_size: u64,
+        reading: Reading,
+    ) -> Reply {
+        Reply {
+            exchange,
+            chain: Chain::default(),
+            timings,
+            request_size,
+            head_size: 0,
+            slot: None,
+            keep: false,
+            keep_for: None,
+            reading,
+            decoding: None,
+            coded: None,
+            decoded: 0,
+            unrested: 0,
+        }
+    }
+
+    /// Sends the request; see [`Exchange::begin`].
+    pub(super) fn begin(
+        &mut self,
+        outgoing: Outgoing,
+        request: &Request,
+        slot: &Slot,
+    ) -> impl Future<Output = Result<(), Error>> {
+        self.exchange
+            .begin(outgoing, request, slot, &mut self.timings)
+    }
+
+    /// The head has come: the fetch keeps its place until the body has. Whether the connection can be `kept` after
+    /// that, and how long the peer does.
+    pub(super) fn keep(&mut self, slot: Slot, kept: bool, by_peer: Option<Duration>) {
+        self.slot = Some(slot);
+        self.keep = kept;
+        self.keep_for = by_peer;
+    }
+
+    pub(super) fn head(&self) -> &Head {
+        self.exchange.head()
+    }
+
+    pub(super) fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// Looks whether the body has to be decoded. What the head says of the coded body goes away then.
+    fn begin_decoding(&mut self) -> Result<(), Error> {
+        let head = self.exchange.head_mut();
+        let content = !matches!(head.framing, Framing::None | Framing::Tunnel);
+        let whole = head.status != StatusCode::PARTIAL_CONTENT;
+        let headers = &mut head.headers;
+        // Looked for among the lines, so that a response without one needs no map.
+        let coded = headers.first(&header::CONTENT_ENCODING).is_some();
+        if !(self.reading.decode && content && whole && coded) {
+            return Ok(());
+        }
+        self.decoding = Decoding::of(headers)?;
+        if self.decoding.is_some() {
+            let coding = headers.remove(header::CONTENT_ENCODING);
+            headers.remove(header::CONTENT_LENGTH);
+            let length = self.exchange.remaining();
+            self.coded = coding.map(|coding| Box::new((coding, length)));
+        }
+        Ok(())
+    }
+
+    /// The body has ended: the connection goes back to the pool, if it may.
+    fn end(&mut self) {
+        if self.slot.is_some() {
+            self.timings.total = self.timings.at(self.exchange.watch().arrived());
+        }
+        self.let_go();
+    }
+
+    /// The next part of the body, as it came, if it has been received already.
+    fn at_hand(&mut self) -> Result<Option<Chunk>, Error> {
+        let chunk = self.exchange.next_at_hand()?;
+        self.check(self.exchange.content_received())?;
+        Ok(chunk)
+    }
+
     /// The response has ended: the connection goes back to the pool, if it may.
     fn let_go(&mut self) {
         if let (Some(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
             && self.keep
         {
-            slot.put(connection, self.keep_for);
+            slot.put(connection, self.exchange.watch().arrived(), self.keep_for);
         }
     }
 
     /// Nobody wants the rest: if it is there already, the connection is kept, and otherwise closed. That waits for
-    /// nothing.
-    pub(super) fn dismiss(self) {}
+    /// nothing. What is left is its head.
+    pub(super) fn dismiss(mut self: Box<Reply>) -> Head {
+        std::mem::replace(self.exchange.head_mut(), Head::blank())
+    }
 
     fn pass_over_the_rest(&mut self) {
         let mut left = DISMISSED;
@@ -607,14 +683,16 @@ impl ResponseBody {
     }
 
     fn check(&self, size: u64) -> Result<(), Error> {
-        if size > self.limit {
-            return Err(Error::new(ErrorKind::BodyTooLarge { limit: self.limit }));
+        if size > self.reading.limit {
+            return Err(Error::new(ErrorKind::BodyTooLarge {
+                limit: self.reading.limit,
+            }));
         }
         Ok(())
     }
 
     fn check_expansion(&self) -> Result<(), Error> {
-        let times = u64::from(self.expansion);
+        let times = u64::from(self.reading.expansion);
         let came = self.exchange.content_received();
         if times > 0 && self.decoded > UNSUSPECTED && self.decoded > came.saturating_mul(times) {
             let reason = format!("{came} bytes stand for more than {times} times as many");
@@ -632,7 +710,7 @@ impl ResponseBody {
         Ok(chunk)
     }
 
-    /// As [`next`](ResponseBody::next), decoded.
+    /// As [`next`](Reply::next), decoded.
     async fn next_decoded(&mut self) -> Result<Option<Chunk>, Error> {
         while let Some(decoding) = &mut self.decoding {
             if self.unrested > UNRESTED {
@@ -680,7 +758,7 @@ impl ResponseBody {
     }
 }
 
-impl Drop for ResponseBody {
+impl Drop for Reply {
     fn drop(&mut self) {
         if self.slot.is_some() && self.keep {
             self.pass_over_the_rest();
@@ -710,8 +788,8 @@ impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
             .field("url", &self.request.url.as_str())
-            .field("status", &self.head.status)
-            .field("headers", &self.head.headers)
+            .field("status", &self.status())
+            .field("headers", &self.headers())
             .finish_non_exhaustive()
     }
 }

@@ -98,11 +98,15 @@ impl Timings {
         };
     }
 
-    /// The connection is one that was kept.
-    pub(super) fn taken(&mut self) {
+    /// The connection is one that was kept; something was `waited` for before it was taken.
+    pub(super) fn taken(&mut self, waited: bool) {
         self.reused = true;
         self.resolved = self.queued;
         self.connected = self.queued;
+        self.sending = match waited {
+            true => self.now(),
+            false => self.queued,
+        };
     }
 
     /// The connection that was kept is of no use: another one is made.
@@ -118,5 +122,15 @@ impl Timings {
 
     pub(super) fn now(&self) -> Option<Duration> {
         Some(self.start.elapsed())
+    }
+
+    /// The mark of something that happened at `instant`.
+    pub(super) fn at(&self, instant: Instant) -> Option<Duration> {
+        Some(instant.saturating_duration_since(self.start))
+    }
+
+    /// There was a place at once: when the hop began.
+    pub(super) fn unqueued(&mut self) {
+        self.queued = self.redirect.or(Some(Duration::ZERO));
     }
 }

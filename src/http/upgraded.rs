@@ -12,12 +12,12 @@ use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut};
 ///
 /// What the peer sent right behind its response is what the first receive gives. Dropping it closes the connection.
 pub struct Upgraded {
-    connection: Connection,
+    connection: Box<Connection>,
     leftover: Option<Chunk>,
 }
 
 impl Upgraded {
-    pub(super) fn new(connection: Connection, leftover: Option<Chunk>) -> Upgraded {
+    pub(super) fn new(connection: Box<Connection>, leftover: Option<Chunk>) -> Upgraded {
         Upgraded {
             connection,
             leftover,

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::connection::Connection;
 use super::error::{Error, ErrorKind, Phase, Seen, Stage};
-use super::pool::Closing;
+use super::pool::{Closing, Slot};
 use super::times::Times;
 use crate::time::Sleep;
 
@@ -34,6 +34,8 @@ pub(super) struct Watch {
     idle_read: Cell<Option<Instant>>,
     idle_write: Cell<Option<Instant>>,
     timer: RefCell<Option<Sleep>>,
+    /// When something was received last.
+    arrived: Cell<Instant>,
     local: Cell<Option<SocketAddr>>,
     peer: Cell<Option<SocketAddr>>,
 }
@@ -53,6 +55,7 @@ impl Watch {
             idle_read: Cell::new(None),
             idle_write: Cell::new(None),
             timer: RefCell::new(None),
+            arrived: Cell::new(start),
             local: Cell::new(None),
             peer: Cell::new(None),
         }
@@ -161,9 +164,25 @@ impl Watch {
             self.enter(Stage::Head);
         }
         self.received.set(self.received.get() + bytes);
-        if self.times.idle_read.is_some() {
-            self.idle_read.set(self.deadline(Phase::IdleRead));
+        let now = Instant::now();
+        self.arrived.set(now);
+        if let Some(limit) = self.times.of(Phase::IdleRead) {
+            self.idle_read.set(now.checked_add(limit));
         }
+    }
+
+    /// When something was received last, or the connection ended.
+    pub(super) fn arrived(&self) -> Instant {
+        self.arrived.get()
+    }
+
+    /// The addresses of the connection that the fetch goes over.
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        self.local.get()
+    }
+
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer.get()
     }
 
     /// The response is being waited for again, after its reader has had a pause: a pause of ours is not one of
@@ -191,6 +210,15 @@ impl Watch {
             self.poll_expired(cx).map(Err)
         })
         .await
+    }
+
+    /// Ready with the error when a deadline is over or the client of `slot` is closed: for whoever has found nothing
+    /// else to do.
+    pub(super) fn poll_over(&self, slot: &Slot, cx: &mut Context<'_>) -> Poll<Error> {
+        match slot.poll_closing(cx) {
+            true => Poll::Ready(Error::new(ErrorKind::Closed)),
+            false => self.poll_expired(cx),
+        }
     }
 
     /// Ready with the error when a deadline is over.

@@ -46,7 +46,7 @@ impl Client {
         timings: &mut Timings,
         watch: &Watch,
         hooks: &Hooks,
-    ) -> Result<Connection, Error> {
+    ) -> Result<Box<Connection>, Error> {
         let (host, port) = match route.proxy {
             Some(proxy) => (&*proxy.host, proxy.port),
             None => (&*origin.host, origin.port),
@@ -77,7 +77,7 @@ impl Client {
         if route.secure {
             transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
-        let connection = Connection::new(transport);
+        let connection = Box::new(Connection::new(transport));
         let remote = connection.peer;
         self.watchers().tell(&ClientEvent::Connected { remote });
         Ok(connection)

@@ -12,6 +12,7 @@ use http::{HeaderName, Method, StatusCode, header};
 use super::{Client, Settings};
 use crate::http::body::Body;
 use crate::http::codec::{Head, Headers, Limits, RequestKind, ResponseDecoder};
+use crate::http::connection::Connection;
 use crate::http::error::{Error, ErrorKind, Seen, Stage};
 use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::faces::ClientEvent;
@@ -21,7 +22,7 @@ use crate::http::pool::Slot;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
-use crate::http::response::{Chain, Response, ResponseBody};
+use crate::http::response::{Chain, Reading, Reply, Response};
 use crate::http::timings::Timings;
 use crate::http::trace::{SentHead, Trace};
 use crate::http::watch::Watch;
@@ -35,13 +36,6 @@ const MAX_BODY_SIZE: u64 = 100 << 20;
 
 /// How long a request waits for leave to send its body.
 const LEAVE: Duration = Duration::from_secs(1);
-
-/// What one hop has brought.
-struct Hop {
-    head: Head,
-    body: ResponseBody,
-    request_size: u64,
-}
 
 impl Client {
     /// Sends a request, follows its redirects, and gives the response as soon as its head is there.
@@ -62,18 +56,14 @@ impl Client {
             unfinished.finish();
         }
         match followed {
-            Ok(Hop {
-                head,
-                body,
-                request_size,
-            }) => {
+            Ok(reply) => {
                 self.watchers().tell(&ClientEvent::Responded {
                     method: &request.method,
                     url: &request.url,
-                    status: head.status,
-                    timings: &timings,
+                    status: reply.head().status,
+                    timings: reply.timings(),
                 });
-                Response::new(request, chain, head, body, timings, request_size)
+                Response::new(request, chain, reply)
             }
             Err(error) => {
                 let seen = || Seen {
@@ -96,37 +86,42 @@ impl Client {
         watch: &Rc<Watch>,
         timings: &mut Timings,
         chain: &mut Chain,
-    ) -> Result<Hop, Error> {
+    ) -> Result<Box<Reply>, Error> {
         let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error))?;
         core.check_open()
             .map_err(|error| Error::io(ErrorKind::Reactor, error))?;
         let settings = &self.inner.settings;
         check_method_and_body(request, settings)?;
         loop {
-            let hop = self.hop(request, watch, timings).await?;
-            let Some(next) = self.next(request, &hop.head, &chain.history)? else {
+            let reply = self.hop(request, watch, timings).await?;
+            let head = reply.head();
+            let next = self.next(request, head, &chain.history);
+            if !matches!(next, Ok(None)) {
+                *timings = *reply.timings();
+            }
+            let Some(next) = next? else {
                 let options = &request.options;
                 let raise =
                     options.get(&settings.options, |options| options.raise_for_status, false);
-                if raise && !hop.head.status.is_success() {
-                    let error = Error::new(ErrorKind::Status(hop.head.status));
-                    hop.body.dismiss();
-                    return Err(error.with_headers(hop.head.headers.into_map()));
+                if raise && !head.status.is_success() {
+                    *timings = *reply.timings();
+                    let error = Error::new(ErrorKind::Status(head.status));
+                    return Err(error.with_headers(reply.dismiss().headers.into_map()));
                 }
-                request.hooks.head(&hop.head);
-                return Ok(hop);
+                request.hooks.head(head);
+                return Ok(reply);
             };
             // Gives the place back before the next hop asks for one.
-            hop.body.dismiss();
+            let status = reply.dismiss().status;
             request.hooks.trace(&Trace::Redirected { to: next.url() });
             self.watchers().tell(&ClientEvent::Redirected {
-                status: hop.head.status,
+                status,
                 from: &request.url,
                 to: next.url(),
             });
             chain.history.push(Redirect {
                 url: request.url.clone(),
-                status: hop.head.status,
+                status,
             });
             if chain.original.is_none() {
                 chain.original = Some(request.clone());
@@ -165,7 +160,7 @@ impl Client {
         request: &Request,
         watch: &Rc<Watch>,
         timings: &mut Timings,
-    ) -> Result<Hop, Error> {
+    ) -> Result<Box<Reply>, Error> {
         let settings = &self.inner.settings;
         if settings.https_only && request.url.scheme() != "https" {
             return Err(Error::new(ErrorKind::HttpsOnly));
@@ -186,45 +181,27 @@ impl Client {
         let pool = &self.inner.pool;
         watch.enter(Stage::Queue);
         let slot = match pool.try_enter(&route)? {
-            Some(slot) => slot,
+            Some(slot) => {
+                timings.unqueued();
+                slot
+            }
             None => {
-                watch
-                    .over(None, Box::pin(pool.enter(&route)).as_mut())
-                    .await?
+                let mut entering = Box::pin(pool.enter(&route));
+                let slot = watch.over(None, entering.as_mut()).await?;
+                timings.queued = timings.now();
+                slot
             }
         };
-        timings.queued = timings.now();
-        let closing = slot.closing();
         let ways = Ways {
             route: &route,
             forwarder,
             slot: &slot,
         };
-        let answer = self.answer(request, outgoing, ways, timings, watch);
-        let (exchange, head, request_size) = watch.over(Some(closing), pin!(answer)).await?;
+        let mut reply = self.answer(request, outgoing, ways, timings, watch).await?;
         watch.enter(Stage::Body);
-        let options = &request.options;
-        Ok(Hop {
-            request_size,
-            body: ResponseBody {
-                keep: head.keep_alive && !request.closes(),
-                keep_for: kept_by_peer(&head.headers),
-                exchange,
-                slot: Some(slot),
-                watch: Rc::clone(watch),
-                decode: request.decompresses(&settings.options),
-                decoding: None,
-                decoded: 0,
-                unrested: 0,
-                limit: options.get(
-                    &settings.options,
-                    |options| options.max_body_size,
-                    MAX_BODY_SIZE,
-                ),
-                expansion: options.get(&settings.options, |options| options.max_expansion, 0),
-            },
-            head,
-        })
+        let keep = reply.head().keep_alive && !request.closes();
+        reply.keep(slot, keep, kept_by_peer(&reply.head().headers));
+        Ok(reply)
     }
 
     /// Gets a connection and exchanges the heads on it.
@@ -241,18 +218,23 @@ impl Client {
         ways: Ways<'_>,
         timings: &mut Timings,
         watch: &Rc<Watch>,
-    ) -> Result<(Box<Exchange>, Head, u64), Error> {
-        if ways.slot.finds_kept() && !request.may_repeat() {
+    ) -> Result<Box<Reply>, Error> {
+        let slot = ways.slot;
+        let mut waited = false;
+        if slot.finds_kept() && !request.may_repeat() {
             // There will be no second try, and the ends of connections are seen when the ring has a turn: if somebody
             // has held it up, they wait to be seen. What comes back from the ring has let them come before.
-            let _ = nop().await;
+            let turn = pin!(async { Ok(nop().await) });
+            let _ = watch.over(Some(slot.closing()), turn).await?;
+            waited = true;
         }
-        let mut kept = poll_fn(|cx| Poll::Ready(ways.slot.take(cx))).await;
+        let now = timings.start + timings.queued.unwrap_or_default();
+        let mut kept = poll_fn(|cx| Poll::Ready(slot.take(cx, now))).await;
         loop {
             let fresh = kept.is_none();
             let connection = match kept.take() {
                 Some(connection) => {
-                    timings.taken();
+                    timings.taken(waited);
                     request.hooks.trace(&Trace::Reused {
                         local: connection.local,
                         remote: connection.peer,
@@ -262,32 +244,35 @@ impl Client {
                 None => {
                     let origin = Origin::of(&request.url)?;
                     // In a box, since it is large, and seldom needed.
-                    let connecting =
-                        self.connect(ways.route, origin, timings, watch, &request.hooks);
-                    Box::pin(connecting).await?
+                    let mut connecting =
+                        Box::pin(self.connect(ways.route, origin, timings, watch, &request.hooks));
+                    let made = watch
+                        .over(Some(slot.closing()), connecting.as_mut())
+                        .await?;
+                    drop(connecting);
+                    timings.sending = timings.now();
+                    made
                 }
             };
             watch.connected(&connection);
-            let size = outgoing.head.len() as u64;
             let expect = outgoing.expect;
             if request.hooks.is_traced() {
                 let head = SentHead::new(&outgoing.head, self.sensitive_names(request));
                 request.hooks.trace(&Trace::Request(&head));
             }
-            let decoder = decoder(request, &self.inner.settings);
-            let answer = Exchange::begin(connection, outgoing, decoder, timings, watch);
-            let answer = answer.await;
-            if let Ok((_, head)) = &answer {
-                request.hooks.trace(&Trace::Response(head));
-            }
-            let expect = match answer {
-                Ok((_, head))
-                    if expect.is_some() && head.status == StatusCode::EXPECTATION_FAILED =>
-                {
+            let mut reply = self.reply(request, connection, &outgoing, timings, watch);
+            let begun = reply.begin(outgoing, request, slot).await;
+            let expect = match begun {
+                Ok(()) => {
+                    let head = reply.head();
+                    request.hooks.trace(&Trace::Response(head));
+                    if expect.is_none() || head.status != StatusCode::EXPECTATION_FAILED {
+                        return Ok(reply);
+                    }
                     None
                 }
-                Ok((exchange, head)) => return Ok((exchange, head, size)),
                 Err(error) => {
+                    *timings = *reply.timings();
                     // What TLS has made of the request may have gone in part.
                     let unseen = !watch.is_out() && !ways.route.secure;
                     let harmless = unseen || request.may_repeat();
@@ -298,9 +283,35 @@ impl Client {
                     expect
                 }
             };
+            drop(reply);
             timings.again();
             outgoing = self.encode(request, ways.forwarder, expect)?;
         }
+    }
+
+    /// The exchange of `request` on `connection`, before it begins.
+    fn reply(
+        &self,
+        request: &Request,
+        connection: Box<Connection>,
+        outgoing: &Outgoing,
+        timings: &Timings,
+        watch: &Rc<Watch>,
+    ) -> Box<Reply> {
+        let settings = &self.inner.settings;
+        let (options, client) = (&request.options, &settings.options);
+        let decoder = decoder(request, settings);
+        let exchange = Exchange::new(connection, decoder, Rc::clone(watch));
+        Box::new(Reply::new(
+            exchange,
+            *timings,
+            outgoing.head.len() as u64,
+            Reading {
+                decode: request.decompresses(client),
+                limit: options.get(client, |options| options.max_body_size, MAX_BODY_SIZE),
+                expansion: options.get(client, |options| options.max_expansion, 0),
+            },
+        ))
     }
 }
 

@@ -127,9 +127,7 @@ impl Client {
     ) -> Result<Outgoing, Error> {
         Ok(Outgoing {
             head: self.encode_head(request, forwarder, expect.is_some())?,
-            body: request.body.clone().unwrap_or_default(),
             expect,
-            hooks: request.hooks.clone(),
         })
     }
 

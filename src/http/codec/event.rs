@@ -81,6 +81,20 @@ pub struct Head {
     pub keep_alive: bool,
 }
 
+impl Head {
+    /// One that stands where none has come yet.
+    pub(in crate::http) fn blank() -> Head {
+        Head {
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            reason: None,
+            headers: Headers::default(),
+            framing: Framing::None,
+            keep_alive: false,
+        }
+    }
+}
+
 /// How the content of a response ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {

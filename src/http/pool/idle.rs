@@ -21,7 +21,7 @@ pub(super) struct Idle {
 /// A connection that waits for its next exchange.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) connection: Connection,
+    pub(super) connection: Box<Connection>,
     pub(super) host: Rc<Host>,
     pub(super) stir: Arc<Stir>,
     /// `None`: it may stay for ever.
@@ -50,7 +50,7 @@ impl Idle {
     /// Adds one as the newest; gives its place.
     pub(super) fn push(
         &mut self,
-        connection: Connection,
+        connection: Box<Connection>,
         host: Rc<Host>,
         stir: Arc<Stir>,
         expires: Option<Instant>,

@@ -180,6 +180,19 @@ impl Pool {
         host
     }
 
+    /// Whether the pool has been closed; the waker of the active fetch `id` is woken when it is.
+    fn poll_closing(&self, id: usize, cx: &mut Context<'_>) -> bool {
+        if self.closed.get() {
+            return true;
+        }
+        match self.active.borrow_mut().get_mut(id) {
+            Some(Some(known)) if known.will_wake(cx.waker()) => {}
+            Some(known) => *known = Some(cx.waker().clone()),
+            None => {}
+        }
+        false
+    }
+
     /// Forgets a host that is of no use.
     fn tidy_host(&self, host: &Rc<Host>) {
         if !host.is_unused() {
@@ -285,7 +298,7 @@ impl Slot {
     }
 
     /// Takes the connection of this key that was used last and is still alive.
-    pub(super) fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
+    pub(super) fn take(&self, cx: &mut Context<'_>, now: Instant) -> Option<Box<Connection>> {
         loop {
             let mut idle = self.pool.idle.borrow_mut();
             let places = self.host.idle.borrow();
@@ -297,7 +310,7 @@ impl Slot {
             drop(places);
             let mut entry = idle.remove(place);
             drop(idle);
-            let fresh = entry.expires.is_none_or(|at| Instant::now() < at);
+            let fresh = entry.expires.is_none_or(|at| now < at);
             if fresh && entry.connection.poll_alive(cx) {
                 let mut connection = entry.connection;
                 connection.reused = true;
@@ -309,8 +322,13 @@ impl Slot {
     }
 
     /// Gives up the slot and keeps the connection for the next exchange, within the limits: the one idle for
-    /// longest makes room. `keep` is how long the peer keeps it, if it has said so.
-    pub(super) fn put(self, mut connection: Connection, keep: Option<Duration>) {
+    /// longest makes room. It is idle since `since`; `keep` is how long the peer keeps it, if it has said so.
+    pub(super) fn put(
+        self,
+        mut connection: Box<Connection>,
+        since: Instant,
+        keep: Option<Duration>,
+    ) {
         let pool = &self.pool;
         let limits = &pool.limits;
         if limits.idle_per_host == 0 || limits.idle == 0 || pool.closed.get() {
@@ -326,7 +344,7 @@ impl Slot {
         }
         let own = Some(limits.idle_timeout).filter(|own| !own.is_zero());
         let time = [own, keep].into_iter().flatten().min();
-        let expires = time.and_then(|time| Instant::now().checked_add(time));
+        let expires = time.and_then(|time| since.checked_add(time));
 
         let mut idle = pool.idle.borrow_mut();
         let mut evicted = [None, None];
@@ -358,6 +376,11 @@ impl Slot {
         watchers.tell(&ClientEvent::Failed { error });
     }
 
+    /// Whether the client has been closed; the waker is woken when it is.
+    pub(super) fn poll_closing(&self, cx: &mut Context<'_>) -> bool {
+        self.pool.poll_closing(self.id, cx)
+    }
+
     /// To wait for the end of the client.
     /// The memory for large bodies.
     pub(super) fn spare(&self) -> &Arc<Spare> {
@@ -382,15 +405,7 @@ pub(super) struct Closing {
 impl Closing {
     /// Whether the client has been closed; the waker is woken when it is.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> bool {
-        if self.pool.closed.get() {
-            return true;
-        }
-        match self.pool.active.borrow_mut().get_mut(self.id) {
-            Some(Some(known)) if known.will_wake(cx.waker()) => {}
-            Some(known) => *known = Some(cx.waker().clone()),
-            None => {}
-        }
-        false
+        self.pool.poll_closing(self.id, cx)
     }
 }
 
