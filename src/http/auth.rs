@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use http::header::InvalidHeaderValue;
 use percent_encoding::percent_decode_str;
-use url::Url;
+use url::{Position, Url};
 
 /// The value of an Authorization field for a user name and a password.
 pub(super) fn basic(user: &[u8], password: &[u8]) -> HeaderValue {
@@ -24,7 +24,7 @@ pub(super) fn bearer(token: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 /// The value of an Authorization field for the user name and password in `url`, if it has any; they are taken
 /// out of it, so that nothing that shows the URL later shows them.
 pub(super) fn take_userinfo(url: &mut Url) -> Option<HeaderValue> {
-    if url.username().is_empty() && url.password().is_none() {
+    if url[Position::BeforeUsername..Position::BeforeHost].is_empty() {
         return None;
     }
     let user: Vec<u8> = percent_decode_str(url.username()).collect();

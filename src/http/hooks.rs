@@ -14,6 +14,12 @@ type OnTrace = Rc<RefCell<dyn FnMut(&Trace<'_>)>>;
 /// Callbacks of one request. A panic in one is caught, reported by the panic hook and counted; the fetch goes on.
 #[derive(Clone, Default)]
 pub(super) struct Hooks {
+    /// `None` for most requests.
+    callbacks: Option<Box<Callbacks>>,
+}
+
+#[derive(Clone, Default)]
+struct Callbacks {
     interim: Option<OnHead>,
     head: Option<OnHead>,
     trace: Option<OnTrace>,
@@ -21,38 +27,46 @@ pub(super) struct Hooks {
 
 impl Hooks {
     pub(super) fn on_interim(&mut self, callback: impl FnMut(&Head) + 'static) {
-        self.interim = Some(Rc::new(RefCell::new(callback)));
+        self.callbacks.get_or_insert_default().interim = Some(Rc::new(RefCell::new(callback)));
     }
 
     pub(super) fn on_head(&mut self, callback: impl FnMut(&Head) + 'static) {
-        self.head = Some(Rc::new(RefCell::new(callback)));
+        self.callbacks.get_or_insert_default().head = Some(Rc::new(RefCell::new(callback)));
     }
 
     pub(super) fn on_trace(&mut self, callback: impl FnMut(&Trace<'_>) + 'static) {
-        self.trace = Some(Rc::new(RefCell::new(callback)));
+        self.callbacks.get_or_insert_default().trace = Some(Rc::new(RefCell::new(callback)));
     }
 
     /// An interim response (1xx) has come.
     pub(super) fn interim(&self, head: &Head) {
         self.trace(&Trace::Response(head));
-        call(&self.interim, head);
+        if let Some(callbacks) = &self.callbacks {
+            call(&callbacks.interim, head);
+        }
     }
 
     /// The head of the response that the user will get has come.
     pub(super) fn head(&self, head: &Head) {
-        call(&self.head, head);
+        if let Some(callbacks) = &self.callbacks {
+            call(&callbacks.head, head);
+        }
     }
 
     /// Whether anybody wants to see every step: where it takes work to tell of one.
     pub(super) fn is_traced(&self) -> bool {
-        self.trace.is_some()
+        self.trace_callback().is_some()
     }
 
     /// The fetch has made a step.
     pub(super) fn trace(&self, step: &Trace<'_>) {
-        if let Some(callback) = &self.trace {
+        if let Some(callback) = self.trace_callback() {
             contain_panic(|| callback.borrow_mut()(step));
         }
+    }
+
+    fn trace_callback(&self) -> Option<&OnTrace> {
+        self.callbacks.as_ref()?.trace.as_ref()
     }
 }
 
@@ -64,10 +78,12 @@ fn call(callback: &Option<OnHead>, head: &Head) {
 
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let callbacks = self.callbacks.as_deref();
+        let has = |callback: fn(&Callbacks) -> bool| callbacks.is_some_and(callback);
         f.debug_struct("Hooks")
-            .field("interim", &self.interim.is_some())
-            .field("head", &self.head.is_some())
-            .field("trace", &self.trace.is_some())
+            .field("interim", &has(|callbacks| callbacks.interim.is_some()))
+            .field("head", &has(|callbacks| callbacks.head.is_some()))
+            .field("trace", &has(|callbacks| callbacks.trace.is_some()))
             .finish()
     }
 }

@@ -46,13 +46,13 @@ pub(super) struct Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// The route to `url`, through `proxy` if there is one.
+    /// The route to `url`, which is [secure](origin::is_secure) or not, through `proxy` if there is one.
     pub(super) fn to(
         url: &'a Url,
+        secure: bool,
         proxy: Option<&'a Rc<ProxyServer>>,
         connect: &'a ConnectOptions,
     ) -> Route<'a> {
-        let secure = url.scheme() == "https";
         Route {
             secure,
             authority: match proxy {

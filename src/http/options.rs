@@ -34,14 +34,4 @@ impl Options {
     pub(super) fn add_proxy(&mut self, proxy: Proxy) {
         Rc::make_mut(self.proxies.get_or_insert_default()).add(proxy);
     }
-
-    /// What holds for a request with these options: `client` says what they do not.
-    pub(super) fn get<T>(
-        &self,
-        client: &Options,
-        field: impl Fn(&Options) -> Option<T>,
-        default: T,
-    ) -> T {
-        field(self).or_else(|| field(client)).unwrap_or(default)
-    }
 }

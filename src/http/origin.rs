@@ -15,7 +15,7 @@ pub(super) struct Origin {
 impl Origin {
     /// The origin of an `http` or `https` URL.
     pub(super) fn of(url: &Url) -> Result<Origin, Error> {
-        check_scheme(url)?;
+        is_secure(url)?;
         let host = match url.host() {
             Some(Host::Domain(name)) => name.into(),
             Some(Host::Ipv4(address)) => address.to_string().into(),
@@ -37,11 +37,11 @@ impl Origin {
     }
 }
 
-/// Refuses a URL of a scheme that is not fetched here.
-pub(super) fn check_scheme(url: &Url) -> Result<(), Error> {
+/// Whether a URL wants TLS. Refuses one of a scheme that is not fetched here.
+pub(super) fn is_secure(url: &Url) -> Result<bool, Error> {
     match url.scheme() {
-        "http" => Ok(()),
-        "https" if cfg!(feature = "__tls") => Ok(()),
+        "http" => Ok(false),
+        "https" if cfg!(feature = "__tls") => Ok(true),
         "https" => Err(without_tls().at(url)),
         _ => Err(Error::new(ErrorKind::UnsupportedScheme).at(url)),
     }

@@ -33,7 +33,8 @@ pub(super) struct Request {
     pub(super) auth: Option<HeaderValue>,
     /// A redirect has led to another origin: the client's credentials are not for that.
     pub(super) stripped: bool,
-    pub(super) options: Options,
+    /// `None`: as the client says.
+    pub(super) options: Option<Box<Options>>,
     pub(super) hooks: Hooks,
 }
 
@@ -41,9 +42,22 @@ impl Request {
     /// Whether it may be sent again where nobody knows if the server has acted on it (RFC 9110 section
     /// 9.2.2).
     pub(super) fn may_repeat(&self) -> bool {
-        self.options.idempotent.unwrap_or_else(|| {
+        let said = self.options.as_ref().and_then(|options| options.idempotent);
+        said.unwrap_or_else(|| {
             self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY)
         })
+    }
+
+    /// What its options say, or those of its `client`, or else `default`.
+    #[inline]
+    pub(super) fn option<T>(
+        &self,
+        client: &Options,
+        field: impl Fn(&Options) -> Option<T>,
+        default: T,
+    ) -> T {
+        let own = self.options.as_deref().and_then(&field);
+        own.or_else(|| field(client)).unwrap_or(default)
     }
 
     /// Whether its body can be sent a second time.
@@ -53,11 +67,14 @@ impl Request {
 
     /// Whether its response is to be decoded; `client` says what its own options do not.
     pub(super) fn decompresses(&self, client: &Options) -> bool {
-        self.options.get(client, |options| options.decompress, true)
+        self.option(client, |options| options.decompress, true)
     }
 
     /// Whether it asks the server to close the connection.
     pub(super) fn closes(&self) -> bool {
+        if self.headers.is_empty() {
+            return false;
+        }
         self.headers
             .get_all(header::CONNECTION)
             .iter()
@@ -111,7 +128,7 @@ impl RequestBuilder {
                     without: Vec::new(),
                     body: None,
                     stripped: false,
-                    options: Options::default(),
+                    options: None,
                     hooks: Hooks::default(),
                 })
             }),
@@ -139,7 +156,7 @@ impl RequestBuilder {
 
     pub(super) fn set(self, set: impl FnOnce(&mut Options)) -> RequestBuilder {
         self.change(|request| {
-            set(&mut request.options);
+            set(request.options.get_or_insert_default());
             Ok(())
         })
     }

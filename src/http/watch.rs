@@ -9,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use crate::time::Sleep;
 /// The state of one fetch, over all its hops. Whoever does a part of the work says how far it is.
 #[derive(Debug)]
 pub(super) struct Watch {
-    times: Times,
+    times: Rc<Times>,
     stage: Cell<Stage>,
     sent: Cell<u64>,
     received: Cell<u64>,
@@ -42,7 +43,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// A watch over a fetch that began at `start`.
-    pub(super) fn new(start: Instant, times: Times) -> Watch {
+    pub(super) fn new(start: Instant, times: Rc<Times>) -> Watch {
         Watch {
             total: (times.of(Phase::Total)).and_then(|limit| start.checked_add(limit)),
             times,

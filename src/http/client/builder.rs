@@ -13,12 +13,15 @@ use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
 use crate::http::proxy::{Proxies, Proxy};
 use crate::http::redirect::{self, Action, Attempt, Policy};
+use crate::http::times::Times;
 use crate::http::transport::ConnectOptions;
 
 /// What does not change in the life of a client.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Settings {
     pub(in crate::http) options: Options,
+    /// Those of the options.
+    pub(in crate::http) times: Rc<Times>,
     pub(in crate::http) https_only: bool,
     pub(in crate::http) strict: bool,
     /// Those of the options, or the defaults.
@@ -91,6 +94,7 @@ impl Default for ClientBuilder {
         ClientBuilder {
             settings: Settings {
                 options,
+                times: Rc::default(),
                 https_only: false,
                 strict: false,
                 connect: ConnectOptions::new(),
@@ -353,6 +357,7 @@ impl ClientBuilder {
         options
             .proxies
             .get_or_insert_with(|| Rc::new(Proxies::of_environment()));
+        self.settings.times = Rc::new(options.times);
         self.settings.connect = options.connect.clone().unwrap_or_default();
         let watchers: Rc<Watchers> = Rc::default();
         Client {

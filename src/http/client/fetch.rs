@@ -45,7 +45,10 @@ impl Client {
     ) -> Result<Response, Error> {
         let mut timings = Timings::new();
         let settings = &self.inner.settings;
-        let times = request.options.times.or(&settings.options.times);
+        let times = match &request.options {
+            None => Rc::clone(&settings.times),
+            Some(options) => Rc::new(options.times.or(&settings.times)),
+        };
         let watch = Rc::new(Watch::new(timings.start, times));
         let mut chain = Chain::default();
         let unfinished = self.watchers().watch_over(&request.url);
@@ -100,9 +103,8 @@ impl Client {
                 *timings = *reply.timings();
             }
             let Some(next) = next? else {
-                let options = &request.options;
-                let raise =
-                    options.get(&settings.options, |options| options.raise_for_status, false);
+                let client = &settings.options;
+                let raise = request.option(client, |options| options.raise_for_status, false);
                 if raise && !head.status.is_success() {
                     *timings = *reply.timings();
                     let error = Error::new(ErrorKind::Status(head.status));
@@ -141,15 +143,16 @@ impl Client {
         if !head.status.is_redirection() {
             return Ok(None);
         }
-        let (options, client) = (&request.options, &self.inner.settings.options);
-        if !options.get(client, |options| options.follow_redirects, true) {
+        let client = &self.inner.settings.options;
+        if !request.option(client, |options| options.follow_redirects, true) {
             return Ok(None);
         }
-        let policy = options.redirect_policy.as_ref();
+        let own = request.options.as_deref();
+        let policy = own.and_then(|options| options.redirect_policy.as_ref());
         let rules = Rules {
-            limit: options.get(client, |options| options.max_redirects, MAX_REDIRECTS),
+            limit: request.option(client, |options| options.max_redirects, MAX_REDIRECTS),
             policy: policy.or(client.redirect_policy.as_ref()),
-            allow_downgrade: options.get(client, |options| options.allow_downgrade, false),
+            allow_downgrade: request.option(client, |options| options.allow_downgrade, false),
         };
         redirect::next(request, head.status, &head.headers, history, &rules)
     }
@@ -165,15 +168,16 @@ impl Client {
         if settings.https_only && request.url.scheme() != "https" {
             return Err(Error::new(ErrorKind::HttpsOnly));
         }
-        origin::check_scheme(&request.url)?;
-        let connect = request.options.connect.as_ref();
+        let secure = origin::is_secure(&request.url)?;
+        let own = request.options.as_deref();
+        let connect = own.and_then(|options| options.connect.as_ref());
         let connect = connect.unwrap_or(&settings.connect);
-        let proxies = request.options.proxies.as_deref();
+        let proxies = own.and_then(|options| options.proxies.as_deref());
         let proxy = match proxies.or(settings.options.proxies.as_deref()) {
             Some(proxies) if !connect.is_elsewhere() => proxies.of(&request.url)?,
             _ => None,
         };
-        let route = Route::to(&request.url, proxy, connect);
+        let route = Route::to(&request.url, secure, proxy, connect);
         let forwarder = proxy.filter(|_| !route.secure);
         let forwarder = forwarder.map(|proxy| &**proxy);
         let outgoing = self.encode(request, forwarder, expect(request, settings))?;
@@ -299,7 +303,7 @@ impl Client {
         watch: &Rc<Watch>,
     ) -> Box<Reply> {
         let settings = &self.inner.settings;
-        let (options, client) = (&request.options, &settings.options);
+        let client = &settings.options;
         let decoder = decoder(request, settings);
         let exchange = Exchange::new(connection, decoder, Rc::clone(watch));
         Box::new(Reply::new(
@@ -308,8 +312,8 @@ impl Client {
             outgoing.head.len() as u64,
             Reading {
                 decode: request.decompresses(client),
-                limit: options.get(client, |options| options.max_body_size, MAX_BODY_SIZE),
-                expansion: options.get(client, |options| options.max_expansion, 0),
+                limit: request.option(client, |options| options.max_body_size, MAX_BODY_SIZE),
+                expansion: request.option(client, |options| options.max_expansion, 0),
             },
         ))
     }
@@ -324,31 +328,27 @@ struct Ways<'a> {
 
 /// How long to wait for leave to send the body.
 fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
-    let (options, client) = (&request.options, &settings.options);
+    let client = &settings.options;
     let empty = request.body.as_ref().is_none_or(Body::is_empty);
-    let asks = !empty && options.get(client, |options| options.expect_continue, false);
-    asks.then(|| options.get(client, |options| options.times.expect, LEAVE))
+    let asks = !empty && request.option(client, |options| options.expect_continue, false);
+    asks.then(|| request.option(client, |options| options.times.expect, LEAVE))
 }
 
 fn decoder(request: &Request, settings: &Settings) -> ResponseDecoder {
-    let (options, client) = (&request.options, &settings.options);
+    let client = &settings.options;
     let mut limits = Limits::default();
-    limits.head_bytes = options.get(client, |options| options.max_head_size, limits.head_bytes);
-    limits.fields = options.get(client, |options| options.max_head_fields, limits.fields);
+    limits.head_bytes = request.option(client, |options| options.max_head_size, limits.head_bytes);
+    limits.fields = request.option(client, |options| options.max_head_fields, limits.fields);
     let kind = RequestKind::of(&request.method);
-    let upgrade = request.headers.contains_key(header::UPGRADE);
+    let upgrade = !request.headers.is_empty() && request.headers.contains_key(header::UPGRADE);
     ResponseDecoder::new(limits, kind.with_upgrade(upgrade)).strict(settings.strict)
 }
 
 /// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method
 /// has none, or none where it has one.
 fn check_method_and_body(request: &Request, settings: &Settings) -> Result<(), Error> {
-    let options = &request.options;
-    if options.get(
-        &settings.options,
-        |options| options.allow_nonstandard,
-        false,
-    ) {
+    let client = &settings.options;
+    if request.option(client, |options| options.allow_nonstandard, false) {
         return Ok(());
     }
     let wants_body = match request.method {

@@ -140,8 +140,9 @@ impl Client {
         let defaults = &self.inner.defaults;
         let merged;
         // Such a field is for a proxy, and for nobody else.
-        let misplaced =
-            forwarder.is_none() && request.headers.contains_key(header::PROXY_AUTHORIZATION);
+        let misplaced = forwarder.is_none()
+            && !request.headers.is_empty()
+            && request.headers.contains_key(header::PROXY_AUTHORIZATION);
         let headers = match defaults.special.is_empty() && !misplaced {
             true => &request.headers,
             false => {

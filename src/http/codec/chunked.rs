@@ -64,7 +64,7 @@ pub(super) struct Chunked {
     trailer_end: EmptyLine,
     /// The part of the trailer section that came in earlier inputs.
     gathered: Vec<u8>,
-    trailers: HeaderMap,
+    trailers: Option<Box<HeaderMap>>,
 }
 
 impl Chunked {
@@ -78,7 +78,7 @@ impl Chunked {
             received: 0,
             trailer_end: EmptyLine::from_line_start(),
             gathered: Vec::new(),
-            trailers: HeaderMap::new(),
+            trailers: None,
         }
     }
 
@@ -105,7 +105,9 @@ impl Chunked {
         let event = match found {
             Found::NeedMore => Event::NeedMore,
             Found::Data(range) => Event::Body(range),
-            Found::Trailers => Event::Trailers(mem::take(&mut self.trailers)),
+            Found::Trailers => {
+                Event::Trailers(self.trailers.take().map(|map| *map).unwrap_or_default())
+            }
             Found::End => Event::End,
         };
         Ok(Step { consumed, event })
@@ -321,17 +323,18 @@ impl Chunked {
                 limit: limits.trailer_bytes,
             });
         }
-        if end.is_some() && self.gathered.is_empty() {
-            self.trailers = trailers::parse(&rest[..len], limits)?;
+        let trailers = if end.is_some() && self.gathered.is_empty() {
+            trailers::parse(&rest[..len], limits)?
         } else {
             self.gathered.extend_from_slice(&rest[..len]);
             if end.is_none() {
                 return Ok((len, false));
             }
-            self.trailers = trailers::parse(&mem::take(&mut self.gathered), limits)?;
-        }
+            trailers::parse(&mem::take(&mut self.gathered), limits)?
+        };
         self.at = At::End;
-        Ok((len, !self.trailers.is_empty()))
+        self.trailers = (!trailers.is_empty()).then(|| Box::new(trailers));
+        Ok((len, self.trailers.is_some()))
     }
 }
 

@@ -11,11 +11,11 @@ use super::host::Host;
 use crate::http::connection::Connection;
 
 /// A list through a slab: the one that has been idle for longest is found, and any one is taken out, at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Idle {
     entries: Slab<Entry>,
-    oldest: Option<usize>,
-    newest: Option<usize>,
+    oldest: u32,
+    newest: u32,
 }
 
 /// A connection that waits for its next exchange.
@@ -26,11 +26,28 @@ pub(super) struct Entry {
     pub(super) stir: Arc<Stir>,
     /// `None`: it may stay for ever.
     pub(super) expires: Option<Instant>,
-    older: Option<usize>,
-    newer: Option<usize>,
+    /// The places of its neighbours, in as little room as they take.
+    older: u32,
+    newer: u32,
+}
+
+/// Where nobody is.
+const NONE: u32 = u32::MAX;
+
+impl Default for Idle {
+    fn default() -> Idle {
+        Idle {
+            entries: Slab::new(),
+            oldest: NONE,
+            newest: NONE,
+        }
+    }
 }
 
 impl Idle {
+    /// How many it can hold.
+    pub(super) const MOST: usize = NONE as usize;
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -40,14 +57,14 @@ impl Idle {
     }
 
     pub(super) fn oldest(&self) -> Option<usize> {
-        self.oldest
+        (self.oldest != NONE).then_some(self.oldest as usize)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Entry)> {
         self.entries.iter()
     }
 
-    /// Adds one as the newest; gives its place.
+    /// Adds one as the newest, where there are fewer than [`MOST`](Idle::MOST); gives its place.
     pub(super) fn push(
         &mut self,
         connection: Box<Connection>,
@@ -62,13 +79,13 @@ impl Idle {
             stir,
             expires,
             older,
-            newer: None,
+            newer: NONE,
         });
         match older {
-            Some(older) => self.entries[older].newer = Some(place),
-            None => self.oldest = Some(place),
+            NONE => self.oldest = place as u32,
+            older => self.entries[older as usize].newer = place as u32,
         }
-        self.newest = Some(place);
+        self.newest = place as u32;
         place
     }
 
@@ -76,12 +93,12 @@ impl Idle {
     pub(super) fn remove(&mut self, place: usize) -> Entry {
         let entry = self.entries.remove(place);
         match entry.older {
-            Some(older) => self.entries[older].newer = entry.newer,
-            None => self.oldest = entry.newer,
+            NONE => self.oldest = entry.newer,
+            older => self.entries[older as usize].newer = entry.newer,
         }
         match entry.newer {
-            Some(newer) => self.entries[newer].older = entry.older,
-            None => self.newest = entry.older,
+            NONE => self.newest = entry.older,
+            newer => self.entries[newer as usize].older = entry.older,
         }
         entry.host.forget(place);
         entry

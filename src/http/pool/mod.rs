@@ -66,6 +66,8 @@ pub(super) struct Pool {
     gate: Gate,
     /// By authority, then by the rest of the key.
     hosts: RefCell<HashMap<Box<str>, Vec<Rc<Host>>>>,
+    /// The one that was asked for last: mostly it is asked for again, and found without hashing its name.
+    last: RefCell<Option<Rc<Host>>>,
     idle: RefCell<Idle>,
     /// The wakers of the active fetches, each once it has waited for something.
     active: RefCell<Slab<Option<Waker>>>,
@@ -77,12 +79,14 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(limits: PoolLimits, watchers: &Rc<Watchers>) -> Rc<Pool> {
+    pub(super) fn new(mut limits: PoolLimits, watchers: &Rc<Watchers>) -> Rc<Pool> {
+        limits.idle = limits.idle.min(Idle::MOST);
         Rc::new(Pool {
             limits,
             watchers: Rc::clone(watchers),
             gate: Gate::new(limits.active),
             hosts: RefCell::default(),
+            last: RefCell::default(),
             idle: RefCell::default(),
             active: RefCell::default(),
             closed: Cell::new(false),
@@ -168,6 +172,18 @@ impl Pool {
 
     /// What is known about `route`.
     fn host(&self, route: &Route<'_>) -> Rc<Host> {
+        let mut last = self.last.borrow_mut();
+        match &*last {
+            Some(host) if host.key.fits(route) => Rc::clone(host),
+            _ => {
+                let host = self.find_host(route);
+                *last = Some(Rc::clone(&host));
+                host
+            }
+        }
+    }
+
+    fn find_host(&self, route: &Route<'_>) -> Rc<Host> {
         let mut hosts = self.hosts.borrow_mut();
         let same = hosts.get(route.authority);
         let known = same.and_then(|same| same.iter().find(|host| host.key.fits(route)));
@@ -198,6 +214,11 @@ impl Pool {
         if !host.is_unused() {
             return;
         }
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_some_and(|last| Rc::ptr_eq(last, host)) {
+            *last = None;
+        }
+        drop(last);
         let mut hosts = self.hosts.borrow_mut();
         if let Some(same) = hosts.get_mut(&host.key.authority) {
             same.retain(|known| !Rc::ptr_eq(known, host));
