@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use eyewall::http::{Client, ErrorKind, Phase, Stage};
-use eyewall::reactor::metrics;
+use eyewall::reactor::{Reactor, metrics};
 use eyewall::time::sleep;
 use http_support::{LIMIT, Reply, Server, run, until};
 
@@ -100,6 +100,61 @@ fn t04_no_head_and_the_first_byte_of_one() {
             assert!(text.contains("bytes sent"), "{text}");
             until("it is closed", || server.open() == 0).await;
         });
+    }
+}
+
+/// On kept connections the pool's caretaker wakes those whose time is over.
+#[test]
+fn t04_a_kept_connection_has_the_same_deadlines() {
+    let server = Server::new(|request| match request.target() {
+        "/stall" => Reply::Stall("".into()),
+        _ => Reply::ok("here"),
+    });
+    run(async {
+        let client = Client::new();
+        for phase in [Phase::Total, Phase::FirstByte, Phase::IdleRead] {
+            let (one, other) = (client.get(server.url("/")), client.get(server.url("/")));
+            let (one, other) = (one.send().await.unwrap(), other.send().await.unwrap());
+            drop((one, other));
+            assert_eq!(client.idle_connections(), 2);
+            // One that has longer does not hold up the one that has not.
+            let patient = client.get(server.url("/stall")).start();
+            let hasty = client.get(server.url("/stall"));
+            let hasty = match phase {
+                Phase::Total => hasty.timeout(SHORT),
+                Phase::FirstByte => hasty.first_byte_timeout(SHORT),
+                _ => hasty.idle_read_timeout(SHORT),
+            };
+            let start = Instant::now();
+            let error = hasty.send().await.unwrap_err();
+            assert_eq!(error.kind(), timeout(phase));
+            assert!(start.elapsed() >= SHORT);
+            assert!(error.timings().unwrap().reused);
+            drop(patient);
+            until("they are closed", || server.open() == 0).await;
+        }
+    });
+}
+
+/// The caretaker runs on the reactor where a connection was first kept, and another one may be the one that is turned.
+#[test]
+fn t04_a_kept_connection_of_another_reactor_has_the_same_deadlines() {
+    let server = Server::new(|request| match request.target() {
+        "/stall" => Reply::Stall("".into()),
+        _ => Reply::ok("here"),
+    });
+    let client = Client::new();
+    let reactors = [Reactor::new().unwrap(), Reactor::new().unwrap()];
+    for reactor in &reactors {
+        let fetch = async {
+            let mut kept = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(kept.text().await.unwrap(), "here");
+            let late = client.get(server.url("/stall")).timeout(SHORT);
+            eyewall::time::timeout(LIMIT, late.send()).await
+        };
+        let error = reactor.block_on(fetch).unwrap().unwrap().unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Total));
+        assert!(error.timings().unwrap().reused);
     }
 }
 

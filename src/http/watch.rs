@@ -2,7 +2,8 @@
 //!
 //! A fetch has several deadlines at once, and one timer. The timer stands at the nearest deadline, or before it:
 //! a deadline that moves on, as an idle time does with every piece that comes, leaves the timer alone, which then
-//! goes off too early, finds nothing over, and is set anew.
+//! goes off too early, finds nothing over, and is set anew. On a kept connection there is none: the caretaker of the
+//! pool wakes the fetch when it is late, and only then it has a timer, if one deadline is still to come.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -216,8 +217,13 @@ impl Watch {
     /// Ready with the error when a deadline is over or the client of `slot` is closed: for whoever has found nothing
     /// else to do.
     pub(super) fn poll_over(&self, slot: &Slot, cx: &mut Context<'_>) -> Poll<Error> {
-        match slot.poll_closing(cx) {
-            true => Poll::Ready(Error::new(ErrorKind::Closed)),
+        if slot.poll_closing(cx) {
+            return Poll::Ready(Error::new(ErrorKind::Closed));
+        }
+        let left = self.timer.borrow().is_none()
+            && (self.nearest()).is_none_or(|(nearest, _)| slot.leave_deadline(nearest));
+        match left {
+            true => Poll::Pending,
             false => self.poll_expired(cx),
         }
     }

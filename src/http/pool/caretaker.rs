@@ -1,6 +1,7 @@
-//! The caretaker of a pool: one task, which drops the connections that have ended or been idle for too long.
+//! The caretaker of a pool: one task, which drops the connections that have ended or been idle for too long, and wakes
+//! the fetches whose deadline is over.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -9,6 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::Pool;
+use super::events::Events;
+use crate::reactor::Core;
 use crate::time::{Sleep, sleep_until};
 
 /// Connections that expire within this time of each other go together, so that many of them do not cost a look at
@@ -24,6 +27,8 @@ pub(super) struct Caretaker {
     runs: Cell<bool>,
     /// When it wakes by itself.
     next: Cell<Option<Instant>>,
+    /// The reactor that it runs on.
+    core: RefCell<Weak<Core>>,
 }
 
 /// Says that the caretaker has gone, however it ended: by itself, or with its reactor.
@@ -42,12 +47,29 @@ impl Caretaker {
     /// A connection that may stay until `expires` has come to `pool`.
     pub(super) fn see_to(pool: &Rc<Pool>, expires: Option<Instant>) {
         if !pool.caretaker.runs.replace(true) {
+            let core = Core::current().map(|core| Rc::downgrade(&core));
+            pool.caretaker.core.replace(core.unwrap_or_default());
             crate::task::in_background(tend(Tending(Rc::downgrade(pool))));
         } else if let Some(expires) = expires
             && pool.caretaker.next.get().is_some_and(|next| expires < next)
         {
             pool.events.call();
         }
+    }
+
+    /// Whether it will wake by `deadline`: not where it does not run, or on a reactor that nobody turns now.
+    pub(super) fn sees_to(&self, events: &Events, deadline: Instant) -> bool {
+        let (Some(next), Some(core)) = (self.next.get(), self.core.borrow().upgrade()) else {
+            return false;
+        };
+        if !core.is_current() {
+            return false;
+        }
+        if deadline < next {
+            self.next.set(Some(deadline));
+            events.call();
+        }
+        true
     }
 }
 
@@ -60,7 +82,8 @@ async fn tend(tending: Tending) {
         };
         loop {
             pool.events.set_caretaker(cx.waker());
-            let next = tidy(&pool).unwrap_or_else(|| idle_since(&pool, sleep.is_none()));
+            let idle = tidy(&pool).unwrap_or_else(|| idle_since(&pool, sleep.is_none()));
+            let next = wake_late(&pool).map_or(idle, |deadline| deadline.min(idle));
             pool.caretaker.next.set(Some(next));
             match &mut sleep {
                 Some(sleep) if sleep.deadline() == Some(next) => {}
@@ -77,6 +100,26 @@ async fn tend(tending: Tending) {
         }
     })
     .await;
+}
+
+/// Wakes the fetches whose deadline is over. Says when the next one is.
+fn wake_late(pool: &Pool) -> Option<Instant> {
+    let now = Instant::now();
+    let mut next: Option<Instant> = None;
+    let mut late = Vec::new();
+    for (_, active) in &mut *pool.active.borrow_mut() {
+        match active.deadline {
+            Some(deadline) if deadline <= now => {
+                active.deadline = None;
+                active.woken = true;
+                late.extend(active.waker.take());
+            }
+            Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
+            None => {}
+        }
+    }
+    late.into_iter().for_each(Waker::wake);
+    next
 }
 
 /// When to look again at a pool without idle connections. The time of the connection that has just been taken stays,

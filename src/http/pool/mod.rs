@@ -5,7 +5,7 @@
 //! | `gate.rs` | how many fetches are active, and the queue of the others |
 //! | `host.rs` | what is known about one key |
 //! | `idle.rs` | the idle connections, in the order of their age |
-//! | `events.rs`, `caretaker.rs` | idle connections that end, or have been idle for too long |
+//! | `events.rs`, `caretaker.rs` | idle connections that end, or have been idle for too long; deadlines of fetches |
 //!
 //! A fetch first goes through the gate of its host, then through that of the pool; either queue is first in,
 //! first out. It leaves both when its response has ended, or before the next hop of a redirect.
@@ -13,7 +13,8 @@
 //! An idle connection keeps its receive armed, which holds no buffer. When its peer closes it, or sends what
 //! nobody asked for, the completion wakes the pool's own waker for that connection; the caretaker, one task for
 //! the whole pool, then drops the connection before anyone takes it. The same task drops those that have been
-//! idle too long.
+//! idle too long, and wakes fetches whose deadline is over: most fetches end before theirs, and the deadlines of many
+//! need but one timer.
 
 mod caretaker;
 mod events;
@@ -69,8 +70,7 @@ pub(super) struct Pool {
     /// The one that was asked for last: mostly it is asked for again, and found without hashing its name.
     last: RefCell<Option<Rc<Host>>>,
     idle: RefCell<Idle>,
-    /// The wakers of the active fetches, each once it has waited for something.
-    active: RefCell<Slab<Option<Waker>>>,
+    active: RefCell<Slab<Active>>,
     closed: Cell<bool>,
     events: Arc<Events>,
     caretaker: Caretaker,
@@ -145,7 +145,7 @@ impl Pool {
         Slot {
             pool: Rc::clone(self),
             host,
-            id: self.active.borrow_mut().insert(None),
+            id: self.active.borrow_mut().insert(Active::default()),
         }
     }
 
@@ -201,10 +201,8 @@ impl Pool {
         if self.closed.get() {
             return true;
         }
-        match self.active.borrow_mut().get_mut(id) {
-            Some(Some(known)) if known.will_wake(cx.waker()) => {}
-            Some(known) => *known = Some(cx.waker().clone()),
-            None => {}
+        if let Some(active) = self.active.borrow_mut().get_mut(id) {
+            active.set_waker(cx.waker());
         }
         false
     }
@@ -267,7 +265,8 @@ impl Pool {
         self.gate.close();
         self.rest();
         let active = self.active.borrow_mut();
-        let wakers: Vec<Waker> = active.iter().filter_map(|(_, at)| at.clone()).collect();
+        let wakers = active.iter().filter_map(|(_, active)| active.waker.clone());
+        let wakers: Vec<Waker> = wakers.collect();
         drop(active);
         for waker in wakers {
             waker.wake();
@@ -281,6 +280,26 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.spare.close();
         self.events.call();
+    }
+}
+
+/// An active fetch.
+#[derive(Debug, Default)]
+struct Active {
+    /// Its waker, once it has waited for something.
+    waker: Option<Waker>,
+    /// Its nearest deadline, where the caretaker sees to that.
+    deadline: Option<Instant>,
+    /// A deadline was over.
+    woken: bool,
+}
+
+impl Active {
+    fn set_waker(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
     }
 }
 
@@ -402,6 +421,26 @@ impl Slot {
         self.pool.poll_closing(self.id, cx)
     }
 
+    /// Leaves `deadline` to the caretaker, who wakes the fetch once it is over. `false`: he cannot see to it, or it is
+    /// over, and the fetch needs a timer of its own.
+    pub(super) fn leave_deadline(&self, deadline: Instant) -> bool {
+        let pool = &self.pool;
+        let mut active = pool.active.borrow_mut();
+        let Some(active) = active.get_mut(self.id) else {
+            return false;
+        };
+        match active.deadline {
+            Some(known) if known == deadline => true,
+            // It has been woken.
+            None if active.woken => false,
+            _ => {
+                let seen_to = pool.caretaker.sees_to(&pool.events, deadline);
+                active.deadline = seen_to.then_some(deadline);
+                seen_to
+            }
+        }
+    }
+
     /// To wait for the end of the client.
     /// The memory for large bodies.
     pub(super) fn spare(&self) -> &Arc<Spare> {
@@ -432,8 +471,8 @@ impl Closing {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let waker = self.pool.active.borrow_mut().remove(self.id);
-        drop(waker);
+        let active = self.pool.active.borrow_mut().remove(self.id);
+        drop(active);
         self.pool.gate.leave();
         self.host.gate.leave();
         self.pool.tidy_host(&self.host);
