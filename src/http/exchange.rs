@@ -27,7 +27,6 @@ use super::body::Body;
 use super::codec::{BodyFraming, Event, Head, ResponseDecoder, encode_chunk_header};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind, Stage};
-use super::hooks::Hooks;
 use super::pool::Slot;
 use super::request::Request;
 use super::timings::Timings;
@@ -41,7 +40,7 @@ use crate::time::sleep;
 pub(super) const PIECE: usize = 256 << 10;
 
 /// How a request goes over the wire, but for its body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Outgoing {
     pub(super) head: Vec<u8>,
     /// How long to wait for leave (100) before the body is sent all the same, zero for ever; `None` to ask for none.
@@ -101,22 +100,18 @@ impl Exchange {
     /// of `slot` is closed.
     pub(super) async fn begin(
         &mut self,
-        outgoing: Outgoing,
+        outgoing: &mut Outgoing,
         request: &Request,
         slot: &Slot,
         timings: &mut Timings,
     ) -> Result<(), Error> {
         self.watch.enter(Stage::Send);
-        let body = match &request.body {
-            None => Some(Bytes::new()),
-            Some(body) => body.at_once(PIECE),
-        };
-        match body {
-            Some(body) if outgoing.expect.is_none() => {
-                self.send_at_once(outgoing.head, body, &request.hooks, slot, timings)
-                    .await
-            }
-            _ => {
+        let at_once = outgoing.expect.is_none()
+            && (request.body.as_ref()).is_none_or(|body| body.at_once(PIECE).is_some());
+        match at_once {
+            true => self.send_at_once(outgoing, request, slot, timings).await,
+            false => {
+                let outgoing = std::mem::take(outgoing);
                 let watch = Rc::clone(&self.watch);
                 // In a box, since it is large, and seldom needed.
                 let mut upload = Box::pin(self.upload(outgoing, request, timings));
@@ -128,9 +123,8 @@ impl Exchange {
     /// Sends head and body in one operation. What is not yet sent when the head comes goes on being sent.
     async fn send_at_once(
         &mut self,
-        head: Vec<u8>,
-        body: Bytes,
-        hooks: &Hooks,
+        outgoing: &mut Outgoing,
+        request: &Request,
         slot: &Slot,
         timings: &mut Timings,
     ) -> Result<(), Error> {
@@ -145,14 +139,16 @@ impl Exchange {
         else {
             return Err(Error::new(ErrorKind::Send));
         };
-        let size = (head.len() + body.len()) as u64;
         // A kept connection has been polled just now, when it was taken.
         let mut armed = connection.reused;
         let (recv, send) = connection.stream.split();
-        let mut sending = match body.is_empty() {
+        let head = std::mem::take(&mut outgoing.head);
+        let body = request.body.as_ref().and_then(|body| body.at_once(PIECE));
+        let size = (head.len() + body.as_ref().map_or(0, Bytes::len)) as u64;
+        let mut sending = match body.filter(|body| !body.is_empty()) {
             // Goes out in the enter that waits for the answer.
-            true => Either::Left(send.post(head)),
-            false => Either::Right(Box::pin(async move {
+            None => Either::Left(send.post(head)),
+            Some(body) => Either::Right(Box::pin(async move {
                 send.send_vectored(vec![head.into(), body]).await.0
             })),
         };
@@ -179,7 +175,7 @@ impl Exchange {
                     return watch.poll_over(slot, cx).map(Err);
                 };
                 incoming.take_in(received, sent, watch, timings)?;
-                if incoming.next_head(answer, |interim| hooks.interim(interim))? {
+                if incoming.next_head(answer, |interim| request.hooks.interim(interim))? {
                     return Poll::Ready(Ok(()));
                 }
             }

@@ -587,7 +587,7 @@ impl Reply {
     /// Sends the request; see [`Exchange::begin`].
     pub(super) fn begin(
         &mut self,
-        outgoing: Outgoing,
+        outgoing: &mut Outgoing,
         request: &Request,
         slot: &Slot,
     ) -> impl Future<Output = Result<(), Error>> {

@@ -265,7 +265,7 @@ impl Client {
                 request.hooks.trace(&Trace::Request(&head));
             }
             let mut reply = self.reply(request, connection, &outgoing, timings, watch);
-            let begun = reply.begin(outgoing, request, slot).await;
+            let begun = reply.begin(&mut outgoing, request, slot).await;
             let expect = match begun {
                 Ok(()) => {
                     let head = reply.head();

@@ -106,11 +106,13 @@ impl Client {
 
 impl Watchers {
     /// Sees to it that a fetch that is dropped is told of, if anybody wants to know.
-    pub(in crate::http) fn watch_over(self: &Rc<Watchers>, url: &Url) -> Option<Unfinished> {
+    pub(in crate::http) fn watch_over(self: &Rc<Watchers>, url: &Url) -> Option<Box<Unfinished>> {
         let anybody = !self.callbacks.borrow().is_empty();
-        anybody.then(|| Unfinished {
-            watchers: Some(Rc::clone(self)),
-            url: url.clone(),
+        anybody.then(|| {
+            Box::new(Unfinished {
+                watchers: Some(Rc::clone(self)),
+                url: url.clone(),
+            })
         })
     }
 
