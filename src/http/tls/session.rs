@@ -57,6 +57,17 @@ type Give<'a> = &'a mut dyn FnMut(&[u8]);
 /// By rustls, through the interface that keeps no buffers of its own.
 pub(super) struct Rustls {
     connection: UnbufferedClientConnection,
+    /// `None` while it [rests](TlsSession::rest): most sessions do, most of the time.
+    buffers: Option<Box<Buffers>>,
+    handshaking: bool,
+    ended: bool,
+    /// It is over, and must not be asked again. In a box, since most have none and all would keep room for one.
+    failed: Option<Box<Error>>,
+}
+
+/// What a session has at hand while something is sent or received.
+#[derive(Default)]
+struct Buffers {
     /// Received and not yet decrypted: a part of a record, or of a message of the handshake.
     received: Vec<u8>,
     /// To be lent.
@@ -65,10 +76,6 @@ pub(super) struct Rustls {
     lent: usize,
     plaintext: Vec<u8>,
     ciphertext: Vec<u8>,
-    handshaking: bool,
-    ended: bool,
-    /// It is over, and must not be asked again. In a box, since most have none and all would keep room for one.
-    failed: Option<Box<Error>>,
 }
 
 /// A session keeps no more than so much that it cannot use yet. The largest message of a handshake has 64 KiB;
@@ -83,11 +90,7 @@ impl Rustls {
     ) -> Result<Rustls, Error> {
         let mut session = Rustls {
             connection: UnbufferedClientConnection::new(Arc::clone(config), name)?,
-            received: Vec::new(),
-            spare: Vec::new(),
-            lent: 0,
-            plaintext: Vec::new(),
-            ciphertext: Vec::new(),
+            buffers: None,
             handshaking: true,
             ended: false,
             failed: None,
@@ -123,11 +126,14 @@ impl Rustls {
     /// How many bytes its buffers have.
     #[cfg(all(test, feature = "tls-ring"))]
     pub(super) fn buffered(&self) -> usize {
+        let Some(buffers) = &self.buffers else {
+            return 0;
+        };
         let buffers = [
-            &self.received,
-            &self.spare,
-            &self.plaintext,
-            &self.ciphertext,
+            &buffers.received,
+            &buffers.spare,
+            &buffers.plaintext,
+            &buffers.ciphertext,
         ];
         buffers.map(Vec::capacity).iter().sum()
     }
@@ -138,11 +144,16 @@ impl Rustls {
         if let Some(error) = &self.failed {
             return Err((**error).clone());
         }
+        let Buffers {
+            received,
+            plaintext,
+            ciphertext,
+            ..
+        } = &mut **self.buffers.get_or_insert_default();
         let mut used = 0;
         let result = loop {
-            let UnbufferedStatus { mut discard, state } = self
-                .connection
-                .process_tls_records(&mut self.received[used..]);
+            let UnbufferedStatus { mut discard, state } =
+                self.connection.process_tls_records(&mut received[used..]);
             let done = match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
                     match traffic.next_record() {
@@ -150,7 +161,7 @@ impl Rustls {
                             discard += record.discard;
                             match &mut give {
                                 Some(give) => give(record.payload),
-                                None => self.plaintext.extend_from_slice(record.payload),
+                                None => plaintext.extend_from_slice(record.payload),
                             }
                         }
                         Some(Err(error)) => break Some(Err(error)),
@@ -158,9 +169,8 @@ impl Rustls {
                     }
                 },
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    let encoded = append(&mut self.ciphertext, 0, |out| {
-                        data.encode(out).map_err(Failed::from)
-                    });
+                    let encoded =
+                        append(ciphertext, 0, |out| data.encode(out).map_err(Failed::from));
                     encoded.err().map(Err)
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => {
@@ -180,13 +190,13 @@ impl Rustls {
                     self.handshaking = false;
                     Some(match then {
                         Then::Nothing => Ok(()),
-                        Then::Send(plaintext) => {
-                            let guess = plaintext.len() + 64 * (plaintext.len() / 16384 + 1);
-                            append(&mut self.ciphertext, guess, |out| {
-                                traffic.encrypt(plaintext, out).map_err(Failed::from)
+                        Then::Send(content) => {
+                            let guess = content.len() + 64 * (content.len() / 16384 + 1);
+                            append(ciphertext, guess, |out| {
+                                traffic.encrypt(content, out).map_err(Failed::from)
                             })
                         }
-                        Then::Close => append(&mut self.ciphertext, 64, |out| {
+                        Then::Close => append(ciphertext, 64, |out| {
                             traffic.queue_close_notify(out).map_err(Failed::from)
                         }),
                     })
@@ -207,8 +217,15 @@ impl Rustls {
                 break result;
             }
         };
-        self.received.drain(..used);
+        received.drain(..used);
         result
+    }
+
+    /// How much has been received and is not decrypted.
+    fn received(&self) -> usize {
+        self.buffers
+            .as_ref()
+            .map_or(0, |buffers| buffers.received.len())
     }
 
     /// Decrypts what has been received.
@@ -216,7 +233,7 @@ impl Rustls {
         let result = self.run(Then::Nothing, give);
         if self.failed.is_some() {
             self.encode_alert();
-        } else if self.received.len() > MAX_UNUSED {
+        } else if self.received() > MAX_UNUSED {
             let error = Error::from(InvalidMessage::HandshakePayloadTooLarge);
             self.failed = Some(Box::new(error.clone()));
             return Err(error);
@@ -230,10 +247,11 @@ impl Rustls {
         if !self.connection.wants_write() {
             return;
         }
-        let status = self.connection.process_tls_records(&mut self.received);
+        let buffers = &mut **self.buffers.get_or_insert_default();
+        let status = self.connection.process_tls_records(&mut buffers.received);
         if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
             // Without the alert, the peer sees the end of the connection.
-            let _ = append(&mut self.ciphertext, 64, |out| {
+            let _ = append(&mut buffers.ciphertext, 64, |out| {
                 data.encode(out).map_err(Failed::from)
             });
         }
@@ -300,19 +318,21 @@ impl TlsSession for Rustls {
         if let Some(error) = &self.failed {
             return Err((**error).clone());
         }
-        self.received.extend_from_slice(ciphertext);
+        let buffers = self.buffers.get_or_insert_default();
+        buffers.received.extend_from_slice(ciphertext);
         if !self.handshaking {
-            self.plaintext.reserve(self.received.len());
+            buffers.plaintext.reserve(buffers.received.len());
         }
         self.decrypt(None)
     }
 
     fn lend(&mut self, room: usize) -> Vec<u8> {
-        let mut lent = std::mem::take(&mut self.spare);
+        let buffers = self.buffers.get_or_insert_default();
+        let mut lent = std::mem::take(&mut buffers.spare);
         lent.clear();
-        lent.reserve(self.received.len() + room);
-        lent.extend_from_slice(&self.received);
-        self.lent = self.received.len();
+        lent.reserve(buffers.received.len() + room);
+        lent.extend_from_slice(&buffers.received);
+        buffers.lent = buffers.received.len();
         lent
     }
 
@@ -321,20 +341,19 @@ impl TlsSession for Rustls {
             return Err((**error).clone());
         }
         // Nobody receives in two ways at once. If somebody did, what he received would lie before this.
-        if self.received.len() == self.lent {
-            std::mem::swap(&mut self.received, &mut lent);
+        let buffers = self.buffers.get_or_insert_default();
+        if buffers.received.len() == buffers.lent {
+            std::mem::swap(&mut buffers.received, &mut lent);
         } else {
-            self.received.extend_from_slice(&lent[self.lent..]);
+            buffers.received.extend_from_slice(&lent[buffers.lent..]);
         }
-        self.spare = lent;
+        buffers.spare = lent;
         self.decrypt(Some(give))
     }
 
     fn take_plaintext(&mut self) -> Option<Vec<u8>> {
-        match self.plaintext.is_empty() {
-            true => None,
-            false => Some(std::mem::take(&mut self.plaintext)),
-        }
+        let plaintext = &mut self.buffers.as_mut()?.plaintext;
+        (!plaintext.is_empty()).then(|| std::mem::take(plaintext))
     }
 
     fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
@@ -347,10 +366,8 @@ impl TlsSession for Rustls {
     }
 
     fn take_ciphertext(&mut self) -> Option<Vec<u8>> {
-        match self.ciphertext.is_empty() {
-            true => None,
-            false => Some(std::mem::take(&mut self.ciphertext)),
-        }
+        let ciphertext = &mut self.buffers.as_mut()?.ciphertext;
+        (!ciphertext.is_empty()).then(|| std::mem::take(ciphertext))
     }
 
     fn is_handshaking(&self) -> bool {
@@ -366,13 +383,20 @@ impl TlsSession for Rustls {
     }
 
     fn rest(&mut self) {
-        self.spare = Vec::new();
-        for buffer in [
-            &mut self.received,
-            &mut self.plaintext,
-            &mut self.ciphertext,
-        ] {
-            buffer.shrink_to_fit();
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        buffers.spare = Vec::new();
+        let Buffers {
+            received,
+            plaintext,
+            ciphertext,
+            ..
+        } = &mut **buffers;
+        let kept = [received, plaintext, ciphertext];
+        match kept.iter().all(|buffer| buffer.is_empty()) {
+            true => self.buffers = None,
+            false => kept.map(Vec::shrink_to_fit).into_iter().collect(),
         }
     }
 }
