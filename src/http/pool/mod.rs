@@ -441,12 +441,12 @@ impl Slot {
         }
     }
 
-    /// To wait for the end of the client.
     /// The memory for large bodies.
     pub(super) fn spare(&self) -> &Arc<Spare> {
         &self.pool.spare
     }
 
+    /// To wait for the end of the client.
     pub(super) fn closing(&self) -> Closing {
         Closing {
             pool: Rc::clone(&self.pool),
