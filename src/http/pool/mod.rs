@@ -383,18 +383,25 @@ impl Slot {
             return;
         }
         let own = Some(limits.idle_timeout).filter(|own| !own.is_zero());
-        let time = [own, keep].into_iter().flatten().min();
+        let time = match (own, keep) {
+            (Some(own), Some(keep)) => Some(own.min(keep)),
+            (own, keep) => own.or(keep),
+        };
         let expires = time.and_then(|time| since.checked_add(time));
 
         let mut idle = pool.idle.borrow_mut();
-        let mut evicted = [None, None];
-        let first = (self.host.idle.borrow())
-            .first()
-            .copied()
-            .filter(|_| self.host.idle.borrow().len() >= limits.idle_per_host);
-        evicted[0] = first.map(|place| idle.remove(place));
-        if idle.len() >= limits.idle {
-            evicted[1] = idle.oldest().map(|place| idle.remove(place));
+        let mut evicted = Vec::new();
+        let kept = self.host.idle.borrow();
+        let first = kept.first().copied();
+        let first = first.filter(|_| kept.len() >= limits.idle_per_host);
+        drop(kept);
+        if let Some(first) = first {
+            evicted.push(idle.remove(first));
+        }
+        if idle.len() >= limits.idle
+            && let Some(oldest) = idle.oldest()
+        {
+            evicted.push(idle.remove(oldest));
         }
         let place = idle.push(
             connection,
@@ -405,7 +412,9 @@ impl Slot {
         stir.set_place(place);
         self.host.idle.borrow_mut().push(place);
         drop(idle);
-        pool.let_go(evicted.into_iter().flatten());
+        if !evicted.is_empty() {
+            pool.let_go(evicted);
+        }
         Caretaker::see_to(pool, expires);
     }
 
