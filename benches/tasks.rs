@@ -34,7 +34,7 @@ async fn spawn_and_join(plan: Plan) -> Round {
     meter.stop()
 }
 
-/// From a task, which the reactor resumes in the same turn.
+/// From a task.
 async fn spawn_and_join_in_a_task(plan: Plan) -> Round {
     eyewall::spawn(spawn_and_join(plan)).await.unwrap()
 }

@@ -24,7 +24,7 @@ use crate::dns::Names;
 use crate::error::{Error, ErrorKind, elsewhere, no_reactor, shut_down};
 use crate::op::{CloseQueue, Erased, Operation, SharedFd};
 use crate::ring::{BufRing, Completions, Cqe, Ring, Setup};
-use crate::task::{Executor, Remote, StallWatch};
+use crate::task::{Executor, Remote, StallWatch, own_wakers};
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -132,7 +132,7 @@ impl Core {
             table: RefCell::new(Table::new(
                 builder.max_operations,
                 builder.multishot_backlog,
-                executor.main_waker().vtable(),
+                own_wakers(),
             )),
             queue: RefCell::default(),
             closes: CloseQueue::new(),

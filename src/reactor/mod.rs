@@ -71,8 +71,9 @@
 //!
 //! # The turn
 //!
-//! Tasks that are ready run (at most [`task_budget`](Builder::task_budget) of them), then: stage, enter, reap,
-//! fire timers. There is one `io_uring_enter` a turn, and none if nothing is staged, no task work is
+//! Tasks that are ready run, and the future of `block_on` whenever it has been woken, until none is ready or as many as
+//! [`task_budget`](Builder::task_budget) says have run; or until that future wakes itself, as it does to wait for a turn.
+//! Then: stage, enter, reap, fire timers. There is one `io_uring_enter` a turn, and none if nothing is staged, no task work is
 //! flagged and no completions overflowed. It waits only when no task is ready, no other thread has called, nobody
 //! waits for the end of a post and no stream is parked for want of a buffer. `spin.rs` says when it spins before
 //! that: then what is staged goes out by an enter of its own, and another one ends the spin. Timers cost no SQE:
@@ -179,10 +180,12 @@ impl Reactor {
         let called_at = Location::caller();
         let _entered = self.core.enter()?;
         let executor = &self.core.executor;
-        let waker = executor.main_waker();
+        let main = executor.main(called_at);
+        let waker = main.waker();
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
         let mut woken = true;
+        let mut left = self.core.task_budget;
         loop {
             if woken
                 && let Poll::Ready(output) =
@@ -190,9 +193,14 @@ impl Reactor {
             {
                 return Ok(output);
             }
-            self.core.turn()?;
-            executor.take_remote();
-            woken = executor.run(self.core.task_budget).main;
+            // What the future has made ready runs first, and so a task that is spawned and awaited costs no turn. A
+            // future that has woken itself waits for one.
+            if left == 0 || main.is_woken() || !executor.has_ready() {
+                self.core.turn()?;
+                executor.take_remote();
+                left = self.core.task_budget;
+            }
+            woken = executor.run(&mut left);
         }
     }
 
@@ -202,7 +210,7 @@ impl Reactor {
     where
         F: Future + 'static,
     {
-        self.core.executor.spawn(future)
+        Rc::clone(&self.core.executor).spawn(future)
     }
 
     /// A way to this reactor from other threads.

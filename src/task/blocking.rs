@@ -1,5 +1,7 @@
 //! Work that blocks, on a pool of threads.
 
+#![forbid(unsafe_code)]
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

@@ -1,37 +1,24 @@
 //! The tasks and the queue of those that are ready.
-//!
-//! A task costs one allocation: its future, its result and what to do with them lie in one box. The slot
-//! around it, with its waker, is used again for the next task unless somebody still holds the waker.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use futures_util::future::MaybeDone;
-
+use super::cell::{self, Entered, List, Queue, Spare, Task, TaskOf, Woken};
 use super::join::{JoinError, JoinHandle};
 use super::remote::Remote;
-use super::slots::{Slots, State};
 use super::stall::StallWatch;
-use super::waker::Signal;
-
-/// The index of the future that `block_on` runs, which has no slot.
-const MAIN: u32 = u32::MAX;
-
-thread_local! {
-    static CURRENT: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
-}
 
 /// Spawns a task onto the reactor that runs on this thread.
 ///
-/// The task starts in the reactor's next turn and need not be `Send`. A panic in it ends the task alone, and
+/// The task starts when the reactor next runs what is ready, and need not be `Send`. A panic in it ends the task alone, and
 /// goes to whoever awaits the handle.
 ///
 /// # Panics
@@ -104,123 +91,52 @@ pub(super) fn runs_here(remote: &Arc<Remote>) -> bool {
     Executor::current().is_some_and(|executor| Arc::ptr_eq(&executor.remote, remote))
 }
 
-/// Queues task `index` if `remote` is that of the executor that runs on this thread.
-pub(super) fn queue_locally(remote: &Arc<Remote>, index: u32) -> bool {
-    CURRENT
-        .try_with(|current| match &*current.borrow() {
-            Some(executor) if Arc::ptr_eq(&executor.remote, remote) => {
-                executor.ready.borrow_mut().push_back(index);
-                true
-            }
-            _ => false,
-        })
-        // Thread-local storage has gone: the thread is ending.
-        .unwrap_or(false)
-}
-
 /// The tasks of one reactor.
-#[derive(Debug)]
 pub(crate) struct Executor {
-    slots: RefCell<Slots>,
-    ready: RefCell<VecDeque<u32>>,
+    /// Those that have not ended.
+    tasks: List,
+    ready: Queue,
+    spare: Spare,
     remote: Arc<Remote>,
-    main: Arc<Signal>,
     stall: Option<StallWatch>,
     panics: Cell<u64>,
-    /// Slots whose task has ended but whose handle is still there.
-    ended: Cell<usize>,
     shut: Cell<bool>,
-}
-
-/// A future and, later, its output, in one place.
-pub(super) trait Task {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
-
-    /// Moves the output into `into`, which is an `Option` of the output's type.
-    fn take_output(self: Pin<&mut Self>, into: &mut dyn Any);
-}
-
-impl<F: Future> Task for MaybeDone<F>
-where
-    F::Output: 'static,
-{
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Future::poll(self, cx)
-    }
-
-    fn take_output(self: Pin<&mut Self>, into: &mut dyn Any) {
-        let into: &mut Option<F::Output> =
-            into.downcast_mut().expect("a handle has its task's type");
-        *into = MaybeDone::take_output(self);
-    }
-}
-
-/// What [`Executor::run`] did.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran {
-    /// The future of `block_on` has been woken.
-    pub(crate) main: bool,
-}
-
-/// Takes the executor off the thread again.
-#[derive(Debug)]
-pub(crate) struct Entered(());
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let executor = CURRENT.try_with(|current| current.take());
-        // Dropped when the cell is no longer borrowed.
-        drop(executor);
-    }
 }
 
 impl Executor {
     pub(crate) fn new(remote: Arc<Remote>, stall: Option<StallWatch>) -> Rc<Executor> {
         Rc::new(Executor {
-            slots: RefCell::default(),
-            ready: RefCell::default(),
-            main: Signal::new(MAIN, &remote),
+            tasks: List::default(),
+            ready: Queue::default(),
+            spare: Spare::new(),
             remote,
             stall,
             panics: Cell::new(0),
-            ended: Cell::new(0),
             shut: Cell::new(false),
         })
     }
 
     pub(crate) fn current() -> Option<Rc<Executor>> {
-        CURRENT
-            .try_with(|current| current.borrow().clone())
-            .ok()
-            .flatten()
+        cell::current()
     }
 
-    /// Makes this the executor of the thread; `None` if there is one already, or the thread is ending and its
-    /// thread-local storage has gone.
+    /// Makes this the executor of the thread; `None` if there is one already.
     pub(crate) fn enter(self: &Rc<Executor>) -> Option<Entered> {
-        let entered = CURRENT.try_with(|current| {
-            let mut current = current.borrow_mut();
-            if current.is_some() {
-                return None;
-            }
-            *current = Some(Rc::clone(self));
-            Some(Entered(()))
-        });
-        entered.ok().flatten()
+        cell::enter(self)
     }
 
     pub(crate) fn remote(&self) -> &Arc<Remote> {
         &self.remote
     }
 
-    /// The waker of the future that `block_on` runs.
-    pub(crate) fn main_waker(&self) -> Waker {
-        Waker::from(Arc::clone(&self.main))
+    /// What stands for the future of a `block_on` that was called at `called_at`.
+    pub(crate) fn main(self: &Rc<Executor>, called_at: &'static Location<'static>) -> Main {
+        Main(Task::main(Rc::clone(self), called_at))
     }
 
     /// Tasks that have not ended.
     pub(crate) fn len(&self) -> usize {
-        self.slots.borrow().len() - self.ended.get()
+        self.tasks.len()
     }
 
     pub(crate) fn panics(&self) -> u64 {
@@ -232,33 +148,42 @@ impl Executor {
     }
 
     #[track_caller]
-    pub(crate) fn spawn<F>(self: &Rc<Executor>, future: F) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(self: Rc<Executor>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
     {
-        let spawned_at = Location::caller();
-        let task: Pin<Box<dyn Task>> = Box::pin(MaybeDone::Future(future));
-        let index = self.insert(task, spawned_at);
-        JoinHandle::new(self, index)
+        let task = TaskOf::new(future, self, Location::caller());
+        let executor = task.task().executor();
+        executor.insert(task.task());
+        JoinHandle::new(task)
     }
 
-    fn insert(&self, task: Pin<Box<dyn Task>>, spawned_at: &'static Location<'static>) -> u32 {
-        let shut = self.shut.get();
-        let (task, refused, state) = if shut {
-            (None, Some(task), State::ShutDown)
+    #[inline]
+    fn insert(&self, task: &Task) {
+        if self.shut.get() {
+            self.refuse(task);
         } else {
-            (Some(task), None, State::Running)
-        };
-        let mut slots = self.slots.borrow_mut();
-        let index = slots.insert(task, state, spawned_at, &self.remote);
-        drop(slots);
-        if shut {
-            self.ended.set(self.ended.get() + 1);
-            self.shield(|| drop(refused));
-        } else {
-            self.ready.borrow_mut().push_back(index);
+            task.enlist();
+            task.queue();
         }
-        index
+    }
+
+    #[cold]
+    fn refuse(&self, task: &Task) {
+        self.shield(|| task.end(JoinError::shut_down()));
+    }
+
+    pub(super) fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    pub(super) fn list(&self) -> &List {
+        &self.tasks
+    }
+
+    /// Puts a task that has been woken into the queue.
+    pub(super) fn push(&self, woken: Woken) {
+        self.ready.push(woken);
     }
 
     /// Takes in what other threads left; jobs run here.
@@ -267,7 +192,9 @@ impl Executor {
             return;
         }
         let (woken, jobs) = self.remote.take();
-        self.ready.borrow_mut().extend(woken);
+        for sent in woken {
+            sent.arrive(self);
+        }
         for job in jobs {
             self.shield(job);
         }
@@ -285,67 +212,39 @@ impl Executor {
 
     /// Whether a task, or the future of `block_on`, is ready.
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.borrow().is_empty()
+        !self.ready.is_empty()
     }
 
-    /// Polls up to `limit` ready tasks.
-    pub(crate) fn run(&self, limit: usize) -> Ran {
+    /// Polls ready tasks, at most as many as are `left`; `true` if the future of `block_on` has been woken.
+    pub(crate) fn run(&self, left: &mut usize) -> bool {
         let mut main = false;
-        for _ in 0..limit {
-            let next = self.ready.borrow_mut().pop_front();
-            match next {
-                Some(MAIN) => {
-                    self.main.unqueue();
-                    main = true;
-                }
-                Some(index) => self.poll_task(index),
-                None => break,
+        let mut more = *left;
+        while more > 0 {
+            let Some(woken) = self.ready.pop() else {
+                break;
+            };
+            let Some(task) = woken.into_task() else {
+                continue;
+            };
+            more -= 1;
+            if task.is_waiting() {
+                self.poll_task(&task);
+            } else if task.is_main() {
+                main = true;
             }
         }
-        Ran { main }
+        *left = more;
+        main
     }
 
-    fn poll_task(&self, index: u32) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(slot) = slots.find(index) else {
-            return;
-        };
-        // A wake may come late: then the slot holds a result that has still to be fetched.
-        if !matches!(slot.state, State::Running) {
-            return;
-        }
-        let Some(mut task) = slot.task.take() else {
-            return;
-        };
-        let spawned_at = slot.spawned_at;
-        slot.signal.unqueue();
-        let waker = slot.waker.take().expect("a waiting task has its waker");
-        drop(slots);
-
-        let polled = self.watch(spawned_at, || {
-            catch_unwind(AssertUnwindSafe(|| {
-                task.as_mut().poll(&mut Context::from_waker(&waker))
-            }))
-        });
-
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(index);
-        slot.waker = Some(waker);
-        match (polled, &slot.state) {
-            (Ok(Poll::Pending), State::Running) => slot.task = Some(task),
-            (Ok(Poll::Pending), _) => {
-                drop(slots);
-                self.finish(index, State::Aborted, Some(task));
-            }
-            (Ok(Poll::Ready(())), _) => {
-                slot.task = Some(task);
-                drop(slots);
-                self.finish(index, State::Finished, None);
-            }
-            (Err(payload), _) => {
+    fn poll_task(&self, task: &Task) {
+        match self.watch(task.spawned_at(), || task.poll()) {
+            Ok(Poll::Pending) if task.is_aborted() => self.finish_with(task, JoinError::aborted()),
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => self.finish(task),
+            Err(payload) => {
                 self.panics.set(self.panics.get() + 1);
-                drop(slots);
-                self.finish(index, State::Panicked(payload), Some(task));
+                self.finish_with(task, JoinError::panicked(payload));
             }
         }
     }
@@ -365,110 +264,46 @@ impl Executor {
         polled
     }
 
-    /// The task of slot `index` has just ended with `state`: drops what is left of it, and tells its joiner or
-    /// frees the slot.
-    ///
-    /// The slot comes first, because the drop may be that of the task's own handle.
-    fn finish(&self, index: u32, state: State, rest: Option<Pin<Box<dyn Task>>>) {
-        self.ended.set(self.ended.get() + 1);
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(index);
-        slot.state = state;
-        let (detached, joiner) = (slot.detached, slot.joiner.take());
-        drop(slots);
-        if detached {
-            self.free(index);
-        }
-        self.shield(|| drop(rest));
-        if let Some(joiner) = joiner {
+    /// The task has ended: tells its joiner, or drops the result if nobody can fetch it.
+    #[inline]
+    fn finish(&self, task: &Task) {
+        task.delist();
+        if let Some(joiner) = task.joiner().take() {
             self.shield(|| joiner.wake());
         }
-    }
-
-    /// Frees the slot of a task that has ended.
-    fn free(&self, index: u32) {
-        let rest = self.slots.borrow_mut().free(index);
-        self.ended.set(self.ended.get() - 1);
-        self.shield(|| drop(rest));
-    }
-
-    /// Fetches the result of a task; the output goes to `into`.
-    pub(super) fn join(
-        &self,
-        index: u32,
-        waker: &Waker,
-        into: &mut dyn Any,
-    ) -> Poll<Result<(), JoinError>> {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(index);
-        match &mut slot.state {
-            State::Running | State::Aborting => {
-                let known = slot.joiner.as_ref();
-                if !known.is_some_and(|known| known.will_wake(waker)) {
-                    // Cloning and dropping a foreign waker is user code.
-                    drop(slots);
-                    let new = Some(waker.clone());
-                    let old =
-                        std::mem::replace(&mut self.slots.borrow_mut().get(index).joiner, new);
-                    drop(old);
-                }
-                return Poll::Pending;
-            }
-            State::Finished => {
-                let task = slot.task.as_mut().expect("a finished task is in its slot");
-                task.as_mut().take_output(into);
-            }
-            State::Aborted | State::ShutDown | State::Panicked(_) | State::Vacant => {}
-        }
-        let state = std::mem::replace(&mut slot.state, State::Finished);
-        drop(slots);
-        self.free(index);
-        Poll::Ready(match state {
-            State::Aborted => Err(JoinError::aborted()),
-            State::ShutDown => Err(JoinError::shut_down()),
-            State::Panicked(payload) => Err(JoinError::panicked(payload)),
-            _ => Ok(()),
-        })
-    }
-
-    /// The handle of task `index` has gone.
-    pub(super) fn detach(&self, index: u32) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(index);
-        slot.detached = true;
-        let joiner = slot.joiner.take();
-        let ended = !matches!(slot.state, State::Running | State::Aborting);
-        drop(slots);
-        drop(joiner);
-        if ended {
-            self.free(index);
+        if task.is_last() {
+            self.shield(|| task.clear());
         }
     }
 
-    pub(super) fn is_finished(&self, index: u32) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        !matches!(slots.get(index).state, State::Running | State::Aborting)
+    /// Drops the future of a task, which then ends with `error`.
+    #[cold]
+    fn finish_with(&self, task: &Task, error: JoinError) {
+        // First, because what is dropped may ask how many there are.
+        task.delist();
+        self.shield(|| task.end(error));
+        self.finish(task);
     }
 
-    pub(super) fn abort(&self, index: u32) {
-        self.end(index, State::Aborted);
+    /// Ends a task with the error that `reason` makes; one that is being polled is aborted after that.
+    fn end(&self, task: &Task, reason: fn() -> JoinError) {
+        if task.is_waiting() {
+            self.finish_with(task, reason());
+        } else {
+            task.abort_later();
+        }
     }
 
-    /// Ends a running task with `state`.
-    fn end(&self, index: u32, state: State) {
-        let mut slots = self.slots.borrow_mut();
-        let slot = slots.get(index);
-        if !matches!(slot.state, State::Running) {
-            return;
-        }
-        match slot.task.take() {
-            Some(task) => {
-                drop(slots);
-                self.finish(index, state, Some(task));
-            }
-            // It is being polled: this is the task itself.
-            None => slot.state = State::Aborting,
-        }
+    pub(super) fn abort(&self, task: &Task) {
+        // An owner beside the handle, so that the handle is seen.
+        self.end(&task.clone(), JoinError::aborted);
+    }
+
+    /// The handle of the task goes without its result.
+    pub(super) fn detach(&self, task: &Task) {
+        let joiner = task.joiner().take();
+        self.shield(|| drop(joiner));
+        self.shield(|| task.clear());
     }
 
     /// Ends every task, and takes no more.
@@ -477,16 +312,54 @@ impl Executor {
         for job in self.remote.close() {
             self.shield(|| drop(job));
         }
-        // A task's drop may end others, so the list is made anew until nothing runs.
-        loop {
-            let running = self.slots.borrow().running();
-            if running.is_empty() {
-                break;
-            }
-            for index in running {
-                self.end(index, State::ShutDown);
-            }
+        // A task's drop may end others, so each is looked for anew.
+        while let Some(task) = self.tasks.waiting() {
+            self.end(&task, JoinError::shut_down);
         }
-        self.ready.borrow_mut().clear();
+        while let Some(woken) = self.ready.pop() {
+            drop(woken);
+        }
     }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.tasks.places()).finish()
+    }
+}
+
+/// Stands for the future of a `block_on` among the tasks.
+pub(crate) struct Main(Task);
+
+impl Main {
+    pub(crate) fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+
+    /// Whether it has been woken and not run since.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.is_queued()
+    }
+}
+
+/// Fetches the result of a task, or leaves a waker for its end.
+pub(super) fn join<T: 'static>(of: &TaskOf<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+    if let Some(result) = of.take() {
+        return Poll::Ready(result);
+    }
+    let task = of.task();
+    assert!(
+        !task.is_empty(),
+        "a JoinHandle was polled after it was ready"
+    );
+    let known = task.joiner().take();
+    if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        task.joiner().set(known);
+        return Poll::Pending;
+    }
+    // Cloning and dropping a foreign waker is user code.
+    drop(known);
+    let new = waker.clone();
+    task.joiner().set(Some(new));
+    Poll::Pending
 }

@@ -1,15 +1,16 @@
 //! Waiting for a task's end.
 
+#![forbid(unsafe_code)]
+
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use super::executor::Executor;
+use super::cell::TaskOf;
+use super::executor;
 
 /// A spawned task: await it for its result, [`abort`](JoinHandle::abort) it, or drop it to let the task run
 /// on by itself.
@@ -31,28 +32,19 @@ use super::executor::Executor;
 /// # Ok::<(), eyewall::Error>(())
 /// ```
 pub struct JoinHandle<T> {
-    executor: Rc<Executor>,
-    index: u32,
-    fetched: bool,
-    output: PhantomData<T>,
+    task: TaskOf<T>,
 }
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(executor: &Rc<Executor>, index: u32) -> JoinHandle<T> {
-        JoinHandle {
-            executor: Rc::clone(executor),
-            index,
-            fetched: false,
-            output: PhantomData,
-        }
+    pub(super) fn new(task: TaskOf<T>) -> JoinHandle<T> {
+        JoinHandle { task }
     }
 
     /// Ends the task: its future is dropped at once, or, if the task calls this on itself, when it next
     /// yields. A task that has ended already keeps its result.
     pub fn abort(&self) {
-        if !self.fetched {
-            self.executor.abort(self.index);
-        }
+        let task = self.task.task();
+        task.executor().abort(task);
     }
 
     /// Lets the task run on without a handle; the same as dropping the handle, but says so.
@@ -60,7 +52,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
-        self.fetched || self.executor.is_finished(self.index)
+        self.task.task().has_ended()
     }
 }
 
@@ -70,14 +62,8 @@ impl<T: 'static> Future for JoinHandle<T> {
     /// # Panics
     ///
     /// If polled again after it was ready.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        assert!(!self.fetched, "a JoinHandle was polled after it was ready");
-        let mut output: Option<T> = None;
-        let ended = self.executor.join(self.index, cx.waker(), &mut output);
-        ended.map(|result| {
-            self.fetched = true;
-            result.map(|()| output.expect("a finished task has its output"))
-        })
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        executor::join(&self.task, cx.waker())
     }
 }
 
@@ -85,8 +71,9 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if !self.fetched {
-            self.executor.detach(self.index);
+        let task = self.task.task();
+        if !task.is_empty() {
+            task.executor().detach(task);
         }
     }
 }

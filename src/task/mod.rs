@@ -7,6 +7,10 @@
 //! and a wake from another thread goes through an inbox and, only if the reactor sleeps, an eventfd. Work
 //! that blocks goes to a pool of threads ([`spawn_blocking`]); everything else runs on the one thread.
 //!
+//! A task is one allocation, of its future (or its result, if that is larger) and 96 bytes more; one that has gone keeps
+//! that as long as somebody keeps a waker of it. A reactor keeps up to 256 KiB of small tasks that have gone for the next
+//! ones. `cell/` says how it all works.
+//!
 //! ```
 //! eyewall::block_on(async {
 //!     let answer = eyewall::spawn(async { 6 * 7 });
@@ -15,22 +19,24 @@
 //! # Ok::<(), eyewall::Error>(())
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod blocking;
+mod cell;
 mod executor;
 mod join;
 mod remote;
-mod slots;
 mod stall;
-mod waker;
+#[cfg(test)]
+mod tests;
 mod yield_now;
 
 pub use blocking::{BlockingTask, spawn_blocking};
+pub(crate) use cell::{Entered, own_wakers};
 #[cfg(feature = "http")]
 pub(crate) use executor::can_spawn;
 pub use executor::spawn;
-pub(crate) use executor::{Entered, Executor, contain_panic, in_background, is_shut};
+pub(crate) use executor::{Executor, contain_panic, in_background, is_shut};
 pub use join::{JoinError, JoinHandle};
 pub(crate) use remote::Remote;
 pub use remote::{Handle, RemoteTask};

@@ -1,5 +1,7 @@
 //! The way in from other threads: wakes and jobs, and the handle that sends them.
 
+#![forbid(unsafe_code)]
+
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -13,6 +15,7 @@ use std::thread::Thread;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
 
+use super::cell::Sent;
 use super::join::JoinError;
 use crate::ring::EventFd;
 
@@ -33,7 +36,7 @@ pub(crate) struct Remote {
 
 #[derive(Default)]
 struct Inbox {
-    woken: Vec<u32>,
+    woken: Vec<Sent>,
     jobs: Vec<Job>,
     closed: bool,
 }
@@ -74,13 +77,13 @@ impl Remote {
         }
     }
 
-    /// Wakes task `index`.
-    pub(super) fn wake(&self, index: u32) {
+    /// Hands a task over that has been woken.
+    pub(super) fn wake(&self, woken: Sent) {
         let mut inbox = self.inbox();
         if inbox.closed {
             return;
         }
-        inbox.woken.push(index);
+        inbox.woken.push(woken);
         drop(inbox);
         self.announce();
     }
@@ -118,7 +121,7 @@ impl Remote {
     }
 
     /// Empties the inbox.
-    pub(super) fn take(&self) -> (Vec<u32>, Vec<Job>) {
+    pub(super) fn take(&self) -> (Vec<Sent>, Vec<Job>) {
         self.pending.store(false, Ordering::SeqCst);
         let mut inbox = self.inbox();
         (

@@ -1,5 +1,7 @@
 //! Noticing a task that holds the thread.
 
+#![forbid(unsafe_code)]
+
 use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;

@@ -1,5 +1,7 @@
 //! Letting others run.
 
+#![forbid(unsafe_code)]
+
 use std::future::poll_fn;
 use std::task::Poll;
 
