@@ -16,7 +16,9 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 
 use super::cell::Sent;
+use super::executor::Executor;
 use super::join::JoinError;
+use crate::error::no_reactor;
 use crate::ring::EventFd;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -175,6 +177,29 @@ impl Handle {
         Handle {
             remote: Arc::clone(remote),
         }
+    }
+
+    /// A way back to the reactor that runs on this thread, to be handed to another one.
+    ///
+    /// # Errors
+    ///
+    /// Where none runs, it says so.
+    ///
+    /// ```
+    /// use eyewall::task::Handle;
+    ///
+    /// assert!(Handle::current().is_err());
+    /// let answer = eyewall::block_on(async {
+    ///     let handle = Handle::current().unwrap();
+    ///     let other = std::thread::spawn(move || handle.spawn(|| async { 42 }));
+    ///     eyewall::spawn_blocking(|| other.join().unwrap()).await.unwrap().await
+    /// })?;
+    /// assert_eq!(answer.unwrap(), 42);
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn current() -> io::Result<Handle> {
+        let executor = Executor::current().ok_or_else(no_reactor)?;
+        Ok(Handle::new(executor.remote()))
     }
 
     /// Spawns the future that `make` returns onto the reactor.
