@@ -4,14 +4,16 @@
 mod http_support;
 
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use eyewall::http::{Client, ErrorKind, Phase, Stage};
+use bytes::Bytes;
+use eyewall::http::{Client, Conduit, ErrorKind, Phase, Stage, Target};
 use eyewall::reactor::{Reactor, metrics};
 use eyewall::time::sleep;
+use futures_util::{StreamExt, sink, stream};
 use http_support::{LIMIT, Reply, Server, run, until};
 
 const SHORT: Duration = Duration::from_millis(60);
@@ -158,6 +160,70 @@ fn t04_a_kept_connection_of_another_reactor_has_the_same_deadlines() {
     }
 }
 
+/// A client whose connections answer one request, and say nothing to the next; one to `broken.test` panics once it has
+/// been told to.
+fn mute_client() -> (Client, futures_channel::mpsc::UnboundedSender<()>) {
+    let (tell, told) = futures_channel::mpsc::unbounded();
+    let told = Rc::new(Cell::new(Some(told)));
+    let connector = move |target: Target| {
+        let broken = target.host() == "broken.test";
+        let told = told.take().filter(|_| broken);
+        async move {
+            let answer = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            let then = stream::once(async move {
+                match told {
+                    Some(mut told) => told.next().await,
+                    None => std::future::pending().await,
+                };
+                panic!("a connection of the user's own");
+            });
+            let sink = sink::unfold((), |(), _: Bytes| async { Ok(()) });
+            Conduit::new(stream::iter([Ok(answer)]).chain(then), sink)
+        }
+    };
+    (Client::builder().connector(connector).build(), tell)
+}
+
+async fn keep(client: &Client, url: &str) {
+    let idle = client.idle_connections();
+    client.get(url).send().await.unwrap();
+    assert_eq!(client.idle_connections(), idle + 1);
+    // The caretaker has been there.
+    sleep(SHORT).await;
+}
+
+#[test]
+fn t04_a_deadline_outlives_the_caretaker() {
+    run(async {
+        let (client, tell) = mute_client();
+        keep(&client, "http://broken.test/").await;
+        keep(&client, "http://mute.test/").await;
+        let late = client.get("http://mute.test/").timeout(5 * SHORT).start();
+        until("it is under way", || client.idle_connections() == 1).await;
+        tell.unbounded_send(()).unwrap();
+        let error = late.await.unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert!(error.timings().unwrap().reused);
+        assert_eq!(metrics().unwrap().panics, 1);
+    });
+}
+
+#[test]
+fn t04_a_deadline_goes_with_its_fetch_to_another_reactor() {
+    let reactors = [Reactor::new().unwrap(), Reactor::new().unwrap()];
+    let (client, _tell) = mute_client();
+    let mut late = Box::pin(client.get("http://mute.test/").timeout(SHORT).send());
+    let begun = reactors[0].block_on(async {
+        keep(&client, "http://mute.test/").await;
+        futures_util::poll!(&mut late)
+    });
+    assert!(begun.unwrap().is_pending());
+    let late = async { eyewall::time::timeout(LIMIT, late).await };
+    let error = reactors[1].block_on(late).unwrap().unwrap().unwrap_err();
+    assert_eq!(error.kind(), timeout(Phase::Total));
+    assert!(error.timings().unwrap().reused);
+}
+
 #[test]
 fn t05_a_head_and_a_body_that_drip_pass_the_idle_time_and_fail_the_total_time() {
     let drip = || {
@@ -223,6 +289,32 @@ fn t05_a_body_that_stops_fails_the_idle_time() {
             assert_eq!(client.active_fetches(), 0);
         }
     });
+}
+
+#[test]
+fn t05_a_pause_before_the_whole_body_is_read_is_not_the_servers() {
+    // The server goes on only after the reader does: until then it is not its turn.
+    let (go, wait) = std::sync::mpsc::channel();
+    let wait = std::sync::Mutex::new(wait);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        assert!(stream.read(&mut [0; 1000]).unwrap() > 0);
+        stream.write_all(format!("{HEAD}hel").as_bytes()).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+        std::thread::sleep(SHORT);
+        stream.write_all(b"lo").unwrap();
+    });
+    run(async {
+        let limit = 5 * SHORT;
+        let client = Client::builder().idle_read_timeout(limit).build();
+        let mut response = client.get(&url).send().await.unwrap();
+        sleep(2 * limit).await;
+        go.send(()).unwrap();
+        assert_eq!(&response.bytes().await.unwrap()[..], b"hello");
+    });
+    peer.join().unwrap();
 }
 
 #[test]

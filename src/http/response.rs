@@ -543,6 +543,8 @@ impl Response {
     /// Receives the rest of a body of known length to the end of `whole`.
     async fn receive_known(&mut self, whole: Vec<u8>) -> Result<Vec<u8>, Error> {
         let watch = Rc::clone(self.reply.exchange.watch());
+        // What came before may have been at hand for long.
+        watch.resume_reading();
         let closing = self.reply.slot.as_ref().map(Slot::closing);
         let received = watch
             .over(closing, pin!(self.reply.receive_known(whole)))

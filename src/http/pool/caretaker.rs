@@ -39,6 +39,8 @@ impl Drop for Tending {
         if let Some(pool) = self.0.upgrade() {
             pool.caretaker.runs.set(false);
             pool.caretaker.next.set(None);
+            // From now on they see to their deadlines themselves.
+            wake_those(&pool, |_| true);
         }
     }
 }
@@ -59,17 +61,20 @@ impl Caretaker {
 
     /// Whether it will wake by `deadline`: not where it does not run, or on a reactor that nobody turns now.
     pub(super) fn sees_to(&self, events: &Events, deadline: Instant) -> bool {
-        let (Some(next), Some(core)) = (self.next.get(), self.core.borrow().upgrade()) else {
-            return false;
-        };
-        if !core.is_current() {
+        if !self.is_here() {
             return false;
         }
-        if deadline < next {
+        if self.next.get().is_some_and(|next| deadline < next) {
             self.next.set(Some(deadline));
             events.call();
         }
         true
+    }
+
+    /// Whether it has begun, on the reactor that is turned now.
+    pub(super) fn is_here(&self) -> bool {
+        let core = self.core.borrow().upgrade();
+        self.next.get().is_some() && core.is_some_and(|core| core.is_current())
     }
 }
 
@@ -105,11 +110,16 @@ async fn tend(tending: Tending) {
 /// Wakes the fetches whose deadline is over. Says when the next one is.
 fn wake_late(pool: &Pool) -> Option<Instant> {
     let now = Instant::now();
+    wake_those(pool, |deadline| deadline <= now)
+}
+
+/// Wakes the fetches with such a deadline. Says when the next one of the others is.
+fn wake_those(pool: &Pool, such: impl Fn(Instant) -> bool) -> Option<Instant> {
     let mut next: Option<Instant> = None;
     let mut late = Vec::new();
     for (_, active) in &mut *pool.active.borrow_mut() {
         match active.deadline {
-            Some(deadline) if deadline <= now => {
+            Some(deadline) if such(deadline) => {
                 active.deadline = None;
                 active.woken = true;
                 late.extend(active.waker.take());

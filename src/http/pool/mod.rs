@@ -290,7 +290,7 @@ struct Active {
     waker: Option<Waker>,
     /// Its nearest deadline, where the caretaker sees to that.
     deadline: Option<Instant>,
-    /// A deadline was over.
+    /// A deadline was over, or the caretaker went before it was.
     woken: bool,
 }
 
@@ -439,7 +439,8 @@ impl Slot {
             return false;
         };
         match active.deadline {
-            Some(known) if known == deadline => true,
+            // It may have gone on to another reactor.
+            Some(known) if known == deadline => pool.caretaker.is_here(),
             // It has been woken.
             None if active.woken => false,
             _ => {
