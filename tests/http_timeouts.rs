@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eyewall::http::{Client, Conduit, ErrorKind, Phase, Stage, Target};
+use eyewall::net::TcpStream;
 use eyewall::reactor::{Reactor, metrics};
 use eyewall::time::sleep;
 use futures_util::{StreamExt, sink, stream};
@@ -69,6 +70,20 @@ fn t02_a_connect_that_nobody_answers() {
         assert_eq!(error.kind(), timeout(Phase::Total));
         assert_eq!(error.stage(), Some(Stage::Connect));
         assert_eq!(client.active_fetches(), 0);
+    });
+}
+
+#[test]
+fn t02_a_connector_of_the_user_has_the_time_of_a_connect() {
+    run(async {
+        let client = Client::builder()
+            .connector(async |_: Target| std::future::pending().await)
+            .build();
+        let request = client.get("http://nowhere.test/").connect_timeout(SHORT);
+        // That of the queue is over with the queue.
+        let error = request.queue_timeout(SHORT / 2).send().await.unwrap_err();
+        assert_eq!(error.kind(), timeout(Phase::Connect));
+        assert_eq!(error.stage(), Some(Stage::Connect));
     });
 }
 
@@ -315,6 +330,34 @@ fn t05_a_pause_before_the_whole_body_is_read_is_not_the_servers() {
         assert_eq!(&response.bytes().await.unwrap()[..], b"hello");
     });
     peer.join().unwrap();
+}
+
+#[test]
+fn t05_the_idle_time_of_a_first_try_is_not_that_of_the_second() {
+    let server = Server::new(|request| match request.field("expect") {
+        Some(_) => Reply::Close("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n".into()),
+        None => Reply::ok("taken"),
+    });
+    let address = server.address;
+    let slow = Rc::new(Cell::new(false));
+    run(async {
+        let client = Client::builder()
+            .idle_read_timeout(SHORT)
+            .connector(move |_: Target| {
+                let again = slow.replace(true);
+                async move {
+                    if again {
+                        sleep(2 * SHORT).await;
+                    }
+                    TcpStream::connect(address).await.map(Conduit::from)
+                }
+            })
+            .build();
+        let request = client.post("http://elsewhere.test/").body("content");
+        let mut response = request.expect_continue(true).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "taken");
+    });
+    assert_eq!(server.accepted(), 2);
 }
 
 #[test]

@@ -106,8 +106,12 @@ impl Watch {
                 self.peer.set(None);
                 self.begin(Phase::Queue);
             }
-            // Everything up to the connection has one limit.
-            Stage::Resolve => self.begin(Phase::Connect),
+            // Everything up to the connection has one limit. It may be a second try.
+            Stage::Resolve => {
+                self.idle_read.set(None);
+                self.idle_write.set(None);
+                self.begin(Phase::Connect);
+            }
             Stage::Connect | Stage::Tunnel => {}
             Stage::Tls => self.tls.set(self.deadline(Phase::Tls)),
             Stage::Send => {

@@ -20,9 +20,10 @@ pub(in crate::http) async fn open(
     watch: &Watch,
 ) -> Result<Transport, Error> {
     let inner = options.inner();
+    // Also where no name is resolved: the limit of connecting begins here.
+    watch.enter(Stage::Resolve);
     let addresses = match inner.needs_addresses() {
         true => {
-            watch.enter(Stage::Resolve);
             let found = resolve(inner, host, port).await;
             found.map_err(|error| Error::io(ErrorKind::Resolve, error))?
         }
