@@ -8,13 +8,15 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eyewall::http::{Client, ClientEvent, Conduit, Error, ErrorKind, Phase, Stage, Target};
+use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use futures_channel::mpsc::unbounded;
-use futures_util::sink;
+use futures_util::{sink, stream};
 use http_support::{Reply, Request, Server, run, until};
 
 async fn get(client: &Client, url: &str) -> Result<String, Error> {
@@ -175,6 +177,44 @@ fn for_one_request() -> std::io::Result<Conduit> {
         Ok((answer, before + 1))
     });
     Conduit::new(answers, peer)
+}
+
+/// A connection of the user's is user code, also while it is idle.
+#[test]
+fn an_idle_connection_may_look_into_its_client() {
+    run(async {
+        let seen: Rc<RefCell<Option<Client>>> = Rc::default();
+        let stirred: Rc<Cell<Option<Waker>>> = Rc::default();
+        let looks = Rc::new(Cell::new(0));
+        let (owner, waker, looked) = (Rc::clone(&seen), Rc::clone(&stirred), Rc::clone(&looks));
+        let client = Client::builder()
+            .connector(move |_: Target| {
+                let (owner, waker) = (Rc::clone(&owner), Rc::clone(&waker));
+                let looked = Rc::clone(&looked);
+                let said = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none");
+                let mut answer = Some(said);
+                let answers = stream::poll_fn(move |cx| {
+                    if let Some(client) = &*owner.borrow() {
+                        looked.set(looked.get() + 1);
+                        client.idle_connections();
+                    }
+                    waker.set(Some(cx.waker().clone()));
+                    answer
+                        .take()
+                        .map_or(Poll::Pending, |said| Poll::Ready(Some(Ok(said))))
+                });
+                let peer = sink::unfold((), |(), _: Bytes| async { Ok(()) });
+                async { Conduit::new(answers, peer) }
+            })
+            .build();
+        assert_eq!(get(&client, "http://memory.test/").await.unwrap(), "one");
+        *seen.borrow_mut() = Some(client.clone());
+        stirred.take().unwrap().wake();
+        until("it is looked at", || looks.get() > 0).await;
+        assert_eq!(client.idle_connections(), 1);
+        assert_eq!(metrics().unwrap().panics, 0);
+        seen.take();
+    });
 }
 
 #[test]

@@ -151,18 +151,21 @@ fn tidy(pool: &Rc<Pool>) -> Option<Instant> {
         let place = stir.place();
         let mut idle = pool.idle.borrow_mut();
         // It may have been taken meanwhile, and another one be in its place.
-        let Some(entry) = idle
-            .get_mut(place)
-            .filter(|entry| Arc::ptr_eq(&entry.stir, &stir))
-        else {
+        let known = idle.get(place);
+        if known.is_none_or(|entry| !Arc::ptr_eq(&entry.stir, &stir)) {
             continue;
-        };
+        }
+        // Polling a connection of the user's is user code, which may look into the pool, or panic.
+        let mut entry = idle.remove(place);
+        drop(idle);
         let waker = Waker::from(stir);
-        if !entry
+        let alive = entry
             .connection
-            .poll_alive(&mut Context::from_waker(&waker))
-        {
-            gone.push(idle.remove(place));
+            .poll_alive(&mut Context::from_waker(&waker));
+        if alive && !pool.is_closed() {
+            pool.keep(entry.connection, entry.host, entry.stir, entry.expires);
+        } else {
+            gone.push(entry);
         }
     }
     let now = Instant::now();

@@ -52,8 +52,8 @@ impl Idle {
         self.entries.len()
     }
 
-    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Entry> {
-        self.entries.get_mut(place)
+    pub(super) fn get(&self, place: usize) -> Option<&Entry> {
+        self.entries.get(place)
     }
 
     pub(super) fn oldest(&self) -> Option<usize> {

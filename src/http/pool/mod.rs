@@ -226,6 +226,37 @@ impl Pool {
         }
     }
 
+    /// Keeps a connection, within the limits: the one idle for longest makes room.
+    fn keep(
+        &self,
+        connection: Box<Connection>,
+        host: Rc<Host>,
+        stir: Arc<Stir>,
+        expires: Option<Instant>,
+    ) {
+        let mut idle = self.idle.borrow_mut();
+        let mut evicted = Vec::new();
+        let kept = host.idle.borrow();
+        let first = kept.first().copied();
+        let first = first.filter(|_| kept.len() >= self.limits.idle_per_host);
+        drop(kept);
+        if let Some(first) = first {
+            evicted.push(idle.remove(first));
+        }
+        if idle.len() >= self.limits.idle
+            && let Some(oldest) = idle.oldest()
+        {
+            evicted.push(idle.remove(oldest));
+        }
+        let place = idle.push(connection, Rc::clone(&host), Arc::clone(&stir), expires);
+        stir.set_place(place);
+        host.idle.borrow_mut().push(place);
+        drop(idle);
+        if !evicted.is_empty() {
+            self.let_go(evicted);
+        }
+    }
+
     /// Drops connections that are no longer kept.
     fn let_go(&self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
@@ -344,7 +375,7 @@ impl Slot {
             let places = self.host.idle.borrow();
             // One of another reactor of this thread could not be used here: nobody turns that reactor now.
             let place = places.iter().rev().copied().find(|place| {
-                idle.get_mut(*place)
+                idle.get(*place)
                     .is_some_and(|entry| entry.connection.is_current())
             })?;
             drop(places);
@@ -389,32 +420,7 @@ impl Slot {
         };
         let expires = time.and_then(|time| since.checked_add(time));
 
-        let mut idle = pool.idle.borrow_mut();
-        let mut evicted = Vec::new();
-        let kept = self.host.idle.borrow();
-        let first = kept.first().copied();
-        let first = first.filter(|_| kept.len() >= limits.idle_per_host);
-        drop(kept);
-        if let Some(first) = first {
-            evicted.push(idle.remove(first));
-        }
-        if idle.len() >= limits.idle
-            && let Some(oldest) = idle.oldest()
-        {
-            evicted.push(idle.remove(oldest));
-        }
-        let place = idle.push(
-            connection,
-            Rc::clone(&self.host),
-            Arc::clone(&stir),
-            expires,
-        );
-        stir.set_place(place);
-        self.host.idle.borrow_mut().push(place);
-        drop(idle);
-        if !evicted.is_empty() {
-            pool.let_go(evicted);
-        }
+        pool.keep(connection, Rc::clone(&self.host), stir, expires);
         Caretaker::see_to(pool, expires);
     }
 
