@@ -267,6 +267,26 @@ fn dropping_the_stream_in_the_middle_resets_it() {
     });
 }
 
+/// A post that went out without a word leaves nothing behind that would let the send after it be cut off quietly.
+#[test]
+fn so_it_does_behind_a_post_that_has_ended() {
+    common::run_everywhere(|name| async move {
+        for forget in [false, true] {
+            let before = now().operations;
+            let (mut stream, mut peer) = narrow().await;
+            stream.post("posted").await.unwrap();
+            stream.flush().await.unwrap();
+            begin_and_drop(&mut stream, Kind::SendAll, forget).await;
+            drop(stream);
+            common::settles(before, || now().operations).await;
+            let mut all = Vec::new();
+            let error = peer.read_to_end(&mut all);
+            let kind = error.map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::ConnectionReset), "{name} {forget}");
+        }
+    });
+}
+
 #[test]
 fn dropping_the_stream_after_the_last_byte_ends_it_cleanly() {
     common::run_everywhere(|_| async {

@@ -184,7 +184,11 @@ impl<T: Direction> InFlight<T> {
     pub(super) fn begin(&mut self) {
         if !self.begun && !self.apart {
             self.begun = true;
-            self.with(|late| late.in_flight.set(late.in_flight.get() + 1));
+            self.with(|late| {
+                late.in_flight.set(late.in_flight.get() + 1);
+                // What was before it may have been quiet.
+                late.quiet.set(false);
+            });
         }
     }
 
