@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{
-    connected, now, one_at_a_time, open_fds, pair, run, run_everywhere, sequence, setups, turns,
-    until,
+    connected, now, one_at_a_time, open_fds, pair, poll_once, run, run_everywhere, sequence,
+    setups, turns, until,
 };
 use eyewall::net::TcpStream;
 use eyewall::spawn;
+use eyewall::time::timeout;
 use futures_util::FutureExt;
 use socket2::SockRef;
 
@@ -112,6 +113,43 @@ fn what_the_drop_of_a_posted_buffer_posts_is_sent_and_ends_too() {
             peer.read_exact(&mut got).unwrap();
             assert_eq!(got, words.as_bytes(), "{name}");
         }
+    });
+}
+
+/// Many bytes that do so.
+struct Much(Vec<u8>, Speaks);
+
+impl AsRef<[u8]> for Much {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What is posted while completions are reaped puts off the end of what was posted before, but not until something
+/// else happens.
+#[test]
+fn a_flush_does_not_wait_for_what_a_drop_posts_meanwhile() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, _peer) = connected().await;
+        let (other, _other_peer) = connected().await;
+        let (blocked, _blocked_peer) = connected().await;
+        // The half that stays keeps the descriptor open, whose close would be something else that happens.
+        let (_recv, mut send) = blocked.into_split();
+        let words = Bytes::from_owner(Much(vec![1; MUCH], Speaks));
+        let mut sending = Box::pin(send.send_all(words));
+        assert!(poll_once(sending.as_mut()).await.is_pending());
+        turns(3).await;
+        drop(sending);
+        LAST_WORDS.set(Some(other));
+        stream.post("posted").await.unwrap();
+        // Cancelled, it ends in the same turn as the post, and drops its buffer.
+        drop(send);
+        let waits = now().waits;
+        let flushed = timeout(Duration::from_secs(1), stream.flush()).await;
+        assert!(matches!(flushed, Ok(Ok(()))), "{name}");
+        assert_eq!(now().waits, waits, "{name}");
+        drop(LAST_WORDS.take());
     });
 }
 

@@ -254,7 +254,9 @@ impl Core {
     /// which has been reaped.
     fn finish_quiet(&self, count: usize) {
         if !self.ring.borrow_mut().is_settled() {
-            // Some may not have been submitted, or their completions are still to come.
+            // Some may not have been submitted, or their completions are still to come. Nor does the next turn sleep:
+            // somebody may wait for one of these, of which nothing else tells.
+            self.hurry();
             return;
         }
         // The drop of a buffer may stage another, behind these, which has not been submitted.
