@@ -6,6 +6,7 @@ mod common;
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -232,6 +233,23 @@ fn a_stream_dropped_behind_a_small_post_ends_in_order() {
         peer.read_to_string(&mut all).unwrap();
         assert_eq!(all, "farewell", "{name}");
     });
+}
+
+#[test]
+fn a_post_that_has_failed_is_not_tried_again() {
+    let _alone = one_at_a_time();
+    for (name, builder) in setups() {
+        let reactor = builder.build().unwrap();
+        let (mut stream, mut peer) = run(&reactor, connected());
+        let mut post = Box::pin(stream.post("once"));
+        // No reactor runs here.
+        assert!(post.as_mut().now_or_never().unwrap().is_err(), "{name}");
+        let again = run(&reactor, AssertUnwindSafe(post).catch_unwind());
+        assert!(again.is_err(), "{name}");
+        drop(stream);
+        run(&reactor, until(|| now().operations == 0));
+        assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "{name}");
+    }
 }
 
 #[test]

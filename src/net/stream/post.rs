@@ -42,8 +42,9 @@ impl<B: IoBuf> Future for Posting<'_, B> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Posting { state, step } = &mut *self;
         if let Step::Settling(_) = step {
-            ready!(state.poll_settled(cx))?;
+            let settled = ready!(state.poll_settled(cx));
             if let Step::Settling(buffer) = std::mem::replace(step, Step::Ended) {
+                settled?;
                 let post = Box::new(Post::new(state.fd.clone(), buffer));
                 match state.core.stage_now(post) {
                     Ok(id) => {
