@@ -5,11 +5,13 @@ mod setups;
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use eyewall::task::Stall;
 use eyewall::{JoinHandle, Reactor, spawn, yield_now};
+use futures_util::FutureExt;
 use setups::{half_std_pair, metrics, run, run_on, settle, turns, turns_until};
 
 /// Where a task finds its own handle, once somebody has put it there.
@@ -139,4 +141,38 @@ fn who_holds_the_thread_is_told_by_where_it_began() {
             .all(|stall| stall.spawned_at.file() == file!())
     );
     assert_eq!(reactor.metrics().stalls, told.borrow().len() as u64);
+}
+
+thread_local! {
+    static RUNS_ON_DROP: RefCell<Option<Rc<Reactor>>> = const { RefCell::new(None) };
+}
+
+/// A waker of somebody else's, whose drop runs the reactor.
+struct Runs;
+
+impl Wake for Runs {
+    fn wake(self: Arc<Runs>) {}
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        let reactor = RUNS_ON_DROP.take().expect("dropped once");
+        run_on(&reactor, turns(3));
+    }
+}
+
+#[test]
+fn a_task_that_ends_while_its_joiner_is_exchanged_is_not_missed() {
+    let reactor = Rc::new(Reactor::new().unwrap());
+    RUNS_ON_DROP.set(Some(Rc::clone(&reactor)));
+    let mut task = reactor.spawn(async { "result" });
+    let first = Waker::from(Arc::new(Runs));
+    assert!(
+        task.poll_unpin(&mut Context::from_waker(&first))
+            .is_pending()
+    );
+    // The task has the last one now.
+    drop(first);
+    let second = task.poll_unpin(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(second, Poll::Ready(Ok("result"))));
 }

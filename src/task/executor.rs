@@ -360,6 +360,10 @@ pub(super) fn join<T: 'static>(of: &TaskOf<T>, waker: &Waker) -> Poll<Result<T, 
     // Cloning and dropping a foreign waker is user code.
     drop(known);
     let new = waker.clone();
+    // Where no reactor runs here, it may have run this one.
+    if let Some(result) = of.take() {
+        return Poll::Ready(result);
+    }
     task.joiner().set(Some(new));
     Poll::Pending
 }
