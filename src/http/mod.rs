@@ -47,13 +47,13 @@
 //! | `connection.rs` | one connection |
 //! | `transport/` | what carries it: sockets, and what lies on them; how connections are made |
 //! | `tls/` | TLS over any transport |
-//! | `exchange.rs`, `hooks.rs` | one exchange of messages on it, and who is told of its heads |
+//! | `exchange/`, `hooks.rs` | one exchange of messages on it, and who is told of its heads |
 //! | `pool/` | connections that wait for their next exchange, and fetches that wait for their place |
 //! | `key.rs` | which requests can share a connection |
 //! | `client/` | settings, and the fetch itself |
 //! | `request.rs`, `body/` | what is sent |
 //! | `coding/` | decoding gzip, deflate, brotli and zstd |
-//! | `response.rs`, `spare.rs`, `upgraded.rs` | what comes back, and the memory for it |
+//! | `response/`, `spare.rs`, `upgraded.rs` | what comes back, and the memory for it |
 //! | `origin.rs` | what a URL means for a connection and a head |
 //! | `auth.rs` | credentials |
 //! | `options.rs`, `times.rs` | what a request may say instead of its client |

@@ -2,23 +2,20 @@
 
 mod chunks;
 mod push;
+mod reply;
 mod save;
 
 use std::fmt;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use url::Url;
 
 use super::codec::{Framing, Head};
-use super::coding::{Decoded, Decoding};
 use super::error::{Error, ErrorKind, Seen};
-use super::exchange::{Exchange, Outgoing};
 use super::faces::Fetched;
 use super::pool::Slot;
 use super::redirect::Redirect;
@@ -28,10 +25,11 @@ use super::timings::Timings;
 use super::upgraded::Upgraded;
 use crate::buf::Chunk;
 use crate::fs::File;
-use crate::reactor::nop;
 
 pub use chunks::Chunks;
 pub use push::{Flow, Push, Pusher};
+use reply::at_once;
+pub(super) use reply::{Chain, Reading, Reply};
 
 /// The answer to a request: its head, and its body as it comes.
 ///
@@ -60,50 +58,6 @@ pub struct Response {
     /// The last one that was sent.
     request: Box<Request>,
     reply: Box<Reply>,
-}
-
-/// What came before the last request of a fetch.
-#[derive(Debug, Default)]
-pub(super) struct Chain {
-    pub(super) history: Vec<Redirect>,
-    /// The first request, if that is not the last.
-    pub(super) original: Option<Box<Request>>,
-}
-
-/// A response as it comes: its exchange, and what has still to be read of it.
-///
-/// It lies in one box from before its request is sent, since it is large, and is handed through many hands.
-pub(super) struct Reply {
-    exchange: Exchange,
-    chain: Chain,
-    timings: Timings,
-    request_size: u64,
-    head_size: u64,
-    /// Goes with the connection: `None` before the head has come, and once the body has ended or failed.
-    slot: Option<Slot>,
-    /// The connection can be used again after this.
-    keep: bool,
-    /// How long the peer keeps it, if it has said so.
-    keep_for: Option<Duration>,
-    reading: Reading,
-    decoding: Option<Box<Decoding>>,
-    /// What a decoded body was coded in, and its length then.
-    coded: Option<Box<(HeaderValue, Option<u64>)>>,
-    /// Bytes that the decoding has given.
-    decoded: u64,
-    /// How much of that since others could run.
-    unrested: usize,
-}
-
-/// What the user says about reading a body.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
-    /// Bytes that the body may have, decoded.
-    pub(super) limit: u64,
-    /// How many times larger it may become when it is decoded; zero for no limit.
-    pub(super) expansion: u32,
-    /// The body is to be decoded, if it is coded.
-    pub(super) decode: bool,
 }
 
 impl Response {
@@ -559,231 +513,6 @@ impl Response {
     fn end(&mut self) {
         self.reply.end();
     }
-}
-
-impl Reply {
-    /// One whose request has not been sent yet, which will have a head of `request_size` bytes.
-    pub(super) fn new(
-        exchange: Exchange,
-        timings: Timings,
-        request_size: u64,
-        reading: Reading,
-    ) -> Reply {
-        Reply {
-            exchange,
-            chain: Chain::default(),
-            timings,
-            request_size,
-            head_size: 0,
-            slot: None,
-            keep: false,
-            keep_for: None,
-            reading,
-            decoding: None,
-            coded: None,
-            decoded: 0,
-            unrested: 0,
-        }
-    }
-
-    /// Sends the request; see [`Exchange::begin`].
-    pub(super) fn begin(
-        &mut self,
-        outgoing: &mut Outgoing,
-        request: &Request,
-        slot: &Slot,
-    ) -> impl Future<Output = Result<(), Error>> {
-        self.exchange
-            .begin(outgoing, request, slot, &mut self.timings)
-    }
-
-    /// The head has come: the fetch keeps its place until the body has. Whether the connection can be `kept` after
-    /// that, and how long the peer does.
-    pub(super) fn keep(&mut self, slot: Slot, kept: bool, by_peer: Option<Duration>) {
-        self.slot = Some(slot);
-        self.keep = kept;
-        self.keep_for = by_peer;
-    }
-
-    pub(super) fn head(&self) -> &Head {
-        self.exchange.head()
-    }
-
-    pub(super) fn timings(&self) -> &Timings {
-        &self.timings
-    }
-
-    /// Looks whether the body has to be decoded. What the head says of the coded body goes away then.
-    fn begin_decoding(&mut self) -> Result<(), Error> {
-        let head = self.exchange.head_mut();
-        let content = !matches!(head.framing, Framing::None | Framing::Tunnel);
-        let whole = head.status != StatusCode::PARTIAL_CONTENT;
-        let headers = &mut head.headers;
-        // Looked for among the lines, so that a response without one needs no map.
-        let coded = headers.first(&header::CONTENT_ENCODING).is_some();
-        if !(self.reading.decode && content && whole && coded) {
-            return Ok(());
-        }
-        self.decoding = Decoding::of(headers)?;
-        if self.decoding.is_some() {
-            let coding = headers.remove(header::CONTENT_ENCODING);
-            headers.remove(header::CONTENT_LENGTH);
-            let length = self.exchange.remaining();
-            self.coded = coding.map(|coding| Box::new((coding, length)));
-        }
-        Ok(())
-    }
-
-    /// The body has ended: the connection goes back to the pool, if it may.
-    fn end(&mut self) {
-        if self.slot.is_some() {
-            self.timings.total = self.timings.at(self.exchange.watch().arrived());
-        }
-        self.let_go();
-    }
-
-    /// The next part of the body, as it came, if it has been received already.
-    fn at_hand(&mut self) -> Result<Option<Chunk>, Error> {
-        let chunk = self.exchange.next_at_hand()?;
-        self.check(self.exchange.content_received())?;
-        Ok(chunk)
-    }
-
-    /// The response has ended: the connection goes back to the pool, if it may.
-    fn let_go(&mut self) {
-        if let (Some(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
-            && self.keep
-        {
-            slot.put(connection, self.exchange.watch().arrived(), self.keep_for);
-        }
-    }
-
-    /// Nobody wants the rest: if it is there already, the connection is kept, and otherwise closed. That waits for
-    /// nothing. What is left is its head.
-    pub(super) fn dismiss(mut self: Box<Reply>) -> Head {
-        std::mem::replace(self.exchange.head_mut(), Head::blank())
-    }
-
-    fn pass_over_the_rest(&mut self) {
-        let mut left = DISMISSED;
-        while let Ok(Some(chunk)) = self.exchange.next_at_hand() {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-        if self.exchange.is_complete() {
-            self.let_go();
-        }
-    }
-
-    fn check_announced(&self) -> Result<(), Error> {
-        if self.decoding.is_some() {
-            return Ok(());
-        }
-        self.check(self.exchange.remaining().unwrap_or(0))
-    }
-
-    fn check(&self, size: u64) -> Result<(), Error> {
-        if size > self.reading.limit {
-            return Err(Error::new(ErrorKind::BodyTooLarge {
-                limit: self.reading.limit,
-            }));
-        }
-        Ok(())
-    }
-
-    fn check_expansion(&self) -> Result<(), Error> {
-        let times = u64::from(self.reading.expansion);
-        let came = self.exchange.content_received();
-        if times > 0 && self.decoded > UNSUSPECTED && self.decoded > came.saturating_mul(times) {
-            let reason = format!("{came} bytes stand for more than {times} times as many");
-            return Err(Error::boxed(ErrorKind::Decode, reason));
-        }
-        Ok(())
-    }
-
-    async fn next(&mut self) -> Result<Option<Chunk>, Error> {
-        if self.decoding.is_some() {
-            return self.next_decoded().await;
-        }
-        let chunk = self.exchange.next().await?;
-        self.check(self.exchange.content_received())?;
-        Ok(chunk)
-    }
-
-    /// As [`next`](Reply::next), decoded.
-    async fn next_decoded(&mut self) -> Result<Option<Chunk>, Error> {
-        while let Some(decoding) = &mut self.decoding {
-            if self.unrested > UNRESTED {
-                self.unrested = 0;
-                // Timers and other connections have their turn, too.
-                let _ = nop().await;
-            }
-            match decoding.step()? {
-                Decoded::Data(data) => {
-                    self.unrested += data.len();
-                    self.decoded += data.len() as u64;
-                    self.check(self.decoded)?;
-                    self.check_expansion()?;
-                    return Ok(Some(Chunk::owned(data)));
-                }
-                // A slice of coded bytes that stood for nothing.
-                Decoded::Nothing => self.unrested += UNRESTED,
-                Decoded::NeedMore => match self.exchange.next().await? {
-                    Some(chunk) => {
-                        self.unrested += chunk.len();
-                        decoding.feed(chunk);
-                    }
-                    None => {
-                        decoding.finish()?;
-                        break;
-                    }
-                },
-            }
-        }
-        Ok(None)
-    }
-
-    async fn receive_known(&mut self, mut whole: Vec<u8>) -> Result<Vec<u8>, Error> {
-        while let Some(rest) = self.exchange.remaining().filter(|rest| *rest > 0) {
-            let at = whole.len();
-            let end = at + at_once(rest, at);
-            whole.reserve_exact(end - at);
-            let (count, received) = self.exchange.receive_into(whole, end).await?;
-            whole = received;
-            if count == 0 {
-                break;
-            }
-        }
-        Ok(whole)
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        if self.slot.is_some() && self.keep {
-            self.pass_over_the_rest();
-        }
-    }
-}
-
-/// How much is decoded before others have a turn.
-const UNRESTED: usize = 256 << 10;
-
-/// So many decoded bytes are no bomb, of however few they were made.
-const UNSUSPECTED: u64 = 1 << 20;
-
-/// How many bytes of a body that nobody wants are skipped to keep its connection.
-const DISMISSED: usize = 64 << 10;
-
-/// How much memory to make ready for the `rest` of a body of which `so_far` is there: all of it, but no more
-/// than a peer that lies about the length may cost us.
-fn at_once(rest: u64, so_far: usize) -> usize {
-    const UNPROVEN: usize = 16 << 20;
-    usize::try_from(rest)
-        .unwrap_or(usize::MAX)
-        .min(so_far.max(UNPROVEN))
 }
 
 impl fmt::Debug for Response {

@@ -1,0 +1,188 @@
+//! The sending of a body in pieces, beside the receiving of its response.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::{Outgoing, Sent};
+use crate::buf::Chunk;
+use crate::http::body::Body;
+use crate::http::codec::{BodyFraming, CHUNK_END, CHUNKED_END, encode_chunk_header};
+use crate::http::connection::Connection;
+use crate::http::error::{Error, ErrorKind};
+use crate::http::transport::SendSide;
+use crate::http::watch::Watch;
+use crate::time::sleep;
+
+/// A body that is being sent in pieces, on the connection on which its response is received.
+pub(super) struct Uploading {
+    pub(super) driver: Pin<Box<dyn Future<Output = (Box<Connection>, Sent)>>>,
+    pub(super) shared: Rc<Shared>,
+}
+
+/// What an upload and its exchange have in common. Both run in one task, so that nobody has to be woken.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// One thing that was received.
+    pub(super) received: Cell<Option<io::Result<Option<Chunk>>>>,
+    pub(super) gate: Cell<Gate>,
+}
+
+/// Whether the body may be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Gate {
+    #[default]
+    Open,
+    /// Leave has been asked for.
+    Waiting,
+    /// What has not been sent will not be.
+    Shut,
+}
+
+impl Uploading {
+    pub(super) fn new(
+        connection: Box<Connection>,
+        outgoing: Outgoing,
+        body: Body,
+        watch: Rc<Watch>,
+    ) -> Uploading {
+        let shared = Rc::new(Shared::default());
+        if outgoing.expect.is_some() {
+            shared.gate.set(Gate::Waiting);
+        }
+        let driver = drive(connection, outgoing, body, Rc::clone(&shared), watch);
+        Uploading {
+            driver: Box::pin(driver),
+            shared,
+        }
+    }
+}
+
+impl std::fmt::Debug for Uploading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Uploading")
+            .field("gate", &self.shared.gate.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sends a request until it is sent, fails or is stopped, and leaves what it receives meanwhile in `shared`.
+async fn drive(
+    mut connection: Box<Connection>,
+    outgoing: Outgoing,
+    body: Body,
+    shared: Rc<Shared>,
+    watch: Rc<Watch>,
+) -> (Box<Connection>, Sent) {
+    let sent = {
+        let (recv, send) = connection.stream.split();
+        let mut sending = pin!(send_in_pieces(send, outgoing, &body, &shared, &watch));
+        poll_fn(|cx| {
+            let received = shared
+                .received
+                .take()
+                .or_else(|| match recv.poll_recv_chunk(cx) {
+                    Poll::Ready(received) => Some(received),
+                    Poll::Pending => None,
+                });
+            shared.received.set(received);
+            match shared.gate.get() {
+                Gate::Shut => Poll::Ready(Sent::Stopped),
+                Gate::Open | Gate::Waiting => sending.as_mut().poll(cx),
+            }
+        })
+        .await
+    };
+    (connection, sent)
+}
+
+async fn send_in_pieces(
+    send: &mut SendSide,
+    outgoing: Outgoing,
+    body: &Body,
+    shared: &Shared,
+    watch: &Watch,
+) -> Sent {
+    let size = outgoing.head.len() as u64;
+    if let Err(error) = send.send_all(outgoing.head).await.0 {
+        watch.send_failed(&error);
+        return Err(error).into();
+    }
+    watch.sent(size);
+    if let Some(patience) = outgoing.expect {
+        watch.pause_writing();
+        wait_for_leave(shared, patience).await;
+    }
+    match send_body(send, body, watch).await {
+        Ok(()) => {
+            watch.sent_all();
+            Sent::Whole
+        }
+        Err(error) => Sent::Failed(error),
+    }
+}
+
+/// Waits until the gate opens; opens it when the time is over: the peer may never have heard of the field.
+async fn wait_for_leave(shared: &Shared, patience: Duration) {
+    let mut timer = pin!(sleep(patience));
+    poll_fn(|cx| match shared.gate.get() {
+        Gate::Waiting if patience.is_zero() => Poll::Pending,
+        Gate::Waiting => timer.as_mut().poll(cx),
+        Gate::Open | Gate::Shut => Poll::Ready(()),
+    })
+    .await;
+    shared.gate.set(Gate::Open);
+}
+
+async fn send_body(send: &mut SendSide, body: &Body, watch: &Watch) -> Result<(), Error> {
+    let framing = body.framing();
+    let mut source = body.open()?;
+    let mut sent = 0;
+    loop {
+        watch.pause_writing();
+        let piece = match source.next().await {
+            Some(piece) => piece?,
+            None => break,
+        };
+        if piece.is_empty() {
+            continue;
+        }
+        watch.resume_writing();
+        let size = piece.len() as u64;
+        sent += size;
+        let result = match framing {
+            BodyFraming::Chunked => {
+                let mut line = Vec::with_capacity(20);
+                encode_chunk_header(piece.len(), &mut line);
+                let end = Chunk::owned(CHUNK_END);
+                send.send_vectored(vec![Chunk::owned(line), piece, end])
+                    .await
+                    .0
+            }
+            BodyFraming::Length(length) if sent > length => {
+                return Err(Error::boxed(
+                    ErrorKind::Body,
+                    format!("the body is longer than the {length} bytes that were announced"),
+                ));
+            }
+            BodyFraming::Length(_) | BodyFraming::None => send.send_all(piece).await.0,
+        };
+        result.map_err(|error| Error::io(ErrorKind::Send, error))?;
+        watch.sent(size);
+    }
+    match framing {
+        BodyFraming::Length(length) if sent < length => Err(Error::boxed(
+            ErrorKind::Body,
+            format!("the body ended after {sent} of the {length} bytes that were announced"),
+        )),
+        BodyFraming::Chunked => {
+            let (result, _) = send.send_all(CHUNKED_END).await;
+            result.map_err(|error| Error::io(ErrorKind::Send, error))
+        }
+        BodyFraming::Length(_) | BodyFraming::None => Ok(()),
+    }
+}
