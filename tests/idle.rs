@@ -40,14 +40,21 @@ fn an_idle_reactor_takes_no_processor_time() {
         }
         turns(10).await;
 
-        let (before, cpu) = (now(), cpu_time());
-        sleep(Duration::from_secs(10)).await;
-        let (after, cpu) = (now(), cpu_time() - cpu);
+        let before = now();
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let start = cpu_time();
+            sleep(Duration::from_secs(2)).await;
+            times.push(cpu_time() - start);
+        }
+        let after = now();
         let enters = after.enters - before.enters;
-        println!("{cpu:?} in {enters} enters");
+        times.sort();
+        println!("{times:?} in {enters} enters");
         assert_eq!((before.tasks, after.tasks), (4, 4), "all still wait");
         assert!(before.operations >= 3);
-        assert!(enters <= 10, "{enters} enters");
-        assert!(cpu < Duration::from_millis(5), "{cpu:?}");
+        assert!(enters <= 20, "{enters} enters");
+        // A hypervisor that takes the processor away in the middle of a wake-up is counted as if the thread ran.
+        assert!(times[2] < Duration::from_millis(2), "{times:?}");
     });
 }
