@@ -97,7 +97,7 @@ fn fetch(flags: u8, pieces: &[&[u8]], reading: Reading, rests: bool) -> Result<G
 
 async fn read(response: &mut Response, reading: Reading) -> Result<Vec<u8>, ErrorKind> {
     let body = match reading {
-        Reading::AtOnce => response.bytes().await,
+        Reading::AtOnce => response.bytes().await.map(Vec::from),
         Reading::InChunks => {
             let mut body = Vec::new();
             loop {
