@@ -267,12 +267,10 @@ pub fn try_read_head(stream: &mut impl Read) -> Option<String> {
     Some(String::from_utf8(head).unwrap())
 }
 
-/// An orderly end.
+/// An orderly end. A client that has all it wants may be gone before.
 pub fn goodbye(mut tls: Tls) {
     tls.conn.send_close_notify();
-    while tls.conn.wants_write() {
-        tls.conn.write_tls(&mut tls.sock).unwrap();
-    }
+    while tls.conn.wants_write() && tls.conn.write_tls(&mut tls.sock).is_ok() {}
 }
 
 pub fn run<T>(future: impl Future<Output = T>) -> T {
