@@ -37,6 +37,15 @@ async fn gaps(stream: &mut TcpStream, count: usize) {
     }
 }
 
+/// The same, once the reactor has seen that the answers come soon, and spins.
+async fn answering_soon() -> TcpStream {
+    let mut stream = answering().await;
+    while now().spins == 0 {
+        gaps(&mut stream, GAPS).await;
+    }
+    stream
+}
+
 fn spinning(limit: Duration) -> Reactor {
     Reactor::builder().spin(limit).build().unwrap()
 }
@@ -107,10 +116,7 @@ fn one_long_gap_ends_it() {
     let limit = Duration::from_millis(20);
     let reactor = spinning(limit);
     common::run(&reactor, async {
-        let mut stream = answering().await;
-        while now().spins == 0 {
-            gaps(&mut stream, GAPS).await;
-        }
+        let mut stream = answering_soon().await;
         let (mut silent, _peer) = pair().await;
         silent.post("?").await.unwrap();
         sleep(20 * limit).await;
@@ -127,10 +133,7 @@ fn one_long_gap_ends_it() {
 fn it_does_not_run_while_many_answers_are_awaited() {
     let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
-        let mut stream = answering().await;
-        while now().spins == 0 {
-            gaps(&mut stream, GAPS).await;
-        }
+        let mut stream = answering_soon().await;
         let mut others = Vec::new();
         for _ in 0..16 {
             others.push(connected().await);
@@ -157,10 +160,7 @@ fn it_does_not_run_while_many_answers_are_awaited() {
 fn it_does_not_run_where_nobody_was_asked() {
     let reactor = spinning(Duration::from_secs(60));
     common::run(&reactor, async {
-        let mut stream = answering().await;
-        while now().spins == 0 {
-            gaps(&mut stream, GAPS).await;
-        }
+        let _stream = answering_soon().await;
         let before = now();
         for _ in 0..GAPS {
             sleep(Duration::from_micros(100)).await;

@@ -78,7 +78,7 @@ impl Response {
         }
         let tunnel = reply.head().framing == Framing::Tunnel;
         if reply.exchange.is_complete() && !tunnel {
-            response.end();
+            response.reply.end();
         }
         Ok(response)
     }
@@ -281,7 +281,7 @@ impl Response {
         match next {
             Ok(Some(chunk)) => Ok(Some(chunk)),
             Ok(None) => {
-                self.end();
+                self.reply.end();
                 Ok(None)
             }
             Err(error) => Err(self.fail(error)),
@@ -448,7 +448,7 @@ impl Response {
             whole.extend_from_slice(&chunk);
             drop(chunk);
             if self.reply.exchange.is_complete() {
-                self.end();
+                self.reply.end();
                 break;
             }
             whole = self.receive_known(whole).await?;
@@ -507,11 +507,6 @@ impl Response {
             Ok(whole) => Ok(whole),
             Err(error) => Err(self.fail(error)),
         }
-    }
-
-    /// The body has ended: the connection goes back to the pool, if it may.
-    fn end(&mut self) {
-        self.reply.end();
     }
 }
 
