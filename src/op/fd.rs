@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
+use super::asking::Asking;
 use super::{Arrived, Late};
 
 /// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
@@ -21,8 +22,10 @@ pub(crate) struct SharedFd(Rc<Descriptor>);
 pub(super) struct Descriptor {
     /// `None` only while it is being dropped.
     fd: Option<OwnedFd>,
-    closes: Rc<CloseQueue>,
+    reactor: Rc<Descriptors>,
     signal: Cell<Option<Rc<CloseSignal>>>,
+    /// Whether an answer is awaited, as [`Asking`] sees it.
+    asked: Cell<u32>,
     incoming: Late<Arrived>,
     outgoing: Late<()>,
 }
@@ -36,11 +39,12 @@ impl std::fmt::Debug for Descriptor {
 }
 
 impl SharedFd {
-    pub(crate) fn new(fd: OwnedFd, closes: &Rc<CloseQueue>) -> SharedFd {
+    pub(crate) fn new(fd: OwnedFd, reactor: &Rc<Descriptors>) -> SharedFd {
         SharedFd(Rc::new(Descriptor {
             fd: Some(fd),
-            closes: Rc::clone(closes),
+            reactor: Rc::clone(reactor),
             signal: Cell::new(None),
+            asked: Cell::new(0),
             incoming: Late::default(),
             outgoing: Late::default(),
         }))
@@ -52,6 +56,18 @@ impl SharedFd {
         let signal = self.0.signal.take().unwrap_or_default();
         self.0.signal.set(Some(Rc::clone(&signal)));
         signal
+    }
+
+    /// Something is being sent, which may be answered.
+    #[inline]
+    pub(super) fn asks(&self) {
+        self.0.reactor.asking.begin(&self.0.asked);
+    }
+
+    /// Something has been received.
+    #[inline]
+    pub(crate) fn answered(&self) {
+        self.0.reactor.asking.end(&self.0.asked);
     }
 
     /// What receives have left.
@@ -146,13 +162,21 @@ impl AsRawFd for Held {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
+        self.reactor.asking.end(&self.asked);
         if let Some(fd) = self.fd.take() {
-            self.closes.push(Closing {
+            self.reactor.closes.push(Closing {
                 fd,
                 signal: self.signal.take(),
             });
         }
     }
+}
+
+/// What the descriptors of one reactor have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Descriptors {
+    pub(crate) closes: CloseQueue,
+    pub(crate) asking: Asking,
 }
 
 /// Descriptors that wait for their close to be staged.
@@ -172,15 +196,17 @@ pub(crate) struct Closing {
     pub(super) signal: Option<Rc<CloseSignal>>,
 }
 
-impl CloseQueue {
-    pub(crate) fn new() -> Rc<CloseQueue> {
-        Rc::new(CloseQueue {
+impl Default for CloseQueue {
+    fn default() -> CloseQueue {
+        CloseQueue {
             queue: RefCell::default(),
             len: Cell::new(0),
             open: Cell::new(true),
-        })
+        }
     }
+}
 
+impl CloseQueue {
     fn push(&self, closing: Closing) {
         if self.open.get() {
             self.queue.borrow_mut().push_back(closing);

@@ -136,6 +136,12 @@ impl<T> Late<T> {
 /// What is kept of operations in one direction of a socket.
 pub(crate) trait Direction: Sized {
     fn late(fd: &SharedFd) -> &Late<Self>;
+
+    /// An operation that goes there is being staged.
+    fn begun(_fd: &SharedFd) {}
+
+    /// An operation that went there has ended.
+    fn ended(_fd: &SharedFd) {}
 }
 
 /// An operation's hold on its socket, and on the [`Late`] of its direction.
@@ -171,11 +177,11 @@ impl<T: Direction> InFlight<T> {
 
     /// Looks at what is kept. Where the socket has gone, nobody is left to tell.
     #[inline]
-    fn with(&self, look: impl FnOnce(&Late<T>)) {
+    fn with(&self, look: impl FnOnce(&SharedFd)) {
         if let Hold::Open(fd) = &self.hold {
-            look(T::late(fd));
+            look(fd);
         } else if let Some(fd) = self.hold.socket() {
-            look(T::late(&fd));
+            look(&fd);
         }
     }
 
@@ -184,10 +190,12 @@ impl<T: Direction> InFlight<T> {
     pub(super) fn begin(&mut self) {
         if !self.begun && !self.apart {
             self.begun = true;
-            self.with(|late| {
+            self.with(|fd| {
+                let late = T::late(fd);
                 late.in_flight.set(late.in_flight.get() + 1);
                 // What was before it may have been quiet.
                 late.quiet.set(false);
+                T::begun(fd);
             });
         }
     }
@@ -195,20 +203,20 @@ impl<T: Direction> InFlight<T> {
     /// Says whether the operation, the only one in flight, is a post that does not wait.
     #[inline]
     pub(super) fn set_quiet(&self, quiet: bool) {
-        self.with(|late| late.quiet.set(quiet));
+        self.with(|fd| T::late(fd).quiet.set(quiet));
     }
 
     /// Whether the direction has been dropped.
     pub(super) fn is_deserted(&self) -> bool {
         let mut deserted = true;
-        self.with(|late| deserted = late.deserted.get());
+        self.with(|fd| deserted = T::late(fd).deserted.get());
         deserted
     }
 
     /// Keeps a result that nobody waited for.
     pub(super) fn keep(&self, result: io::Result<T>) {
         if !self.apart {
-            self.with(|late| late.keep(result));
+            self.with(|fd| T::late(fd).keep(result));
         }
     }
 
@@ -233,7 +241,10 @@ impl<T: Direction> AsRawFd for InFlight<T> {
 impl<T: Direction> Drop for InFlight<T> {
     fn drop(&mut self) {
         if self.begun {
-            self.with(Late::end_one);
+            self.with(|fd| {
+                T::late(fd).end_one();
+                T::ended(fd);
+            });
         }
     }
 }

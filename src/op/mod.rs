@@ -24,6 +24,7 @@
 #![deny(unsafe_code)]
 
 mod accept;
+mod asking;
 mod bind;
 mod cancel;
 mod close;
@@ -55,7 +56,7 @@ pub(crate) use bind::Bind;
 pub(crate) use cancel::CancelFd;
 pub(crate) use close::Close;
 pub(crate) use connect::Connect;
-pub(crate) use fd::{CloseQueue, CloseSignal, Closing, Held, SharedFd};
+pub(crate) use fd::{CloseSignal, Closing, Descriptors, Held, SharedFd};
 pub(crate) use fsync::Fsync;
 pub(crate) use late::{Direction, Late};
 pub(crate) use listen::Listen;
@@ -108,11 +109,19 @@ impl Direction for Arrived {
     fn late(fd: &SharedFd) -> &Late<Arrived> {
         fd.incoming()
     }
+
+    fn ended(fd: &SharedFd) {
+        fd.answered();
+    }
 }
 
 impl Direction for () {
     fn late(fd: &SharedFd) -> &Late<()> {
         fd.outgoing()
+    }
+
+    fn begun(fd: &SharedFd) {
+        fd.asks();
     }
 }
 

@@ -22,7 +22,7 @@ use super::wheel::{Clock, NEVER, TimerKey, Wheel};
 use crate::buf::Pool;
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, elsewhere, no_reactor, shut_down};
-use crate::op::{CloseQueue, Erased, Operation, SharedFd};
+use crate::op::{Descriptors, Erased, Operation, SharedFd};
 use crate::ring::{BufRing, Completions, Cqe, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch, own_wakers};
 
@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(super) ring: RefCell<Ring>,
     pub(super) table: RefCell<Table>,
     pub(super) queue: RefCell<Queue>,
-    pub(super) closes: Rc<CloseQueue>,
+    pub(super) descriptors: Rc<Descriptors>,
     pub(super) pool: Rc<Pool>,
     pub(super) timers: RefCell<Wheel<Waker>>,
     pub(super) clock: Clock,
@@ -135,7 +135,7 @@ impl Core {
                 own_wakers(),
             )),
             queue: RefCell::default(),
-            closes: CloseQueue::new(),
+            descriptors: Rc::default(),
             pool: Pool::new(buffers),
             timers: RefCell::new(Wheel::new()),
             clock: Clock::new(Instant::now()),
@@ -274,7 +274,7 @@ impl Core {
         let mut table = self.table();
         let mut queue = self.queue.borrow_mut();
         let mut ring = self.ring.borrow_mut();
-        let something_waits = !queue.is_empty() || !self.closes.is_empty();
+        let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
         if something_waits || table.is_shut() || !table.has_room(None) || !ring.has_room() {
             return Err(op);
         }
@@ -297,7 +297,7 @@ impl Core {
 
     /// A counted descriptor that this reactor closes.
     pub(crate) fn share(&self, fd: OwnedFd) -> SharedFd {
-        SharedFd::new(fd, &self.closes)
+        SharedFd::new(fd, &self.descriptors)
     }
 
     /// Puts a new operation to the end of the queue.
@@ -430,7 +430,7 @@ impl Core {
             look_ups: self.names.asked(),
             stalls: self.executor.stalls(),
             panics: self.executor.panics(),
-            operations: table.len() + self.closes.len(),
+            operations: table.len() + self.descriptors.closes.len(),
             tasks: self.executor.len(),
             timers: self.timers.borrow().len(),
             pool_available: self.pool.available(),

@@ -62,7 +62,7 @@ impl Core {
 
         report.leaked = self.leak_in_kernel();
         self.counters.leaked.add(report.leaked);
-        self.executor.shield(|| self.closes.shut());
+        self.executor.shield(|| self.descriptors.closes.shut());
         // Refused only where it has been done, and the ring goes anyway.
         let _ = self.ring.borrow_mut().unregister_buffers();
         drop(entered);
@@ -95,7 +95,7 @@ impl Core {
                 break;
             }
             self.reap_counting(report);
-            if all_staged && self.closes.is_empty() {
+            if all_staged && self.descriptors.closes.is_empty() {
                 break;
             }
         }

@@ -16,8 +16,7 @@
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
 //! - Under load there is always something to do, so that there are no gaps and no spins. Where the peers are only just
 //!   slower, a spin would take their answers one by one that a sleep takes together: there is none while more than a few
-//!   answers are awaited. Each submission of the kind above counts as one more, each completion as one less (a posted
-//!   send has none of its own), and a long gap as the end of the waiting: what has been asked for gets no answer.
+//!   sockets await an answer. Those are counted (`op/asking.rs`); after a long gap they are taken to get none.
 //! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
 //!   sending. There are no spins between its parts. Nor is there one before it, where more than one other gap has lately
 //!   followed each gap that counts: who is awake earlier takes it in smaller parts.
@@ -49,7 +48,7 @@ const LONGEST_REST: u32 = 1024;
 const MOST_OTHERS: u32 = 16;
 const SIXTEENTHS: u32 = 16;
 
-/// With so many answers awaited, a spin still finds mostly one at a time.
+/// While so many sockets await an answer, a spin still finds mostly one at a time.
 const FEW_ANSWERS: u32 = 3;
 
 /// A look that takes so long was interrupted by something that had work to do.
@@ -74,8 +73,6 @@ pub(super) struct Spin {
     next_rest: Cell<u32>,
     /// How many spins in a row have failed since the last rest.
     failures: Cell<u32>,
-    /// How many answers are still to come, as far as that is known.
-    awaited: Cell<u32>,
     /// How often the thread had been preempted when that was last looked at.
     preemptions: Cell<i64>,
     /// Until when it does not spin for the sake of a neighbour, and how long that is.
@@ -95,7 +92,6 @@ impl Spin {
             rest: Cell::new(0),
             next_rest: Cell::new(1),
             failures: Cell::new(0),
-            awaited: Cell::new(0),
             preemptions: Cell::new(preemptions()),
             truce: Cell::new(None),
         }
@@ -104,12 +100,6 @@ impl Spin {
     /// Something that may be answered has been submitted.
     pub(super) fn asked(&self) {
         self.prompted.set(true);
-        self.awaited.set(self.awaited.get().saturating_add(1));
-    }
-
-    /// A completion has come.
-    pub(super) fn answered(&self) {
-        self.awaited.set(self.awaited.get().saturating_sub(1));
     }
 
     /// Whether the gap that begins now counts, and is to be measured.
@@ -127,14 +117,14 @@ impl Spin {
         true
     }
 
-    /// How long to spin now; `None` to sleep at once.
-    pub(super) fn duration(&self, now: Instant) -> Option<Duration> {
+    /// How long to spin now, with so many answers `awaited`; `None` to sleep at once.
+    pub(super) fn duration(&self, now: Instant, awaited: u32) -> Option<Duration> {
         let near = self.average_gap_ns.get() <= self.limit_ns.saturating_mul(WORTH_A_TRY_LIMITS);
         if let Some(rest) = self.rest.get().checked_sub(1) {
             self.rest.set(rest);
             return None;
         }
-        let few = self.awaited.get() <= FEW_ANSWERS;
+        let few = awaited <= FEW_ANSWERS;
         let whole = self.average_others.get() <= SIXTEENTHS;
         (near && few && whole && self.truce.get().is_none_or(|(end, _)| now >= end))
             .then(|| Duration::from_nanos(self.limit_ns))
@@ -181,17 +171,15 @@ impl Spin {
         self.truce.set(Some((now + length, length)));
     }
 
-    /// Takes a gap into the average.
-    pub(super) fn learn(&self, gap: Duration) {
+    /// Takes a gap into the average; says whether it was so long that what has been asked for gets no answer.
+    pub(super) fn learn(&self, gap: Duration) -> bool {
         let longest = self.limit_ns.saturating_mul(LONGEST_GAP_LIMITS);
         let gap_ns = u64::try_from(gap.as_nanos())
             .unwrap_or(longest)
             .min(longest);
-        if gap_ns == longest {
-            self.awaited.set(0);
-        }
         let average = self.average_gap_ns.get();
         self.average_gap_ns.set(average - average / 4 + gap_ns / 4);
+        gap_ns == longest
     }
 }
 
@@ -211,7 +199,7 @@ mod tests {
         }
 
         fn duration_now(&self) -> Option<Duration> {
-            self.duration(Instant::now())
+            self.duration(Instant::now(), 1)
         }
     }
 
@@ -226,11 +214,11 @@ mod tests {
         let mut now = Instant::now();
         let mut lengths = Vec::new();
         for _ in 0..6 {
-            assert_eq!(spin.duration(now), Some(LIMIT));
+            assert_eq!(spin.duration(now, 1), Some(LIMIT));
             spin.make_truce(now);
             let (end, length) = spin.truce.get().unwrap();
             lengths.push(length.as_millis());
-            assert_eq!(spin.duration(end - Duration::from_micros(1)), None);
+            assert_eq!(spin.duration(end - Duration::from_micros(1), 1), None);
             now = end;
         }
         assert_eq!(lengths, [100, 200, 400, 800, 1000, 1000]);
@@ -281,24 +269,26 @@ mod tests {
     #[test]
     fn gaps_that_are_long_even_for_a_sleep_stop_it() {
         let spin = Spin::after_short_gaps();
-        (0..20).for_each(|_| spin.learn(LIMIT * 4));
+        for _ in 0..20 {
+            spin.learn(LIMIT * 4);
+        }
         assert_eq!(spin.duration_now(), None);
     }
 
     #[test]
-    fn many_awaited_answers_stop_it_until_they_come_or_a_long_gap_says_that_they_do_not() {
+    fn many_awaited_answers_stop_it() {
         let spin = Spin::after_short_gaps();
-        let ask_many = || (0..=FEW_ANSWERS).for_each(|_| spin.asked());
-        ask_many();
-        assert_eq!(spin.duration_now(), None);
-        spin.answered();
-        assert_eq!(spin.duration_now(), Some(LIMIT));
-        ask_many();
-        spin.learn(LIMIT * LONGEST_GAP_LIMITS as u32);
-        for _ in 0..20 {
-            spin.learn(Duration::ZERO);
-        }
-        assert_eq!(spin.duration_now(), Some(LIMIT));
+        let now = Instant::now();
+        assert_eq!(spin.duration(now, FEW_ANSWERS), Some(LIMIT));
+        assert_eq!(spin.duration(now, FEW_ANSWERS + 1), None);
+    }
+
+    #[test]
+    fn only_a_long_gap_says_that_no_answer_comes() {
+        let spin = Spin::after_short_gaps();
+        let longest = LIMIT * LONGEST_GAP_LIMITS as u32;
+        assert!(!spin.learn(longest - Duration::from_nanos(1)));
+        assert!(spin.learn(longest));
     }
 
     #[test]
@@ -306,7 +296,6 @@ mod tests {
         let spin = Spin::after_short_gaps();
         let answer = |parts: u32| {
             spin.asked();
-            spin.answered();
             for part in 0..parts {
                 assert_eq!(spin.begin_gap(), part == 0);
             }

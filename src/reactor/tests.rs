@@ -411,7 +411,12 @@ fn close() {
     everywhere(async |core| {
         let close = || {
             drop(unconnected(&core));
-            op::Close::new(core.closes.pop().expect("it waits to be closed"))
+            op::Close::new(
+                core.descriptors
+                    .closes
+                    .pop()
+                    .expect("it waits to be closed"),
+            )
         };
         three_points(&core, close, || {}).await;
     });
@@ -601,7 +606,11 @@ fn a_close_that_the_kernel_has_answered_is_not_done_again() {
             let (socket, mut peer) = plain_pair();
             let number = socket.as_raw_fd();
             drop(core.share(socket.into()));
-            let closing = core.closes.pop().expect("its last holder has gone");
+            let closing = core
+                .descriptors
+                .closes
+                .pop()
+                .expect("its last holder has gone");
             Operation::discard(&mut op::Close::new(closing), cqe);
             peer.set_nonblocking(true).expect("non-blocking");
             let read = peer.read(&mut [0]);

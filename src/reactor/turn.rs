@@ -67,7 +67,7 @@ impl Core {
         self.wake_armed.get()
             && queue.is_empty()
             && queue.later.is_empty()
-            && self.closes.is_empty()
+            && self.descriptors.closes.is_empty()
     }
 
     fn has_work(&self) -> bool {
@@ -108,7 +108,7 @@ impl Core {
             }
             queue.cancels.pop_front();
         }
-        while let Some(closing) = self.closes.pop() {
+        while let Some(closing) = self.descriptors.closes.pop() {
             let id = table.insert_detached(Box::new(Close::new(closing)));
             queue.ops.push_front(id);
         }
@@ -153,7 +153,7 @@ impl Core {
         }
         let staged = self.ring.borrow_mut().staged() > 0;
         let start = Instant::now();
-        match self.spin.duration(start) {
+        match self.spin.duration(start, self.descriptors.asking.count()) {
             Some(limit) => {
                 if staged {
                     self.enter_ring(Wait::No)?;
@@ -173,7 +173,9 @@ impl Core {
             }
             None => self.park(deadline)?,
         }
-        self.spin.learn(start.elapsed());
+        if self.spin.learn(start.elapsed()) {
+            self.descriptors.asking.give_up();
+        }
         Ok(())
     }
 
@@ -282,7 +284,6 @@ impl Core {
             self.cancel_missed(cqe);
             return;
         }
-        self.spin.answered();
         let (id, arrival) = self.table().arrive(&mut cqe);
         match arrival {
             Arrival::Nothing => {}

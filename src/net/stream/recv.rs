@@ -235,6 +235,7 @@ impl State {
                 }
             }
             let (cqe, _more) = ready!(receive.poll_next(&self.core, cx));
+            self.fd.answered();
             match Received::of(cqe, self.core.pool())? {
                 Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                 Received::End => return Poll::Ready(Ok(None)),
