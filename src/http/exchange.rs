@@ -358,6 +358,11 @@ impl Exchange {
         self.incoming.decoder.body_remaining()
     }
 
+    /// Whether all that is left of the content lies here, and its length is known.
+    pub(super) fn has_rest_at_hand(&self) -> bool {
+        !matches!(self.link, Link::Nothing) && self.incoming.has_rest()
+    }
+
     /// How many bytes of content have come, in the coding that they were sent in.
     pub(super) fn content_received(&self) -> u64 {
         self.incoming.content

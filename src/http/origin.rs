@@ -1,6 +1,6 @@
 //! What a URL means for a connection and for a request's head.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::error::{Error, ErrorKind};
 
@@ -16,14 +16,15 @@ impl Origin {
     /// The origin of an `http` or `https` URL.
     pub(super) fn of(url: &Url) -> Result<Origin, Error> {
         is_secure(url)?;
-        let host = match url.host() {
-            Some(Host::Domain(name)) => name.into(),
-            Some(Host::Ipv4(address)) => address.to_string().into(),
-            Some(Host::Ipv6(address)) => address.to_string().into(),
-            None => return Err(Error::new(ErrorKind::Url).at(url)),
+        let Some(host) = url.host_str() else {
+            return Err(Error::new(ErrorKind::Url).at(url));
         };
+        // Only an IPv6 address has brackets (RFC 3986, 3.2.2).
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         Ok(Origin {
-            host,
+            host: bare.unwrap_or(host).into(),
             port: url.port_or_known_default().unwrap_or(80),
         })
     }

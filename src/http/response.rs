@@ -418,6 +418,31 @@ impl Response {
     ///
     /// Not cancel safe: what was read before goes with the future.
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
+        match self.whole_at_hand()? {
+            Some(whole) => Ok(whole),
+            // In a box, since it is large, and lies in the future of every task that fetches.
+            None => Box::pin(self.receive_bytes()).await,
+        }
+    }
+
+    /// The whole body, if it came with the head.
+    fn whole_at_hand(&mut self) -> Result<Option<Bytes>, Error> {
+        let reply = &mut *self.reply;
+        if reply.decoding.is_some() || !reply.exchange.has_rest_at_hand() {
+            return Ok(None);
+        }
+        match reply.at_hand() {
+            Ok(chunk) => {
+                let whole = chunk.as_deref().map(Bytes::copy_from_slice);
+                drop(chunk);
+                reply.end();
+                Ok(Some(whole.unwrap_or_default()))
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    async fn receive_bytes(&mut self) -> Result<Bytes, Error> {
         // There is no slot where the body has ended.
         let spare = self.reply.slot.as_ref().map(|slot| slot.spare().clone());
         let (memory, start) = self.collect(spare.as_deref()).await?;

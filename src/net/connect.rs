@@ -40,6 +40,10 @@ pub(super) async fn race(
     addresses: Vec<SocketAddr>,
     deadline: Option<Instant>,
 ) -> io::Result<TcpStream> {
+    if let (&[address], None) = (&*addresses, deadline) {
+        let attempt = attempt(core, connector, address).await;
+        return attempt.map_err(|error| ConnectError::new(vec![(address, error)], false).into());
+    }
     let mut deadline = deadline.map(sleep_until);
     let mut left = addresses.into_iter();
     let mut running = FuturesUnordered::new();

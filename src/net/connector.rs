@@ -176,7 +176,9 @@ impl TcpConnector {
                 .is_none_or(|source| source.is_ipv4() == address.is_ipv4());
             family_is_on && source_fits
         });
-        let mut addresses = take_turns(addresses);
+        if addresses.len() > 1 {
+            addresses = take_turns(addresses);
+        }
         addresses.truncate(self.max_addresses);
         if addresses.is_empty() {
             return Err(io::Error::new(

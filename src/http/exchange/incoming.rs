@@ -50,6 +50,14 @@ impl Incoming {
         self.pending.is_none() && self.early.is_none()
     }
 
+    /// Whether a rest of the content, of known length, lies here whole.
+    pub(super) fn has_rest(&self) -> bool {
+        let (Some(left), Some(chunk)) = (self.decoder.body_remaining(), &self.pending) else {
+            return false;
+        };
+        left > 0 && left <= chunk.len() as u64
+    }
+
     /// Takes in what has been received before the head; the end of the connection is the end of the exchange.
     pub(super) fn take_in(
         &mut self,
