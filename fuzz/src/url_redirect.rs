@@ -70,12 +70,39 @@ pub fn run(data: &[u8]) {
         "example.org",
         "http://[::1]:81",
     ]);
+    check_recent(&url);
     let hops = match Hops::new(request(&settings, method, &url)) {
         Ok(hops) => hops,
         Err(error) => return check_error(&error),
     };
     if matches!(hops.url().scheme(), "http" | "https") {
         Walk::new(hops, settings).go(&mut recipe);
+    }
+}
+
+/// Reads `text` with a client that has read something of the same origin before, and with one that has not.
+fn check_recent(text: &str) {
+    let read = |client: &Client, text: &str| {
+        let hops = Hops::new(client.get(text));
+        let url = hops.map(|hops| hops.url().clone());
+        url.map_err(|error| error.to_string())
+    };
+    let client = Client::new();
+    let Ok(first) = read(&client, text) else {
+        return;
+    };
+    let origin = &first[..Position::BeforePath];
+    for text in [
+        text.into(),
+        format!("{origin}{text}"),
+        format!("{origin}/{text}"),
+    ] {
+        let client = client.clone();
+        assert_eq!(
+            read(&client, &text),
+            read(&Client::new(), &text),
+            "{text:?} after {first}"
+        );
     }
 }
 

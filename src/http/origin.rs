@@ -57,8 +57,10 @@ pub(super) fn without_tls() -> Error {
 /// What a request can be made for: a URL, or the text of one.
 ///
 /// Text without a scheme, such as `example.org/x`, is taken as `http`; a path alone is no URL, and an error of the kind
-/// [`Url`](ErrorKind::Url). Text is read at every call. Who asks for the same URL again and again reads it once, with [`Url::parse`]. It is
-/// implemented for `Url`, `&Url`, `&str`, `String` and `&String`, and for nothing else.
+/// [`Url`](ErrorKind::Url). It is implemented for `Url`, `&Url`, `&str`, `String` and `&String`, and for nothing else.
+///
+/// Reading text takes time, most of it for the host: a client is quick with text that begins with the same origin as the
+/// text before, and quickest with a `Url`, which [has been read](Url::parse).
 ///
 /// ```
 /// use eyewall::http::{Client, Url};
@@ -75,6 +77,11 @@ pub(super) fn without_tls() -> Error {
 pub trait IntoUrl: sealed::Sealed {
     #[doc(hidden)]
     fn into_url(self) -> Result<Url, Error>;
+
+    #[doc(hidden)]
+    fn text(&self) -> Option<&str> {
+        None
+    }
 }
 
 mod sealed {
@@ -100,6 +107,10 @@ impl IntoUrl for &str {
     fn into_url(self) -> Result<Url, Error> {
         parse(self)
     }
+
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl sealed::Sealed for String {}
@@ -107,12 +118,20 @@ impl IntoUrl for String {
     fn into_url(self) -> Result<Url, Error> {
         parse(&self)
     }
+
+    fn text(&self) -> Option<&str> {
+        Some(self)
+    }
 }
 
 impl sealed::Sealed for &String {}
 impl IntoUrl for &String {
     fn into_url(self) -> Result<Url, Error> {
         parse(self)
+    }
+
+    fn text(&self) -> Option<&str> {
+        Some(self)
     }
 }
 

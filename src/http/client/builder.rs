@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, header};
 
 use super::head::Defaults;
+use super::recent::Recent;
 use super::{Client, Inner};
 use crate::http::coding;
 use crate::http::faces::Watchers;
@@ -366,6 +367,7 @@ impl ClientBuilder {
                 watchers,
                 defaults: Defaults::new(&self.headers),
                 settings: self.settings,
+                recent: Recent::default(),
             }),
         }
     }

@@ -4,6 +4,7 @@ mod builder;
 mod connect;
 mod fetch;
 mod head;
+mod recent;
 
 use std::fmt;
 use std::rc::{Rc, Weak};
@@ -13,6 +14,7 @@ use http::Method;
 pub use builder::ClientBuilder;
 use builder::Settings;
 use head::Defaults;
+use recent::Recent;
 
 use super::error::{Error, ErrorKind};
 use super::faces::Watchers;
@@ -48,6 +50,7 @@ struct Inner {
     defaults: Defaults,
     pool: Rc<Pool>,
     watchers: Rc<Watchers>,
+    recent: Recent,
 }
 
 /// A client, if it is still there.
@@ -111,7 +114,11 @@ impl Client {
     /// A request of any method. A URL without a scheme is taken as `http://`; one that cannot be read is
     /// reported by [`send`](RequestBuilder::send).
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), method, url.into_url())
+        let url = match url.text() {
+            Some(text) => self.inner.recent.read(text),
+            None => url.into_url(),
+        };
+        RequestBuilder::new(self.clone(), method, url)
     }
 
     /// How many connections are kept and not in use.
@@ -188,8 +195,10 @@ impl fmt::Debug for Client {
 /// # Ok::<(), eyewall::Error>(())
 /// ```
 pub async fn fetch(url: impl IntoUrl) -> Result<Response, Error> {
-    let url = url.into_url()?;
-    let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error).at(&url))?;
+    let core = match Core::current() {
+        Ok(core) => core,
+        Err(error) => return Err(Error::io(ErrorKind::Reactor, error).at(&url.into_url()?)),
+    };
     let client: Client = core.local();
     client.get(url).send().await
 }
