@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::ops::{Deref, RangeBounds};
+use std::ptr::NonNull;
+#[cfg(feature = "http")]
 use std::rc::Rc;
 
-use super::erased::Bytes;
+use super::IoBuf;
 use super::slice::bounds;
-use super::{IoBuf, Pool};
+use super::view::View;
 
 /// Received bytes, held in one of the reactor's pooled buffers.
 ///
@@ -34,40 +36,47 @@ use super::{IoBuf, Pool};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Chunk {
-    memory: Memory,
+    /// Of which this one is counted.
+    view: NonNull<View>,
     start: u32,
     len: u32,
 }
 
-enum Memory {
-    /// A buffer of the pool, counted there. The id takes a whole word, so that a chunk is moved by words.
-    Pooled { pool: Rc<Pool>, id: usize },
-    /// Memory of its own.
-    Owned(Rc<dyn Bytes>),
-}
+/// The future of whoever waits for one, or sends one, keeps room for it: the state of an idle connection.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Option<Chunk>>() == 16);
 
 impl Chunk {
-    /// The first `len` bytes of pool buffer `id`, which a completion has just handed over.
+    /// The first `len` bytes of `view`, which counts this chunk already.
     #[inline]
-    pub(super) fn pooled(pool: Rc<Pool>, id: u16, len: u32) -> Chunk {
+    pub(super) fn of(view: NonNull<View>, len: u32) -> Chunk {
         Chunk {
-            memory: Memory::Pooled {
-                pool,
-                id: usize::from(id),
-            },
+            view,
             start: 0,
             len,
         }
     }
 
-    /// All initialised bytes of a buffer.
+    /// All initialised bytes of a buffer; of one of 4 GiB or more, which no operation of the kernel fills, the first.
     pub(crate) fn owned<B: IoBuf>(buffer: B) -> Chunk {
-        let len = super::sqe_len(buffer.bytes_len());
-        Chunk {
-            memory: Memory::Owned(Rc::new(buffer)),
-            start: 0,
-            len,
+        let len = u32::try_from(buffer.bytes_len()).unwrap_or(u32::MAX);
+        Chunk::of(View::owned(buffer, B::bytes_ptr), len)
+    }
+
+    /// All initialised bytes of a buffer of any size.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a buffer that is too large for a chunk.
+    #[cfg(feature = "http")]
+    pub(crate) fn whole<B: IoBuf>(buffer: B) -> std::io::Result<Chunk> {
+        if u32::try_from(buffer.bytes_len()).is_err() {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "a buffer of 4 GiB or more: give it in parts",
+            ));
         }
+        Ok(Chunk::owned(buffer))
     }
 
     /// All initialised bytes of a buffer that its owner gets back once this chunk has gone.
@@ -84,12 +93,14 @@ impl Chunk {
                 "a buffer of 2 GiB or more: give it in parts",
             ));
         }
-        let memory: Rc<dyn Bytes> = Rc::clone(buffer) as Rc<dyn Bytes>;
-        Ok(Chunk {
-            memory: Memory::Owned(memory),
-            start: 0,
-            len,
-        })
+        let view = View::owned(Rc::clone(buffer), |buffer| buffer.bytes_ptr());
+        Ok(Chunk::of(view, len))
+    }
+
+    #[inline]
+    fn view(&self) -> &View {
+        // SAFETY: it is there as long as it counts a chunk, which this is.
+        unsafe { self.view.as_ref() }
     }
 
     /// A view of a part of this chunk; copies nothing.
@@ -139,27 +150,19 @@ impl Chunk {
 }
 
 impl Clone for Chunk {
+    #[inline]
     fn clone(&self) -> Chunk {
-        let memory = match &self.memory {
-            Memory::Pooled { pool, id } => {
-                pool.retain(*id);
-                Memory::Pooled {
-                    pool: Rc::clone(pool),
-                    id: *id,
-                }
-            }
-            Memory::Owned(buffer) => Memory::Owned(Rc::clone(buffer)),
-        };
-        Chunk { memory, ..*self }
+        let chunks = &self.view().chunks;
+        chunks.set(chunks.get() + 1);
+        Chunk { ..*self }
     }
 }
 
 impl Drop for Chunk {
     #[inline]
     fn drop(&mut self) {
-        if let Memory::Pooled { pool, id } = &self.memory {
-            pool.release(*id);
-        }
+        // SAFETY: it was counted, and gives itself up.
+        unsafe { View::release(self.view) };
     }
 }
 
@@ -168,13 +171,12 @@ impl Deref for Chunk {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        match &self.memory {
-            // SAFETY: this view is counted, so the buffer has not been provided again; `start` and `len` only
-            // ever shrink within what the completion said was written.
-            Memory::Pooled { pool, id } => unsafe { pool.bytes(*id, self.start, self.len) },
-            Memory::Owned(buffer) => {
-                &buffer.as_bytes()[self.start as usize..(self.start + self.len) as usize]
-            }
+        // SAFETY: the bytes are there and unchanged while the view counts this chunk: a pooled buffer is not provided,
+        // and other memory is an `IoBuf` that nobody touches. `start` and `len` only ever shrink within what was
+        // initialised.
+        unsafe {
+            let start = self.view().bytes.add(self.start as usize);
+            std::slice::from_raw_parts(start, self.len as usize)
         }
     }
 }
@@ -202,7 +204,7 @@ impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
             .field("len", &self.len)
-            .field("pooled", &matches!(self.memory, Memory::Pooled { .. }))
+            .field("pooled", &self.view().is_pooled())
             .finish()
     }
 }

@@ -8,19 +8,22 @@
 mod addr;
 mod chunk;
 mod credentials;
-mod erased;
+mod fill;
 mod msg;
 mod pool;
 mod slice;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod traits;
+mod view;
 
 pub(crate) use addr::AddrBuf;
 pub use chunk::Chunk;
 pub(crate) use credentials::peer_credentials;
-pub(crate) use erased::fill;
+pub(crate) use fill::fill;
 #[cfg(feature = "__tls")]
-pub(crate) use erased::fill_from;
+pub(crate) use fill::fill_from;
 pub(crate) use msg::Message;
 pub(crate) use pool::Pool;
 pub use slice::Slice;

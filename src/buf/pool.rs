@@ -13,18 +13,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::task::Waker;
 
 use super::Chunk;
+use super::view::PooledView;
 use crate::ring::{BufRing, Cqe};
 
 /// Counted buffers over a [`BufRing`].
-#[derive(Debug)]
 pub(crate) struct Pool {
     buffers: BufRing,
-    /// How many views each buffer has; 0 while it is provided to the kernel.
-    views: Box<[Cell<u32>]>,
+    views: Box<[PooledView]>,
     /// How many buffers are provided, as far as reaped completions tell, fetched or not.
     available: Cell<u16>,
     parked: RefCell<VecDeque<Waker>>,
@@ -40,7 +40,9 @@ impl Pool {
             buffers.provide(id);
         }
         Rc::new(Pool {
-            views: (0..buffers.count()).map(|_| Cell::new(0)).collect(),
+            views: (0..buffers.count())
+                .map(|id| PooledView::new(id, buffers.start(id)))
+                .collect(),
             available: Cell::new(buffers.count()),
             parked: RefCell::new(VecDeque::new()),
             waiting: Cell::new(0),
@@ -79,37 +81,17 @@ impl Pool {
     #[inline]
     pub(crate) fn claim(self: &Rc<Pool>, cqe: Cqe) -> Option<Chunk> {
         let id = cqe.buffer_id()?;
-        let views = &self.views[usize::from(id)];
-        assert_eq!(
-            views.get(),
-            0,
-            "the kernel handed over buffer {id}, which is in use"
-        );
-        views.set(1);
-        let len = cqe.result.max(0) as u32;
-        Some(Chunk::pooled(Rc::clone(self), id, len))
+        let view = self.views[usize::from(id)].claim(self);
+        Some(Chunk::of(view, cqe.result.max(0) as u32))
     }
 
-    pub(super) fn retain(&self, id: usize) {
-        let views = &self.views[id];
-        views.set(
-            views
-                .get()
-                .checked_add(1)
-                .expect("too many views of one buffer"),
-        );
-    }
-
+    /// Provides buffer `id`, of which no chunk is left.
     #[inline]
-    pub(super) fn release(&self, id: usize) {
-        let views = &self.views[id];
-        views.set(views.get() - 1);
-        if views.get() == 0 {
-            self.buffers.provide(id as u16);
-            self.available.set(self.available.get() + 1);
-            if self.has_parked() {
-                self.unpark();
-            }
+    pub(super) fn give_back(&self, id: u16) {
+        self.buffers.provide(id);
+        self.available.set(self.available.get() + 1);
+        if self.has_parked() {
+            self.unpark();
         }
     }
 
@@ -124,15 +106,6 @@ impl Pool {
         if let Some(waker) = first {
             waker.wake();
         }
-    }
-
-    /// # Safety
-    ///
-    /// The caller holds a counted view of the buffer that covers the range.
-    #[inline]
-    pub(super) unsafe fn bytes(&self, id: usize, start: u32, len: u32) -> &[u8] {
-        // SAFETY: a counted buffer is not provided, and a view lies within what was written.
-        unsafe { self.buffers.bytes(id as u16, start, len) }
     }
 
     /// Puts a stream that found the pool empty to the end of the queue.
@@ -158,5 +131,13 @@ impl Pool {
     /// How often a stream has parked.
     pub(crate) fn parks(&self) -> u64 {
         self.parks.get()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("buffers", &self.buffers)
+            .finish_non_exhaustive()
     }
 }

@@ -67,18 +67,11 @@ impl BufRing {
         tail.store(at.wrapping_add(1), Ordering::Release);
     }
 
-    /// The first `len` bytes of buffer `id` from `start`.
-    ///
-    /// # Safety
-    ///
-    /// The kernel has handed the buffer over in a completion and it has not been provided since, nor will it
-    /// be while the slice lives; the range lies within what that completion says was written.
-    #[inline]
-    pub(crate) unsafe fn bytes(&self, id: u16, start: u32, len: u32) -> &[u8] {
-        debug_assert!(id < self.count && start + len <= self.buffer_size);
-        // SAFETY: in bounds of the mapping by the contract above; the mapping is zeroed at first, so that
-        // every byte is initialised; nobody writes to a buffer that has not been provided.
-        unsafe { std::slice::from_raw_parts(self.buffer_ptr(id).add(start as usize), len as usize) }
+    /// Where buffer `id` starts. Its bytes are initialised, since the mapping is zeroed at first. From the completion
+    /// that hands it over until it is provided again they may be read, and nobody writes to them.
+    pub(crate) fn start(&self, id: u16) -> *const u8 {
+        assert!(id < self.count, "buffer {id} is not in this ring");
+        self.buffer_ptr(id)
     }
 
     #[inline]
@@ -113,9 +106,11 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         let base: NonNull<u8> = NonNull::new(base.cast()).expect("mmap does not map address zero");
-        // A child of fork(2) must not share pages that the kernel writes to on our behalf.
-        // SAFETY: the range is the mapping just made.
-        unsafe { libc::madvise(base.as_ptr().cast(), len, libc::MADV_DONTFORK) };
+        // A child of fork(2) must not share pages that the kernel writes to on our behalf. (Miri knows no madvise.)
+        if !cfg!(miri) {
+            // SAFETY: the range is the mapping just made.
+            unsafe { libc::madvise(base.as_ptr().cast(), len, libc::MADV_DONTFORK) };
+        }
         Ok(Mapping { base, len })
     }
 }

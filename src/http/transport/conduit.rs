@@ -101,7 +101,7 @@ impl ConduitRecv {
             match std::task::ready!(self.stream.as_mut().poll_next(cx)?) {
                 // To others, nothing at all would be the end.
                 Some(bytes) if bytes.is_empty() => {}
-                Some(bytes) => return Poll::Ready(Ok(Some(Chunk::owned(bytes)))),
+                Some(bytes) => return Poll::Ready(Chunk::whole(bytes).map(Some)),
                 None => return Poll::Ready(Ok(None)),
             }
         }

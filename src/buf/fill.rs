@@ -1,18 +1,6 @@
-//! Reading and filling owned buffers of any type.
+//! Filling owned buffers of any type.
 
-use super::{IoBuf, IoBufMut};
-
-/// An [`IoBuf`] whose type has been forgotten.
-pub(super) trait Bytes {
-    fn as_bytes(&self) -> &[u8];
-}
-
-impl<B: IoBuf> Bytes for B {
-    fn as_bytes(&self) -> &[u8] {
-        // SAFETY: IoBuf promises that so many bytes are initialised and unchanged while borrowed.
-        unsafe { std::slice::from_raw_parts(self.bytes_ptr(), self.bytes_len()) }
-    }
-}
+use super::IoBufMut;
 
 /// Copies as much of `data` as fits to the start of `buffer`, as a receive would; returns how much.
 pub(crate) fn fill<B: IoBufMut>(buffer: &mut B, data: &[u8]) -> usize {

@@ -1,0 +1,163 @@
+//! Chunks without a ring, so that Miri can look at how their memory is counted (`scripts/miri.sh`).
+
+use std::rc::{Rc, Weak};
+
+use super::{Chunk, IoBuf, Pool};
+use crate::ring::{BufRing, Cqe};
+
+/// A buffer that tells whether it is still there.
+struct Told {
+    bytes: Vec<u8>,
+    _there: Rc<()>,
+}
+
+// SAFETY: its bytes are those of the vector.
+unsafe impl IoBuf for Told {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.bytes.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// A buffer, and what goes with it.
+fn told(bytes: &[u8]) -> (Told, Weak<()>) {
+    let there = Rc::new(());
+    let gone = Rc::downgrade(&there);
+    let told = Told {
+        bytes: bytes.to_vec(),
+        _there: there,
+    };
+    (told, gone)
+}
+
+/// The completion of a receive of `len` bytes into buffer `id`.
+fn received(id: u16, len: i32) -> Cqe {
+    const IORING_CQE_F_BUFFER: u32 = 1;
+    Cqe {
+        user_data: 1,
+        result: len,
+        flags: IORING_CQE_F_BUFFER | u32::from(id) << 16,
+    }
+}
+
+fn pool(count: u16) -> Rc<Pool> {
+    Pool::new(BufRing::new(count, 64).unwrap())
+}
+
+/// As the reactor does with each completion, and then the stream.
+fn claim(pool: &Rc<Pool>, id: u16, len: i32) -> Chunk {
+    let cqe = received(id, len);
+    pool.reaped(cqe);
+    pool.claim(cqe).unwrap()
+}
+
+#[test]
+fn memory_of_its_own_goes_with_the_last_chunk() {
+    let (buffer, gone) = told(b"one two three");
+    let mut rest = Chunk::owned(buffer);
+    let one = rest.split_to(3);
+    rest.advance(1);
+    let three = rest.slice_ref(4..);
+    let moved = Box::new(rest.clone());
+    drop(rest);
+    assert_eq!((&one[..], &three[..]), (&b"one"[..], &b"three"[..]));
+    drop((one, three));
+    assert_eq!(&moved[..], b"two three");
+    assert!(gone.upgrade().is_some());
+    drop(moved);
+    assert!(gone.upgrade().is_none());
+}
+
+#[test]
+fn a_boxed_slice_and_nothing_at_all_can_be_shown() {
+    let boxed: Box<[u8]> = Box::from(&b"boxed"[..]);
+    assert_eq!(&Chunk::owned(boxed)[..], b"boxed");
+    assert!(Chunk::owned(Vec::new()).is_empty());
+    assert!(Chunk::owned("").slice_ref(..).is_empty());
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn a_shared_buffer_comes_back_when_its_chunks_have_gone() {
+    let (buffer, gone) = told(b"lent");
+    let buffer = Rc::new(buffer);
+    let chunk = Chunk::shared(&buffer).unwrap();
+    let part = chunk.slice_ref(1..3);
+    drop(chunk);
+    let buffer = Rc::try_unwrap(buffer).map(drop).unwrap_err();
+    assert_eq!(&part[..], b"en");
+    drop(part);
+    assert!(gone.upgrade().is_some());
+    assert_eq!(Rc::into_inner(buffer).unwrap().bytes, b"lent");
+}
+
+/// Says that it is so long, and is never looked at.
+#[cfg(feature = "http")]
+struct Long(usize);
+
+// SAFETY: nobody looks at bytes that are refused.
+#[cfg(feature = "http")]
+unsafe impl IoBuf for Long {
+    fn bytes_ptr(&self) -> *const u8 {
+        std::ptr::NonNull::dangling().as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.0
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn what_is_too_long_for_a_chunk_is_refused() {
+    let error = Chunk::whole(Long(1 << 32)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    let error = Chunk::shared(&Rc::new(Long(1 << 31))).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(Chunk::whole(b"short".to_vec()).unwrap().len(), 5);
+}
+
+#[test]
+fn a_pooled_buffer_is_provided_again_after_the_last_chunk() {
+    let pool = pool(4);
+    for _ in 0..3 {
+        let first = claim(&pool, 1, 10);
+        let second = claim(&pool, 2, 0);
+        assert_eq!((first.len(), second.len()), (10, 0));
+        assert_eq!(pool.available(), 2);
+        let part = first.slice_ref(2..4);
+        drop(first);
+        assert_eq!(&part[..], [0, 0]);
+        assert_eq!(pool.available(), 2);
+        drop(part);
+        assert_eq!(pool.available(), 3);
+        drop(second);
+        assert_eq!(pool.available(), 4);
+    }
+    assert_eq!(Rc::strong_count(&pool), 1);
+}
+
+#[test]
+fn a_chunk_keeps_its_pool() {
+    let pool = pool(2);
+    let gone = Rc::downgrade(&pool);
+    let chunk = claim(&pool, 0, 5);
+    let other = chunk.clone();
+    drop(pool);
+    drop(chunk);
+    assert_eq!(&other[..], [0; 5]);
+    assert!(gone.upgrade().is_some());
+    drop(other);
+    assert!(gone.upgrade().is_none());
+}
+
+#[test]
+#[should_panic(expected = "which is in use")]
+fn a_buffer_that_is_handed_over_twice_is_a_bug() {
+    let pool = pool(2);
+    let _chunk = claim(&pool, 0, 5);
+    claim(&pool, 0, 5);
+}
