@@ -40,7 +40,7 @@ use crate::reactor::Core;
 /// ```
 #[derive(Debug)]
 pub struct TcpStream {
-    stream: Stream,
+    stream: Box<Stream>,
 }
 
 impl TcpStream {
@@ -148,7 +148,8 @@ impl TcpStream {
 
     /// The two halves, each on its own; the connection closes when both have been dropped.
     pub fn into_split(self) -> (RecvHalf, SendHalf) {
-        (self.stream.recv, self.stream.send)
+        let Stream { recv, send } = *self.stream;
+        (recv, send)
     }
 
     /// The address of this end.

@@ -35,7 +35,7 @@ use crate::reactor::Core;
 /// ```
 #[derive(Debug)]
 pub struct UnixStream {
-    stream: Stream,
+    stream: Box<Stream>,
 }
 
 impl UnixStream {
@@ -197,7 +197,8 @@ impl UnixStream {
 
     /// The two halves, each on its own; the connection closes when both have been dropped.
     pub fn into_split(self) -> (RecvHalf, SendHalf) {
-        (self.stream.recv, self.stream.send)
+        let Stream { recv, send } = *self.stream;
+        (recv, send)
     }
 
     /// The name of this end; the end that connected usually has none.

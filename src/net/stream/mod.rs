@@ -15,7 +15,8 @@ pub use send::SendHalf;
 use crate::op::{CancelFd, CloseSignal, SharedFd};
 use crate::reactor::Core;
 
-/// Both halves of a connection.
+/// Both halves of a connection, in a box, since a stream is moved around and lies in the future of its task, often more
+/// than once.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) recv: RecvHalf,
@@ -24,15 +25,15 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A stream over a connected socket.
-    pub(super) fn new(core: &Rc<Core>, fd: SharedFd) -> Stream {
-        Stream {
+    pub(super) fn new(core: &Rc<Core>, fd: SharedFd) -> Box<Stream> {
+        Box::new(Stream {
             recv: RecvHalf::new(core, &fd),
-            send: SendHalf::new(core, &fd),
-        }
+            send: SendHalf::new(core, fd),
+        })
     }
 
     /// Closes the connection and waits until that is done.
-    pub(super) async fn close(self) -> io::Result<()> {
+    pub(super) async fn close(self: Box<Stream>) -> io::Result<()> {
         let (core, fd) = self.recv.parts();
         drop(self);
         close(&core, fd).await

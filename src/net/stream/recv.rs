@@ -22,8 +22,7 @@ use crate::reactor::{Core, Handed, OpId};
 /// Every method here is cancel safe. What arrives belongs to the half, not to the future: bytes that a dropped,
 /// timed out or forgotten receive had already taken off the socket go to the next receive, in order.
 pub struct RecvHalf {
-    /// In a box, as that of a [`SendHalf`](super::SendHalf).
-    state: Box<State>,
+    state: State,
 }
 
 pub(super) struct State {
@@ -53,12 +52,12 @@ impl Armed {
 impl RecvHalf {
     pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> RecvHalf {
         RecvHalf {
-            state: Box::new(State {
+            state: State {
                 core: Rc::clone(core),
                 fd: fd.clone(),
                 armed: Armed::NOTHING,
                 owned: None,
-            }),
+            },
         }
     }
 
@@ -152,10 +151,7 @@ impl RecvHalf {
     /// nothing: chunks that had arrived go to the next receive of this half.
     #[doc(alias = "IORING_RECV_MULTISHOT")]
     pub fn chunks(&mut self) -> Chunks<'_> {
-        Chunks {
-            half: self,
-            ended: false,
-        }
+        Chunks { half: Some(self) }
     }
 }
 
@@ -301,7 +297,7 @@ pub(super) enum Early {
 impl Drop for RecvHalf {
     fn drop(&mut self) {
         // A receive whose future was forgotten would keep the descriptor open.
-        let state = &mut *self.state;
+        let state = &mut self.state;
         if let Some(id) = state.owned.take() {
             state.core.abandon(id, true);
         }
@@ -333,19 +329,21 @@ impl fmt::Debug for RecvHalf {
 #[derive(Debug)]
 #[must_use = "a stream receives nothing until it is polled"]
 pub struct Chunks<'a> {
-    half: &'a mut RecvHalf,
-    ended: bool,
+    /// `None` once the stream has ended.
+    half: Option<&'a mut RecvHalf>,
 }
 
 impl Stream for Chunks<'_> {
     type Item = io::Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ended {
+        let Some(half) = &mut self.half else {
             return Poll::Ready(None);
+        };
+        let item = ready!(half.state.poll_chunk(cx, true)).transpose();
+        if !matches!(item, Some(Ok(_))) {
+            self.half = None;
         }
-        let item = ready!(self.half.state.poll_chunk(cx, true)).transpose();
-        self.ended = !matches!(item, Some(Ok(_)));
         Poll::Ready(item)
     }
 }

@@ -26,8 +26,7 @@ use crate::reactor::{Core, OpId};
 /// itself is dropped meanwhile, a TCP connection is reset, so that the peer cannot take the part for the whole. A
 /// Unix socket has no reset to send: its peer then sees an end like any other.
 pub struct SendHalf {
-    /// In a box, since a stream is moved around and lies in the future of its task, often more than once.
-    state: Box<State>,
+    state: State,
 }
 
 pub(super) struct State {
@@ -67,14 +66,14 @@ impl State {
 }
 
 impl SendHalf {
-    pub(super) fn new(core: &Rc<Core>, fd: &SharedFd) -> SendHalf {
+    pub(super) fn new(core: &Rc<Core>, fd: SharedFd) -> SendHalf {
         SendHalf {
-            state: Box::new(State {
+            state: State {
                 core: Rc::clone(core),
-                fd: fd.clone(),
+                fd,
                 current: None,
                 posted: None,
-            }),
+            },
         }
     }
 
