@@ -1,6 +1,6 @@
 //! One connection.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::task::Context;
 
@@ -11,22 +11,60 @@ use super::transport::Transport;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: Transport,
-    pub(super) local: Option<SocketAddr>,
-    pub(super) peer: Option<SocketAddr>,
+    ends: Ends,
     /// It has carried an exchange before.
     pub(super) reused: bool,
     /// Its waker while it is idle, once it has been.
     pub(super) stir: Option<Arc<Stir>>,
 }
 
+/// The addresses of both ends of a connection, in a quarter of the room that they take where they are of IPv4, since idle
+/// connections keep them.
+#[derive(Debug)]
+enum Ends {
+    V4 {
+        local: SocketAddrV4,
+        peer: SocketAddrV4,
+    },
+    Other(Box<(Option<SocketAddr>, Option<SocketAddr>)>),
+}
+
+impl Ends {
+    fn of(local: Option<SocketAddr>, peer: Option<SocketAddr>) -> Ends {
+        match (local, peer) {
+            (Some(SocketAddr::V4(local)), Some(SocketAddr::V4(peer))) => Ends::V4 { local, peer },
+            others => Ends::Other(Box::new(others)),
+        }
+    }
+}
+
+/// What each idle connection of a client takes, beside what its operation does.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Connection>() <= 120);
+
 impl Connection {
     pub(super) fn new(stream: Transport) -> Connection {
         Connection {
-            local: stream.local_addr(),
-            peer: stream.peer_addr(),
+            ends: Ends::of(stream.local_addr(), stream.peer_addr()),
             stream,
             reused: false,
             stir: None,
+        }
+    }
+
+    /// The address of this end, where it has an IP address.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        match &self.ends {
+            Ends::V4 { local, .. } => Some(SocketAddr::V4(*local)),
+            Ends::Other(ends) => ends.0,
+        }
+    }
+
+    /// The address of the peer, where it has an IP address.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match &self.ends {
+            Ends::V4 { peer, .. } => Some(SocketAddr::V4(*peer)),
+            Ends::Other(ends) => ends.1,
         }
     }
 

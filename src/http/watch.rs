@@ -75,8 +75,8 @@ impl Watch {
 
     /// The fetch goes on over this connection.
     pub(super) fn connected(&self, connection: &Connection) {
-        self.local.set(connection.local);
-        self.peer.set(connection.peer);
+        self.local.set(connection.local());
+        self.peer.set(connection.peer());
     }
 
     /// What an error says about the fetch.

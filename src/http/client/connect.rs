@@ -78,7 +78,7 @@ impl Client {
             transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
         let connection = Box::new(Connection::new(transport));
-        let remote = connection.peer;
+        let remote = connection.peer();
         self.watchers().tell(&ClientEvent::Connected { remote });
         Ok(connection)
     }

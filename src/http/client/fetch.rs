@@ -240,8 +240,8 @@ impl Client {
                 Some(connection) => {
                     timings.taken(waited);
                     request.hooks.trace(&Trace::Reused {
-                        local: connection.local,
-                        remote: connection.peer,
+                        local: connection.local(),
+                        remote: connection.peer(),
                     });
                     connection
                 }

@@ -11,8 +11,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-
 use super::failed;
 use super::session::TlsSession;
 use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill, fill_from};
@@ -170,7 +168,7 @@ pub(in crate::http) struct TlsSend {
     session: Shared,
     /// Encrypted, and not yet handed over. It cannot be taken back, since the peer counts the records: if the future
     /// that sends it is dropped, it goes out with the next one.
-    pending: Option<Bytes>,
+    pending: Option<Chunk>,
     closed: bool,
 }
 
@@ -246,7 +244,8 @@ impl TlsSend {
     async fn hand_over(&mut self) -> io::Result<()> {
         loop {
             if self.pending.is_none() {
-                self.pending = self.session.borrow_mut().take_ciphertext().map(Bytes::from);
+                let ciphertext = self.session.borrow_mut().take_ciphertext();
+                self.pending = ciphertext.map(Chunk::whole).transpose()?;
             }
             let Some(pending) = &self.pending else {
                 return Ok(());
