@@ -16,6 +16,10 @@ use super::session::TlsSession;
 use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill, fill_from};
 use crate::http::transport::{RecvSide, SendSide, unclean_end};
 
+/// What an idle connection has beside the session and what it goes through.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<TlsRecv>() <= 88 && size_of::<TlsSend>() <= 88);
+
 /// The session of both sides.
 pub(super) type Shared = Rc<RefCell<dyn TlsSession>>;
 

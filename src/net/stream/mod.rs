@@ -23,6 +23,10 @@ pub(super) struct Stream {
     pub(super) send: SendHalf,
 }
 
+/// What an idle connection has beside its descriptor and its receive.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Stream>() <= 72);
+
 impl Stream {
     /// A stream over a connected socket.
     pub(super) fn new(core: &Rc<Core>, fd: SharedFd) -> Box<Stream> {
