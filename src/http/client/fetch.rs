@@ -239,10 +239,12 @@ impl Client {
             let connection = match kept.take() {
                 Some(connection) => {
                     timings.taken(waited);
-                    request.hooks.trace(&Trace::Reused {
-                        local: connection.local(),
-                        remote: connection.peer(),
-                    });
+                    if request.hooks.is_traced() {
+                        request.hooks.trace(&Trace::Reused {
+                            local: connection.local(),
+                            remote: connection.peer(),
+                        });
+                    }
                     connection
                 }
                 None => {
