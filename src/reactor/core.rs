@@ -32,9 +32,7 @@ thread_local! {
 
 /// Everything that belongs to one reactor.
 pub(crate) struct Core {
-    pub(super) ring: RefCell<Ring>,
-    pub(super) table: RefCell<Table>,
-    pub(super) queue: RefCell<Queue>,
+    inner: RefCell<Inner>,
     pub(super) descriptors: Rc<Descriptors>,
     pub(super) pool: Rc<Pool>,
     pub(super) timers: RefCell<Wheel<Waker>>,
@@ -73,6 +71,13 @@ impl Drop for Entered {
         // Dropped when the cell is no longer borrowed.
         drop(core);
     }
+}
+
+/// What an operation goes through. In one cell, since it mostly takes several of these to bring one on its way.
+pub(super) struct Inner {
+    pub(super) ring: Ring,
+    pub(super) table: Table,
+    pub(super) queue: Queue,
 }
 
 /// What waits to be staged, in this order: cancels, then operations.
@@ -128,13 +133,15 @@ impl Core {
         let executor = Executor::new(remote, stall);
         Ok(Rc::new(Core {
             bind_listen: ring.has_bind_listen(),
-            ring: RefCell::new(ring),
-            table: RefCell::new(Table::new(
-                builder.max_operations,
-                builder.multishot_backlog,
-                own_wakers(),
-            )),
-            queue: RefCell::default(),
+            inner: RefCell::new(Inner {
+                ring,
+                table: Table::new(
+                    builder.max_operations,
+                    builder.multishot_backlog,
+                    own_wakers(),
+                ),
+                queue: Queue::default(),
+            }),
             descriptors: Rc::default(),
             pool: Pool::new(buffers),
             timers: RefCell::new(Wheel::new()),
@@ -210,8 +217,23 @@ impl Core {
     }
 
     #[inline]
+    pub(super) fn inner(&self) -> RefMut<'_, Inner> {
+        self.inner.borrow_mut()
+    }
+
+    #[inline]
+    pub(super) fn ring(&self) -> RefMut<'_, Ring> {
+        RefMut::map(self.inner(), |inner| &mut inner.ring)
+    }
+
+    #[inline]
     pub(super) fn table(&self) -> RefMut<'_, Table> {
-        self.table.borrow_mut()
+        RefMut::map(self.inner(), |inner| &mut inner.table)
+    }
+
+    #[inline]
+    pub(super) fn queue(&self) -> RefMut<'_, Queue> {
+        RefMut::map(self.inner(), |inner| &mut inner.queue)
     }
 
     #[inline]
@@ -271,16 +293,14 @@ impl Core {
     /// queue. Gives it back where something waits there, which it must not hold up, or there is no room.
     #[inline]
     pub(crate) fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
-        let mut table = self.table();
-        let mut queue = self.queue.borrow_mut();
-        let mut ring = self.ring.borrow_mut();
+        let Inner { ring, table, queue } = &mut *self.inner();
         let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
         if something_waits || table.is_shut() || !table.has_room(None) || !ring.has_room() {
             return Err(op);
         }
         op.placed();
         let id = table.next_id();
-        let staged = crate::op::stage(&mut *op, &mut ring, id.user_data());
+        let staged = crate::op::stage(&mut *op, ring, id.user_data());
         staged.expect("there is room in the submission queue");
         let placed = table.insert_staged(op, Completions::FailureOnly);
         debug_assert_eq!(placed, id);
@@ -300,20 +320,14 @@ impl Core {
         SharedFd::new(fd, &self.descriptors)
     }
 
-    /// Puts a new operation to the end of the queue.
-    #[inline]
-    pub(super) fn queue(&self, id: OpId) {
-        self.queue.borrow_mut().ops.push_back(id);
-    }
-
     /// The future of `id` has gone; `cancel` also stops an operation that would rather finish.
     pub(crate) fn abandon(&self, id: OpId, cancel: bool) {
         let abandoned = self.table().abandon(id, cancel);
         if abandoned.cancel {
-            self.queue.borrow_mut().cancels.push_back(id);
+            self.queue().cancels.push_back(id);
         }
         if abandoned.again {
-            self.queue.borrow_mut().ops.push_front(id);
+            self.queue().ops.push_front(id);
         }
         if let Some((op, cqes)) = abandoned.discard {
             self.discard(id, op, cqes);
@@ -344,7 +358,7 @@ impl Core {
     /// A slot of the table may have become free: call those who wait for one.
     #[inline]
     pub(super) fn slot_freed(&self) {
-        if self.table.borrow().is_waited_for() {
+        if self.table().is_waited_for() {
             self.call_waiting();
         }
     }

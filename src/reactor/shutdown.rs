@@ -49,7 +49,7 @@ impl Core {
                 None => Duration::from_secs(3600),
             };
             // Also where there is no time: most of what is in flight ends on the spot.
-            self.ring.borrow_mut().cancel_all(left);
+            self.ring().cancel_all(left);
             let wait = Wait::Completion(Some(left.min(Duration::from_millis(10))));
             if self.enter_ring(wait).is_err() {
                 break;
@@ -64,7 +64,7 @@ impl Core {
         self.counters.leaked.add(report.leaked);
         self.executor.shield(|| self.descriptors.closes.shut());
         // Refused only where it has been done, and the ring goes anyway.
-        let _ = self.ring.borrow_mut().unregister_buffers();
+        let _ = self.ring().unregister_buffers();
         drop(entered);
         report
     }
@@ -91,7 +91,7 @@ impl Core {
         // Each round stages at least one SQE, or ends; a completion may queue more (a close).
         for _ in 0..1 << 20 {
             let all_staged = self.stage();
-            if self.ring.borrow_mut().staged() == 0 || self.enter_ring(Wait::No).is_err() {
+            if self.ring().staged() == 0 || self.enter_ring(Wait::No).is_err() {
                 break;
             }
             self.reap_counting(report);

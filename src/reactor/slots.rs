@@ -38,6 +38,12 @@ impl OpId {
         self.user_data() | CANCEL_BIT
     }
 
+    /// Whether `user_data` is that of an operation, not of a cancel or the wake-up poll.
+    #[inline]
+    pub(super) fn is_of_operation(user_data: u64) -> bool {
+        user_data & CANCEL_BIT == 0 && user_data != WAKE_USER_DATA
+    }
+
     /// The operation that `user_data` is of, or that the cancel with it aims at.
     #[inline]
     pub(crate) fn of(user_data: u64) -> OpId {
@@ -48,11 +54,6 @@ impl OpId {
                 .unwrap_or(Generation::MAX),
         }
     }
-}
-
-/// Whether `user_data` is that of a cancel.
-pub(crate) fn is_cancel(user_data: u64) -> bool {
-    user_data & CANCEL_BIT != 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,7 +60,8 @@ impl<O: Operation> Handed<O> {
         ticket: Option<Ticket>,
         waker: Option<Waker>,
     ) -> Handed<O> {
-        let mut table = core.table();
+        let mut inner = core.inner();
+        let table = &mut inner.table;
         if table.is_shut() {
             return Handed::Refused(op);
         }
@@ -70,9 +71,9 @@ impl<O: Operation> Handed<O> {
         let left = ticket.and_then(|ticket| table.leave_queue(ticket));
         op.placed();
         let id = table.insert(op, waker);
-        drop(table);
+        inner.queue.ops.push_back(id);
+        drop(inner);
         drop(left);
-        core.queue(id);
         Handed::Live(id)
     }
 

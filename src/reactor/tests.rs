@@ -582,14 +582,14 @@ fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
         }
         // None of them goes out, so that only the one after the pause can.
         assert_eq!(
-            std::mem::take(&mut core.queue.borrow_mut().cancels).len(),
+            std::mem::take(&mut core.queue().cancels).len(),
             512
         );
         core.cancel_missed(missed);
-        assert!(core.queue.borrow().cancels.is_empty());
+        assert!(core.queue().cancels.is_empty());
         let error = poll.await.0.expect_err("it was cancelled");
         assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
-        assert!(core.queue.borrow().later.is_empty());
+        assert!(core.queue().later.is_empty());
     });
 }
 

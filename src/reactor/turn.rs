@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use super::core::Core;
-use super::slots::{OpId, WAKE_USER_DATA, is_cancel};
+use super::core::{Core, Inner};
+use super::slots::{OpId, WAKE_USER_DATA};
 use super::table::Arrival;
 use crate::error::Error;
 use crate::op::Close;
@@ -27,7 +27,7 @@ impl Core {
         }
         let all_staged = self.is_all_staged() || self.stage();
         let mut sleep = all_staged && !self.has_work() && !self.hurried.take();
-        if sleep && self.pool.has_parked() && !self.queue.borrow().quiet.is_empty() {
+        if sleep && self.pool.has_parked() && !self.queue().quiet.is_empty() {
             // What has been posted gives its buffers back without a sleep.
             sleep = false;
         } else if sleep || self.parked_too_long() {
@@ -40,7 +40,7 @@ impl Core {
         if sleep {
             self.sleep()?;
         } else {
-            let mut ring = self.ring.borrow_mut();
+            let mut ring = self.ring();
             if ring.staged() > 0 || ring.wants_enter() {
                 drop(ring);
                 self.enter_ring(Wait::No)?;
@@ -63,7 +63,7 @@ impl Core {
 
     /// Whether there is nothing that [`stage`](Core::stage) would do.
     fn is_all_staged(&self) -> bool {
-        let queue = self.queue.borrow();
+        let queue = self.queue();
         self.wake_armed.get()
             && queue.is_empty()
             && queue.later.is_empty()
@@ -80,9 +80,7 @@ impl Core {
     /// hold them up. None is ever lost: what finds the queue full stays where it is.
     pub(super) fn stage(&self) -> bool {
         self.retry_cancels();
-        let mut ring = self.ring.borrow_mut();
-        let mut table = self.table.borrow_mut();
-        let mut queue = self.queue.borrow_mut();
+        let Inner { ring, table, queue } = &mut *self.inner();
         if !self.wake_armed.get() && !table.is_shut() {
             let request = Request::Poll {
                 fd: self.executor.remote().eventfd().as_raw_fd(),
@@ -118,7 +116,7 @@ impl Core {
                 return true;
             };
             // `None`: it was dropped while it waited.
-            if let Some(staged) = table.stage(id, &mut ring) {
+            if let Some(staged) = table.stage(id, ring) {
                 room -= 1;
                 self.counters.sqes.add(1);
                 if staged.prompting {
@@ -137,7 +135,7 @@ impl Core {
         if wait != Wait::No {
             self.counters.waits.add(1);
         }
-        let mut ring = self.ring.borrow_mut();
+        let mut ring = self.ring();
         if ring.overflowed() {
             self.counters.cq_overflows.add(1);
         }
@@ -151,7 +149,7 @@ impl Core {
         if !self.spin.begin_gap() {
             return self.park(deadline);
         }
-        let staged = self.ring.borrow_mut().staged() > 0;
+        let staged = self.ring().staged() > 0;
         let start = Instant::now();
         match self.spin.duration(start, self.descriptors.asking.count()) {
             Some(limit) => {
@@ -180,12 +178,12 @@ impl Core {
     }
 
     fn has_completions(&self) -> bool {
-        self.ring.borrow_mut().has_completions()
+        self.ring().has_completions()
     }
 
     /// Looks for something to do until `limit` has passed; `true` if there is something.
     fn spin_until(&self, start: Instant, limit: Duration, deadline: Option<Instant>) -> bool {
-        let mut ring = self.ring.borrow_mut();
+        let mut ring = self.ring();
         let mut before = start;
         loop {
             for _ in 0..16 {
@@ -225,7 +223,7 @@ impl Core {
     /// When the next timer may fire, or a cancel is to be tried again.
     fn next_timer(&self) -> Option<Instant> {
         let timers = self.timers.borrow();
-        let queue = self.queue.borrow();
+        let queue = self.queue();
         if timers.is_empty() && queue.later.is_empty() {
             return None;
         }
@@ -237,16 +235,29 @@ impl Core {
 
     /// Takes every completion out of the ring and sees to it.
     pub(super) fn reap(&self) {
+        let mut inner = self.inner();
         // What comes meanwhile is for the next turn, so that this one ends.
-        let count = self.ring.borrow_mut().completions();
+        let count = inner.ring.completions();
         self.counters.cqes.add(count as u64);
         for _ in 0..count {
-            let next = self.ring.borrow_mut().reap();
-            if let Some(cqe) = next {
-                self.arrive(cqe);
+            let Inner { ring, table, .. } = &mut *inner;
+            let Some(mut cqe) = ring.reap() else { break };
+            self.pool.reaped(cqe);
+            if OpId::is_of_operation(cqe.user_data) {
+                let (id, arrival) = table.arrive(&mut cqe);
+                if matches!(arrival, Arrival::Nothing) {
+                    continue;
+                }
+                drop(inner);
+                self.see_to(id, cqe, arrival);
+            } else {
+                drop(inner);
+                self.see_to_own(cqe);
             }
+            inner = self.inner();
         }
-        let quiet = self.queue.borrow().quiet.len();
+        let quiet = inner.queue.quiet.len();
+        drop(inner);
         if quiet > 0 {
             self.finish_quiet(quiet);
         }
@@ -255,7 +266,7 @@ impl Core {
     /// Ends the operations that the enter before has ended without a word. Those that failed have a completion,
     /// which has been reaped.
     fn finish_quiet(&self, count: usize) {
-        if !self.ring.borrow_mut().is_settled() {
+        if !self.ring().is_settled() {
             // Some may not have been submitted, or their completions are still to come. Nor does the next turn sleep:
             // somebody may wait for one of these, of which nothing else tells.
             self.hurry();
@@ -263,37 +274,39 @@ impl Core {
         }
         // The drop of a buffer may stage another, behind these, which has not been submitted.
         for at in 0..count {
-            let id = self.queue.borrow_mut().quiet[at];
+            let id = self.queue().quiet[at];
             let ended = self.table().finish_quiet(id);
             if let Some(op) = ended {
                 self.executor.shield(|| drop(op));
             }
         }
-        self.queue.borrow_mut().quiet.drain(..count);
+        self.queue().quiet.drain(..count);
         self.slot_freed();
     }
 
-    fn arrive(&self, mut cqe: Cqe) {
-        self.pool.reaped(cqe);
+    /// A completion of what the reactor itself has asked for: the wake-up poll, or a cancel.
+    #[inline(never)]
+    fn see_to_own(&self, cqe: Cqe) {
         if cqe.user_data == WAKE_USER_DATA {
             self.executor.remote().eventfd().clear();
             self.wake_armed.set(cqe.has_more());
-            return;
-        }
-        if is_cancel(cqe.user_data) {
+        } else {
             self.cancel_missed(cqe);
-            return;
         }
-        let (id, arrival) = self.table().arrive(&mut cqe);
+    }
+
+    /// Does what the completion of an operation asks for.
+    #[inline(never)]
+    fn see_to(&self, id: OpId, cqe: Cqe, arrival: Arrival) {
         match arrival {
             Arrival::Nothing => {}
             Arrival::Wake(waker) => self.wake(waker),
             Arrival::Throttle(waker) => {
                 self.counters.throttled.add(1);
-                self.queue.borrow_mut().cancels.push_back(id);
+                self.queue().cancels.push_back(id);
                 self.wake_all(waker);
             }
-            Arrival::Again => self.queue.borrow_mut().ops.push_front(id),
+            Arrival::Again => self.queue().ops.push_front(id),
             Arrival::Discard(op) => self.discard(id, op, [cqe]),
             Arrival::Stale => self.counters.stale.add(1),
         }
@@ -310,7 +323,7 @@ impl Core {
             return;
         }
         let pause = self.table().cancel_missed(id);
-        let mut queue = self.queue.borrow_mut();
+        let mut queue = self.queue();
         match pause {
             None => {}
             Some(Duration::ZERO) => queue.cancels.push_back(id),
@@ -320,7 +333,7 @@ impl Core {
 
     /// Queues the cancels whose pause is over.
     fn retry_cancels(&self) {
-        let mut queue = self.queue.borrow_mut();
+        let mut queue = self.queue();
         if queue.later.is_empty() {
             return;
         }
