@@ -108,6 +108,7 @@ pub(super) enum Hold {
 }
 
 impl Hold {
+    #[inline]
     pub(super) fn fd(&self) -> &SharedFd {
         match self {
             Hold::Open(fd) => fd,

@@ -110,11 +110,17 @@ pub(crate) enum Entered {
 
 impl Entered {
     /// What io_uring_enter(2) says, by name.
+    #[inline]
     fn of(outcome: io::Result<usize>) -> Result<Entered, Error> {
-        let error = match outcome {
-            Ok(count) => return Ok(Entered::Submitted(count)),
-            Err(error) => error,
-        };
+        match outcome {
+            Ok(count) => Ok(Entered::Submitted(count)),
+            Err(error) => Entered::without_success(error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn without_success(error: io::Error) -> Result<Entered, Error> {
         match error.raw_os_error() {
             Some(libc::ETIME) => Ok(Entered::Timeout),
             Some(libc::EINTR) => Ok(Entered::Interrupted),

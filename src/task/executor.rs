@@ -187,10 +187,16 @@ impl Executor {
     }
 
     /// Takes in what other threads left; jobs run here.
+    #[inline]
     pub(crate) fn take_remote(&self) {
-        if !self.remote.is_pending() {
-            return;
+        if self.remote.is_pending() {
+            self.empty_remote();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn empty_remote(&self) {
         let (woken, jobs) = self.remote.take();
         for sent in woken {
             sent.arrive(self);
