@@ -192,14 +192,17 @@ pub(crate) struct Staged {
 #[inline(always)]
 pub(crate) fn stage<O: Operation>(op: &mut O, ring: &mut Ring, user_data: u64) -> Option<Staged> {
     let request = op.request();
-    ring.stage(&request, user_data).then(|| Staged {
+    if !ring.stage(&request, user_data) {
+        return None;
+    }
+    Some(Staged {
         completions: request.completions(),
         prompting: request.is_prompting(),
     })
 }
 
 /// An [`Operation`] whose type has been forgotten, as the table of the reactor keeps it.
-pub(crate) trait Erased {
+pub(crate) trait Erased: Any {
     fn on_drop(&self) -> OnDrop;
     /// Stages its request; `None` when the submission queue is full.
     fn stage(&mut self, ring: &mut Ring, user_data: u64) -> Option<Staged>;
@@ -207,7 +210,6 @@ pub(crate) trait Erased {
     fn resume(&mut self, cqe: Cqe) -> Next;
     fn release(&mut self);
     fn discard(&mut self, cqe: Cqe);
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 impl<O: Operation> Erased for O {
@@ -233,9 +235,5 @@ impl<O: Operation> Erased for O {
 
     fn discard(&mut self, cqe: Cqe) {
         Operation::discard(self, cqe);
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
     }
 }

@@ -57,7 +57,7 @@ impl<B: IoBufMut> Recv<B> {
 impl<B: IoBufMut> Operation for Recv<B> {
     type Output = io::Result<usize>;
 
-    #[inline]
+    #[inline(always)]
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let fd = self.in_flight.as_raw_fd();

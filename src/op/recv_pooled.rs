@@ -67,7 +67,7 @@ impl Received {
 impl Operation for RecvPooled {
     type Output = io::Result<Received>;
 
-    #[inline]
+    #[inline(always)]
     fn request(&mut self) -> Request {
         Request::RecvPooled {
             fd: self.fd.as_raw_fd(),

@@ -58,20 +58,27 @@ impl Progress {
     /// The result of the whole send, given the completion that ended it.
     ///
     /// Whoever gets an error of the kernel's as it is knows that not a byte had been taken.
+    #[inline]
     pub(super) fn result(&self, cqe: Cqe) -> io::Result<usize> {
         if let Err(error) = cqe.into_result() {
-            return Err(match self.sent {
-                0 => error,
-                sent => {
-                    let text = format!("{error}, after {sent} of {} bytes", self.len);
-                    io::Error::new(error.kind(), text)
-                }
-            });
+            return Err(self.explain(error));
         }
         if self.all && self.sent < self.len {
             return Err(io::ErrorKind::WriteZero.into());
         }
         Ok(self.sent)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn explain(&self, error: io::Error) -> io::Error {
+        match self.sent {
+            0 => error,
+            sent => {
+                let text = format!("{error}, after {sent} of {} bytes", self.len);
+                io::Error::new(error.kind(), text)
+            }
+        }
     }
 
     /// `MSG_WAITALL` makes the kernel go on after a short send by itself.
@@ -118,7 +125,7 @@ impl<B: IoBuf> Operation for Send<B> {
 
     const ON_DROP: OnDrop = OnDrop::Finish;
 
-    #[inline]
+    #[inline(always)]
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let sent = self.progress.sent;

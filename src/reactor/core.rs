@@ -289,24 +289,32 @@ impl Core {
         Submission::new(self, Box::new(op))
     }
 
-    /// Stages an operation that nobody waits for, and that only a failure completes, without the way through the
-    /// queue. Gives it back where something waits there, which it must not hold up, or there is no room.
-    #[inline]
-    pub(crate) fn stage_now<O: Operation>(&self, mut op: Box<O>) -> Result<OpId, Box<O>> {
+    /// Stages an operation without the way through the queue; its first completion wakes `waker`, and without one nobody
+    /// waits for it. Gives it back where something waits in the queue, which it must not hold up, or there is no room.
+    #[inline(always)]
+    pub(crate) fn stage_now<O: Operation>(
+        &self,
+        mut op: Box<O>,
+        waker: Option<Waker>,
+    ) -> Result<OpId, (Box<O>, Option<Waker>)> {
         let Inner { ring, table, queue } = &mut *self.inner();
         let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
         if something_waits || table.is_shut() || !table.has_room(None) || !ring.has_room() {
-            return Err(op);
+            return Err((op, waker));
         }
         op.placed();
         let id = table.next_id();
         let staged = crate::op::stage(&mut *op, ring, id.user_data());
-        staged.expect("there is room in the submission queue");
-        let placed = table.insert_staged(op, Completions::FailureOnly);
+        let staged = staged.expect("there is room in the submission queue");
+        let placed = table.insert_staged(op, staged.completions, waker);
         debug_assert_eq!(placed, id);
-        queue.quiet.push(id);
+        if staged.completions == Completions::FailureOnly {
+            queue.quiet.push(id);
+        }
         self.counters.sqes.add(1);
-        self.spin.asked();
+        if staged.prompting {
+            self.spin.asked();
+        }
         Ok(id)
     }
 

@@ -19,7 +19,9 @@
 //! 1. A call such as `stream.recv(buffer)` makes an operation (a file in `op/`), which takes the buffer. It
 //!    gets a slot in the table and its id goes to the end of the queue. Nothing has reached the kernel.
 //! 2. The next turn *stages* it: its request becomes an SQE whose `user_data` is the id: slot (32 bits),
-//!    generation (31 bits). The same turn enters the kernel. From here on the kernel may touch the buffer.
+//!    generation (31 bits). The same turn enters the kernel. From here on the kernel may touch the buffer. What a
+//!    stream sends or receives is staged by the call itself where nothing waits to be staged before it: that saves
+//!    the way through the queue.
 //! 3. A completion finds the slot by its `user_data`. Where the generation differs, the completion is counted
 //!    as stale and wakes nobody. The final completion (the one without `IORING_CQE_F_MORE`; for a zero-copy
 //!    send its notification) ends the operation. If there is more to do, as after a short send, the operation
@@ -29,24 +31,25 @@
 //! A *posted* send has no future, and mostly no completion: its SQE asks for none on success and must not wait
 //! (`MSG_DONTWAIT`), so that it is over when the enter that submits it returns. What has no completion by then has
 //! succeeded; what has failed or come short goes on as an ordinary send. So the enter that sends a question can
-//! also wait for the answer. It is staged by the call itself where nothing waits to be staged before it.
+//! also wait for the answer.
 //!
 //! # The order of staging
 //!
-//! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission
-//! queue waits for the next turn, which comes without sleeping. So a flood of operations cannot hold up a
-//! cancel, and no SQE of the reactor's own is ever lost. An operation that finds the table full waits in its
-//! future. When a slot is freed the future that has waited longest is called, and the slot is kept for it until
-//! the next turn, so that neither a busy task nor a forgotten future can keep the others out. The reactor's own
-//! closes take a slot beyond the limit if they must: a full table has to be able to shrink.
+//! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission queue waits
+//! for the next turn, which comes without sleeping. So a flood of operations cannot hold up a cancel: one that finds
+//! the submission queue filled by calls since the last turn goes out with the next. And no SQE of the reactor's own is
+//! ever lost. An operation that finds the table full waits in its future. When a slot is freed the future that has
+//! waited longest is called, and the slot is kept for it until the next turn, so that neither a busy task nor a
+//! forgotten future can keep the others out. The reactor's own closes take a slot beyond the limit if they must: a full
+//! table has to be able to shrink.
 //!
 //! # What a dropped future does
 //!
 //! - The operation is queued and has never been in the kernel: it is taken back; nothing has happened.
-//! - The kernel has it: it is *abandoned*. A receive, accept or connect is cancelled; a send goes on to its
-//!   last byte, so that the stream is never torn. Either way the operation keeps its buffer until the final
-//!   completion, which then goes to `discard`: bytes go back to their stream for the next receive, a buffer to
-//!   the pool, a descriptor is closed, a send's error waits for the next send.
+//! - The kernel has it, or it is staged: it is *abandoned*. A receive, accept or connect is cancelled; a send goes on
+//!   to its last byte, so that the stream is never torn. Either way the operation keeps its buffer until the final
+//!   completion, which then goes to `discard`: bytes go back to their stream for the next receive, a buffer to the
+//!   pool, a descriptor is closed, a send's error waits for the next send.
 //! - Its completion was there: the same, at once.
 //!
 //! A forgotten future (`mem::forget`) leaves its operation in flight. The next call on the same half of the

@@ -160,6 +160,15 @@ impl Slot {
             .collect()
     }
 
+    /// Gives a new operation its waker.
+    #[inline(always)]
+    pub(super) fn set_waker(&mut self, waker: Option<Waker>) {
+        let before = std::mem::replace(&mut self.waker, waker);
+        debug_assert!(before.is_none(), "a new operation has no waker");
+        // As in `insert`.
+        std::mem::forget(before);
+    }
+
     /// Wakes `waker` at the next completion, if the slot knows it from an earlier wait.
     #[inline]
     pub(super) fn wait_again(&mut self, waker: &Waker) -> bool {

@@ -1,5 +1,6 @@
 //! The handle of an operation: a future of its result, or a stream of its results.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -45,15 +46,18 @@ impl<O: Operation> Handed<O> {
         Handed::place(core, op, None, None)
     }
 
-    /// Hands an operation over, and waits for it if it has got its slot: then the first poll would be in vain.
+    /// Hands an operation over, and waits for it if it has got its slot: then the first poll would be in vain. It is
+    /// staged at once where nothing waits to be staged before it.
     #[inline]
     pub(crate) fn awaited(core: &Core, op: Box<O>, cx: &mut Context<'_>) -> Handed<O> {
         // A foreign waker's clone is user code: the table is not borrowed yet.
         let waker = cx.waker().clone();
-        Handed::place(core, op, None, Some(waker))
+        match core.stage_now(op, Some(waker)) {
+            Ok(id) => Handed::Live(id),
+            Err((op, waker)) => Handed::place(core, op, None, waker),
+        }
     }
 
-    #[inline(always)]
     fn place(
         core: &Core,
         mut op: Box<O>,
@@ -235,8 +239,8 @@ impl<O: Operation> Handed<O> {
 
 #[inline]
 fn downcast<O: Operation>(op: Box<dyn Erased>) -> Box<O> {
-    let op = Erased::into_any(op).downcast::<O>();
-    op.expect("a handle knows its operation")
+    let op: Box<dyn Any> = op;
+    op.downcast::<O>().expect("a handle knows its operation")
 }
 
 /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that

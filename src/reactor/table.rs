@@ -197,12 +197,19 @@ impl Table {
         self.slots.next_id()
     }
 
-    /// Takes a slot for `op`, which is being staged and for which nobody waits.
+    /// Takes a slot for `op`, which is being staged. Its first completion wakes `waker`; without one nobody waits for it.
     #[inline(always)]
-    pub(crate) fn insert_staged(&mut self, op: Box<dyn Erased>, completions: Completions) -> OpId {
+    pub(crate) fn insert_staged(
+        &mut self,
+        op: Box<dyn Erased>,
+        completions: Completions,
+        waker: Option<Waker>,
+    ) -> OpId {
         let (id, slot) = self.slots.insert(op);
         slot.completions = completions;
-        slot.abandoned = true;
+        slot.abandoned = waker.is_none();
+        slot.waits = waker.is_some();
+        slot.set_waker(waker);
         slot.phase = Phase::InKernel;
         slot.begun = true;
         self.in_kernel += 1;
@@ -214,7 +221,7 @@ impl Table {
     pub(crate) fn insert(&mut self, op: Box<dyn Erased>, waker: Option<Waker>) -> OpId {
         let (id, slot) = self.slots.insert(op);
         slot.waits = waker.is_some();
-        slot.waker = waker;
+        slot.set_waker(waker);
         id
     }
 

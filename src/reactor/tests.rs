@@ -581,10 +581,7 @@ fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
             core.cancel_missed(missed);
         }
         // None of them goes out, so that only the one after the pause can.
-        assert_eq!(
-            std::mem::take(&mut core.queue().cancels).len(),
-            512
-        );
+        assert_eq!(std::mem::take(&mut core.queue().cancels).len(), 512);
         core.cancel_missed(missed);
         assert!(core.queue().cancels.is_empty());
         let error = poll.await.0.expect_err("it was cancelled");

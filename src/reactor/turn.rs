@@ -1,5 +1,6 @@
 //! One turn: stage, enter, reap, fire timers.
 
+use std::cell::RefMut;
 use std::cmp::Reverse;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -257,16 +258,16 @@ impl Core {
             inner = self.inner();
         }
         let quiet = inner.queue.quiet.len();
-        drop(inner);
         if quiet > 0 {
-            self.finish_quiet(quiet);
+            self.finish_quiet(inner, quiet);
         }
     }
 
     /// Ends the operations that the enter before has ended without a word. Those that failed have a completion,
     /// which has been reaped.
-    fn finish_quiet(&self, count: usize) {
-        if !self.ring().is_settled() {
+    #[inline(always)]
+    fn finish_quiet<'a>(&'a self, mut inner: RefMut<'a, Inner>, count: usize) {
+        if !inner.ring.is_settled() {
             // Some may not have been submitted, or their completions are still to come. Nor does the next turn sleep:
             // somebody may wait for one of these, of which nothing else tells.
             self.hurry();
@@ -274,13 +275,16 @@ impl Core {
         }
         // The drop of a buffer may stage another, behind these, which has not been submitted.
         for at in 0..count {
-            let id = self.queue().quiet[at];
-            let ended = self.table().finish_quiet(id);
+            let id = inner.queue.quiet[at];
+            let ended = inner.table.finish_quiet(id);
             if let Some(op) = ended {
+                drop(inner);
                 self.executor.shield(|| drop(op));
+                inner = self.inner();
             }
         }
-        self.queue().quiet.drain(..count);
+        inner.queue.quiet.drain(..count);
+        drop(inner);
         self.slot_freed();
     }
 

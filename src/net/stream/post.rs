@@ -45,13 +45,14 @@ impl<B: IoBuf> Future for Posting<'_, B> {
             let settled = ready!(state.poll_settled(cx));
             if let Step::Settling(buffer) = std::mem::replace(step, Step::Ended) {
                 settled?;
-                let post = Box::new(Post::new(state.fd.clone(), buffer));
-                match state.core.stage_now(post) {
+                // Written where it stays, not moved there.
+                let post = Box::write(Box::new_uninit(), Post::new(state.fd.clone(), buffer));
+                match state.core.stage_now(post, None) {
                     Ok(id) => {
                         state.posted = Some(id);
                         return Poll::Ready(Ok(()));
                     }
-                    Err(post) => *step = Step::Waiting(Handed::new(&state.core, post)),
+                    Err((post, _)) => *step = Step::Waiting(Handed::new(&state.core, post)),
                 }
             }
         }

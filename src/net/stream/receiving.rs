@@ -72,7 +72,7 @@ impl<B: IoBufMut> Future for Receiving<'_, B> {
                 if let Some(result) = early {
                     return Poll::Ready((result, buffer));
                 }
-                let receive = Box::new(Recv::new(state.fd.clone(), buffer));
+                let receive = Box::write(Box::new_uninit(), Recv::new(state.fd.clone(), buffer));
                 let handed = Handed::awaited(&state.core, receive, cx);
                 state.owned = handed.id();
                 *step = Step::InFlight(handed);

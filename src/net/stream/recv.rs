@@ -215,20 +215,10 @@ impl State {
                 continue;
             };
             if receive.is_ended() {
-                receive.again(&self.core, cx, |used| match used {
-                    Some(mut op) => {
-                        op.multishot = multishot;
-                        op
-                    }
-                    None => Box::new(RecvPooled {
-                        fd: self.fd.clone(),
-                        pool: Rc::clone(self.core.pool()),
-                        multishot,
-                    }),
-                });
-                if receive.id().is_some() {
+                if self.arm(cx, multishot) {
                     return Poll::Pending;
                 }
+                continue;
             }
             let (cqe, _more) = ready!(receive.poll_next(&self.core, cx));
             self.fd.answered();
@@ -245,6 +235,26 @@ impl State {
                 Received::Cancelled => self.core.check_open()?,
             }
         }
+    }
+
+    /// Hands a receive from the pool over; `true` if it is on its way, and this is woken by what it brings.
+    #[inline(never)]
+    fn arm(&mut self, cx: &mut Context<'_>, multishot: bool) -> bool {
+        let Armed::Pooled(receive) = &mut self.armed else {
+            return false;
+        };
+        receive.again(&self.core, cx, |used| match used {
+            Some(mut op) => {
+                op.multishot = multishot;
+                op
+            }
+            None => Box::new(RecvPooled {
+                fd: self.fd.clone(),
+                pool: Rc::clone(self.core.pool()),
+                multishot,
+            }),
+        });
+        receive.id().is_some()
     }
 
     /// The ways on where the pool is empty; the last of them brings what was received.

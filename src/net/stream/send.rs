@@ -177,9 +177,9 @@ impl SendHalf {
             return;
         }
         let post = Box::new(crate::op::Post::new(state.fd.clone(), buffer));
-        state.posted = match state.core.stage_now(post) {
+        state.posted = match state.core.stage_now(post, None) {
             Ok(id) => Some(id),
-            Err(post) => {
+            Err((post, _)) => {
                 let cx = &mut Context::from_waker(std::task::Waker::noop());
                 let mut handed = crate::reactor::Handed::new(&state.core, post);
                 let detached = handed.poll_detach(&state.core, cx);

@@ -82,7 +82,7 @@ where
                 if let Err(error) = settled {
                     return Poll::Ready((Err(error), lent));
                 }
-                let op = Box::new(make(state.fd.clone(), lent));
+                let op = Box::write(Box::new_uninit(), make(state.fd.clone(), lent));
                 let handed = Handed::awaited(&state.core, op, cx);
                 state.current = handed.id();
                 *step = Step::InFlight(handed);
