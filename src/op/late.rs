@@ -233,7 +233,7 @@ impl<T: Direction> InFlight<T> {
 }
 
 impl<T: Direction> AsRawFd for InFlight<T> {
-    #[inline]
+    #[inline(always)]
     fn as_raw_fd(&self) -> RawFd {
         self.hold.fd().as_raw_fd()
     }

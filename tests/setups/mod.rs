@@ -243,8 +243,10 @@ pub(crate) async fn race_turns<F: Future>(future: F, count: u64) -> Option<F::Ou
 }
 
 /// Where in its life an operation is when its future goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Point {
+    /// Polled once; it waits behind another to be staged.
+    Queued,
     /// Polled once; the reactor has not had its turn.
     Staged,
     /// The kernel has it.
@@ -253,4 +255,17 @@ pub(crate) enum Point {
     Reaped,
 }
 
-pub(crate) const POINTS: [Point; 3] = [Point::Staged, Point::InKernel, Point::Reaped];
+pub(crate) const POINTS: [Point; 4] =
+    [Point::Queued, Point::Staged, Point::InKernel, Point::Reaped];
+
+impl Point {
+    /// What an operation that is polled next waits behind, if it is to be queued; to be kept until its future goes.
+    pub(crate) async fn before(self) -> Option<impl Future<Output = std::io::Result<()>>> {
+        if self != Point::Queued {
+            return None;
+        }
+        let mut other = Box::pin(eyewall::reactor::nop());
+        assert!(poll_once(&mut other).await.is_none());
+        Some(other)
+    }
+}
