@@ -13,6 +13,7 @@
 //! | `settings` | what the first bytes of an input say about the rest |
 //! | `cut` | the same bytes in other pieces |
 //! | `sight` | a decoder at work, and what must hold at every step of it |
+//! | `judge_httparse` | what httparse says of a head |
 //! | `model_head`, `model_chunked` | the same rules written down a second time, as plainly as can be |
 //!
 //! The functions are apart from the programs of `fuzz_targets/`, so that a finding can be run again without a fuzzing
@@ -23,6 +24,7 @@ pub mod content_coding;
 mod cut;
 pub mod fetch;
 pub mod header_encoder;
+mod judge_httparse;
 mod model_chunked;
 mod model_head;
 pub mod no_proxy;

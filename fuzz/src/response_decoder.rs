@@ -3,6 +3,7 @@
 use eyewall::http::codec::Framing;
 
 use crate::cut;
+use crate::judge_httparse;
 use crate::model_head;
 use crate::settings::Settings;
 use crate::sight::{Outcome, Sight, Taking, observe};
@@ -36,6 +37,7 @@ fn check(seen: &Sight, settings: &Settings, wire: &[u8]) {
     for message in &seen.messages {
         let bytes = &wire[start..message.end];
         model_head::check(message, bytes, settings.request);
+        judge_httparse::check(message);
         if settings.strict {
             let bare = |at: usize| bytes[at] == b'\n' && (at == 0 || bytes[at - 1] != b'\r');
             assert!(!(0..bytes.len()).any(bare), "a bare LF in strict mode");
@@ -44,10 +46,7 @@ fn check(seen: &Sight, settings: &Settings, wire: &[u8]) {
     }
     let Some(last) = seen.messages.last().filter(|last| !last.informational) else {
         assert!(seen.content.is_empty(), "content without a head");
-        assert!(
-            !matches!(seen.outcome, Outcome::Complete(_)),
-            "an end without a head"
-        );
+        judge_httparse::check_other(seen.outcome, &wire[start..]);
         return;
     };
     let rest = &wire[start..];

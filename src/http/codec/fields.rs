@@ -1,10 +1,11 @@
-//! The rules for fields that the head parser leaves to us: what Content-Length, Transfer-Encoding and
+//! The rules for fields beyond the form of their lines: what Content-Length, Transfer-Encoding and
 //! Connection mean, how folded lines are joined, and which rule a refused line has broken.
 
 use http::header::HeaderName;
 use memchr::memchr;
 
 use super::ProtocolError;
+use super::index::Line;
 
 /// The elements of a comma-separated list, without the white space around them. An empty value has one
 /// empty element.
@@ -43,11 +44,11 @@ pub(super) struct FramingFields {
 }
 
 impl FramingFields {
-    /// Looks at one field line. Most of them are told apart by the length of their names alone.
+    /// Looks at one line of `text`. Most of them are told apart by the length of their names alone.
     #[inline]
-    pub(super) fn note(&mut self, name: &[u8], value: &[u8]) {
-        if matches!(name.len(), 10 | 14 | 17) {
-            self.note_framing(name, value);
+    pub(super) fn note(&mut self, line: Line, text: &[u8]) {
+        if matches!(line.name_len(), 10 | 14 | 17) {
+            self.note_framing(line.name(text), line.value(text));
         }
     }
 

@@ -1,17 +1,12 @@
-//! Parses one complete head: httparse for the lines, `http` for the types, and our own rules around both.
+//! Parses one complete head: its lines, the types of `http` for them, and what they mean together.
 
-use std::mem::MaybeUninit;
-
-use http::{StatusCode, Version};
-use httparse::{Header, ParserConfig, Response, Status};
+use http::StatusCode;
 
 use super::fields::{self, FramingFields};
-use super::headers::{Headers, MAX_NAME};
+use super::headers::Headers;
+use super::index::Index;
+use super::lines::{Lines, Malformed, Status};
 use super::{Head, Limits, ProtocolError, RequestKind, framing, scan};
-
-/// How many fields are parsed into an array on the stack; a head with more of them is parsed a second time,
-/// into one on the heap. The array is not initialised, so that its size costs nothing.
-const FEW: usize = 128;
 
 /// How long the version at the front of a head is.
 const VERSION_LEN: usize = 8;
@@ -50,26 +45,10 @@ pub(super) fn parse_in_place(
     room: usize,
     rules: &Rules,
 ) -> Option<Result<(Head, usize), ProtocolError>> {
-    let mut slots = [const { MaybeUninit::uninit() }; FEW];
-    let slots = &mut slots[..FEW.min(rules.limits.fields)];
-    let mut response = Response::new(&mut []);
-    let Ok(Status::Complete(len)) = httparse(&mut response, input, slots) else {
-        return None;
-    };
-    let head = &input[..len];
-    if len > room || (rules.strict && scan::has_bare_lf(head)) {
-        return None;
+    match read(&input[..input.len().min(room)], rules) {
+        Ok(Err(ProtocolError::TooManyFields { .. })) | Err(Malformed) => None,
+        Ok(result) => Some(result),
     }
-    Some(build(&response, head, rules).map(|head| (head, len)))
-}
-
-#[inline]
-fn httparse<'h, 'b>(
-    response: &mut Response<'h, 'b>,
-    input: &'b [u8],
-    slots: &'h mut [MaybeUninit<Header<'b>>],
-) -> httparse::Result<usize> {
-    ParserConfig::default().parse_response_with_uninit_headers(response, input, slots)
 }
 
 /// Parses a complete head, from its version to its empty line, and says exactly what is wrong with it.
@@ -77,102 +56,82 @@ pub(super) fn parse(head: &[u8], rules: &Rules) -> Result<Head, ProtocolError> {
     if rules.strict && scan::has_bare_lf(head) {
         return Err(ProtocolError::BareLfInHead);
     }
-    if let Some(result) = attempt(head, rules) {
-        return result;
+    if let Ok(result) = read(head, rules) {
+        return whole(result, head);
     }
-    // httparse does not join folded lines by a space. They are rare enough to pay for a copy.
+    // Folded lines are rare enough to pay for a copy.
     let Some(flat) = fields::unfold(head)? else {
         return Err(explain(head));
     };
-    attempt(&flat, rules).unwrap_or_else(|| Err(explain(&flat)))
-}
-
-/// Parses a head with as much room for fields as it needs. `None`: a line is malformed.
-fn attempt(head: &[u8], rules: &Rules) -> Option<Result<Head, ProtocolError>> {
-    let limits = &rules.limits;
-    let mut few = [const { MaybeUninit::uninit() }; FEW];
-    let mut result = lines(head, &mut few[..FEW.min(limits.fields)], rules);
-    if matches!(result, Err(httparse::Error::TooManyHeaders)) && limits.fields > FEW {
-        // The shortest field line has three bytes.
-        let mut many = vec![MaybeUninit::uninit(); limits.fields.min(head.len() / 3)];
-        result = lines(head, &mut many, rules);
-    }
-    match result {
-        Ok(head) => Some(head),
-        Err(httparse::Error::TooManyHeaders) => Some(Err(ProtocolError::TooManyFields {
-            limit: limits.fields,
-        })),
-        Err(_) => None,
+    match read(&flat, rules) {
+        Ok(result) => whole(result, &flat),
+        Err(Malformed) => Err(explain(&flat)),
     }
 }
 
-fn lines<'b>(
-    head: &'b [u8],
-    slots: &mut [MaybeUninit<Header<'b>>],
-    rules: &Rules,
-) -> Result<Result<Head, ProtocolError>, httparse::Error> {
-    let mut response = Response::new(&mut []);
-    match httparse(&mut response, head, slots)? {
-        Status::Complete(len) => {
-            debug_assert_eq!(len, head.len(), "the scan and httparse see the same end");
-            Ok(build(&response, head, rules))
-        }
-        Status::Partial => Err(httparse::Error::Status),
-    }
+fn whole(read: Result<(Head, usize), ProtocolError>, head: &[u8]) -> Result<Head, ProtocolError> {
+    let (parsed, len) = read?;
+    debug_assert_eq!(len, head.len(), "the scan and the parser see the same end");
+    Ok(parsed)
 }
 
-/// Keeps the parsed lines of `head`, and decides what they mean.
+/// Reads the head at the front of `input`, which is shorter than 4 GiB, and its length. An error from within is one
+/// of a head that is well-formed as far as it has been read.
 #[inline]
-fn build(response: &Response<'_, '_>, head: &[u8], rules: &Rules) -> Result<Head, ProtocolError> {
-    let status =
-        StatusCode::from_u16(response.code.unwrap_or(0)).map_err(|_| ProtocolError::StatusCode)?;
-    let version = match response.version {
-        Some(0) => Version::HTTP_10,
-        _ => Version::HTTP_11,
-    };
-    if head.len() > MAX_NAME {
-        check_names(response.headers)?;
-    }
+fn read(input: &[u8], rules: &Rules) -> Result<Result<(Head, usize), ProtocolError>, Malformed> {
+    let mut lines = Lines::new(input, rules.strict);
+    let status = lines.status()?;
+    let mut index = Index::new();
     let mut framers = FramingFields::default();
-    let note = |field: &Header<'_>| framers.note(field.name.as_bytes(), field.value);
-    let headers = Headers::new(head, response.headers, note);
+    while let Some(line) = lines.field()? {
+        if index.count() == rules.limits.fields {
+            let limit = rules.limits.fields;
+            return Ok(Err(ProtocolError::TooManyFields { limit }));
+        }
+        framers.note(line, input);
+        index.push(line, input);
+    }
+    let text = lines.done();
+    let head = build(&status, &index, &framers, text, rules);
+    Ok(head.map(|head| (head, text.len())))
+}
+
+/// Keeps the lines of the head `text`, and decides what they mean.
+#[inline]
+fn build(
+    line: &Status<'_>,
+    index: &Index,
+    framers: &FramingFields,
+    text: &[u8],
+    rules: &Rules,
+) -> Result<Head, ProtocolError> {
+    let status = StatusCode::from_u16(line.code).map_err(|_| ProtocolError::StatusCode)?;
+    let version = line.version;
     let (framing, keep_alive) =
-        framing::decide(status, version, &framers, rules.request, rules.strict)?;
+        framing::decide(status, version, framers, rules.request, rules.strict)?;
     Ok(Head {
         status,
         version,
-        reason: reason(status, response.reason.unwrap_or(""), head),
-        headers,
+        reason: reason(status, line.reason),
+        headers: Headers::new(text, index),
         framing,
         keep_alive,
     })
 }
 
-/// Refuses a name that is too long for `http`.
-#[cold]
-fn check_names(fields: &[Header<'_>]) -> Result<(), ProtocolError> {
-    match fields.iter().position(|field| field.name.len() > MAX_NAME) {
-        // Line 1 is the status line.
-        Some(index) => Err(ProtocolError::FieldName { line: index + 2 }),
-        None => Ok(()),
-    }
-}
-
-/// The reason phrase, if it is worth keeping.
+/// The reason phrase, read as Latin-1, if it is worth keeping.
 #[inline]
-fn reason(status: StatusCode, parsed: &str, head: &[u8]) -> Option<Box<str>> {
-    match status.canonical_reason() {
-        Some(usual) if usual == parsed => None,
-        usual => unusual_reason(head).filter(|phrase| Some(&**phrase) != usual),
+fn reason(status: StatusCode, phrase: &[u8]) -> Option<Box<str>> {
+    let usual = status.canonical_reason();
+    if phrase.is_empty() || usual.is_some_and(|usual| usual.as_bytes() == phrase) {
+        return None;
     }
+    Some(latin_1(phrase))
 }
 
-/// The reason phrase of a status line, read as Latin-1. (httparse gives none if it is not ASCII.)
 #[cold]
-fn unusual_reason(head: &[u8]) -> Option<Box<str>> {
-    // The version, a space, three digits, perhaps a space.
-    let phrase = fields::trim(status_line(head).0.get(VERSION_LEN + 4..)?);
-    (!phrase.is_empty()).then(|| phrase.iter().map(|byte| char::from(*byte)).collect())
+fn latin_1(text: &[u8]) -> Box<str> {
+    text.iter().map(|byte| char::from(*byte)).collect()
 }
 
 /// The status line without its line end, and what follows it.

@@ -5,8 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use httparse::Header;
 
+use super::index::{Index, Line, Names};
 use super::names;
 
 /// The most fields of one head. More than a `HeaderMap` holds of different names cannot be shown.
@@ -37,36 +37,18 @@ pub struct Headers {
     /// because a head is made for every exchange.
     bytes: Box<[u8]>,
     count: usize,
+    names: Names,
     map: OnceLock<Box<HeaderMap>>,
 }
 
-/// Where in the text a field stands.
-#[derive(Clone, Copy)]
-struct Line {
-    name: u32,
-    name_end: u32,
-    value: u32,
-    value_end: u32,
-}
-
 impl Headers {
-    /// The `fields` that have been parsed from `text`, which is shorter than 4 GiB. Their bytes are those
-    /// that names and values may have. Each of them is shown to `note`.
+    /// The fields of the head `text` that are in `index`.
     #[inline]
-    pub(super) fn new(
-        text: &[u8],
-        fields: &[Header<'_>],
-        mut note: impl FnMut(&Header<'_>),
-    ) -> Headers {
-        let mut bytes = Vec::with_capacity(fields.len() * Line::SIZE + text.len());
-        for field in fields {
-            note(field);
-            bytes.extend_from_slice(&Line::of(field, text).to_bytes());
-        }
-        bytes.extend_from_slice(text);
+    pub(super) fn new(text: &[u8], index: &Index) -> Headers {
         Headers {
-            bytes: bytes.into_boxed_slice(),
-            count: fields.len(),
+            bytes: index.with(text),
+            count: index.count(),
+            names: index.names(),
             map: OnceLock::new(),
         }
     }
@@ -96,12 +78,20 @@ impl Headers {
     }
 
     /// The value of the first field of this name, as it came. No map is made for it.
+    #[inline]
     pub fn first(&self, name: &HeaderName) -> Option<&[u8]> {
-        let wanted = name.as_str().as_bytes();
+        let name = name.as_str().as_bytes();
+        match self.names.may_have(name) {
+            true => self.find(name),
+            false => None,
+        }
+    }
+
+    fn find(&self, wanted: &[u8]) -> Option<&[u8]> {
         let (lines, text) = self.halves();
         let (_, value) = lines
             .filter(|line| line.name_len() == wanted.len())
-            .map(|line| line.parts(text))
+            .map(|line| (line.name(text), line.value(text)))
             .find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
         Some(value)
     }
@@ -109,7 +99,7 @@ impl Headers {
     /// Name and value of every field as they came, in their order and their spelling.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let (lines, text) = self.halves();
-        lines.map(|line| line.parts(text))
+        lines.map(|line| (line.name(text), line.value(text)))
     }
 
     /// The head as it came, from the status line to the empty line, but for folded lines, which are joined; nothing
@@ -128,62 +118,12 @@ impl Headers {
         let mut map = HeaderMap::with_capacity(self.count);
         for (name, value) in self.lines() {
             let (Ok(name), Ok(value)) = (names::parse(name), HeaderValue::from_bytes(value)) else {
-                debug_assert!(false, "httparse let a name or value pass that http refuses");
+                debug_assert!(false, "a name or value was let pass that http refuses");
                 continue;
             };
             map.append(name, value);
         }
         map
-    }
-}
-
-impl Line {
-    const SIZE: usize = size_of::<Line>();
-
-    /// Where `field` stands in `text`.
-    #[inline]
-    fn of(field: &Header<'_>, text: &[u8]) -> Line {
-        let at = |part: &[u8]| (part.as_ptr().addr() - text.as_ptr().addr()) as u32;
-        let (name, value) = (at(field.name.as_bytes()), at(field.value));
-        Line {
-            name,
-            name_end: name + field.name.len() as u32,
-            value,
-            value_end: value + field.value.len() as u32,
-        }
-    }
-
-    fn name_len(self) -> usize {
-        (self.name_end - self.name) as usize
-    }
-
-    /// Name and value.
-    fn parts(self, text: &[u8]) -> (&[u8], &[u8]) {
-        (
-            &text[self.name as usize..self.name_end as usize],
-            &text[self.value as usize..self.value_end as usize],
-        )
-    }
-
-    fn to_bytes(self) -> [u8; Line::SIZE] {
-        let parts = [self.name, self.name_end, self.value, self.value_end];
-        let mut bytes = [0; Line::SIZE];
-        for (to, part) in bytes.chunks_exact_mut(4).zip(parts) {
-            to.copy_from_slice(&part.to_ne_bytes());
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8; Line::SIZE]) -> Line {
-        let part = |at: usize| {
-            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        Line {
-            name: part(0),
-            name_end: part(4),
-            value: part(8),
-            value_end: part(12),
-        }
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Limits {
     pub chunk_line: usize,
     /// Bytes of chunk extensions (and padding) in one whole body. Default: 16 KiB.
     pub chunk_extensions: usize,
-    /// Bytes of the trailer section with its closing empty line. Default: 16 KiB; never less than the 2 of that line.
+    /// Bytes of the trailer section with its closing empty line. Default: 16 KiB; never less than the 2 of that line,
+    /// and never more than 4 GiB.
     pub trailer_bytes: usize,
     /// Field lines in the trailer section, those that are dropped included. Default: 100.
     pub trailer_fields: usize,

@@ -71,8 +71,9 @@
 //! | --- | --- |
 //! | `decode` | the state machine above, limits on heads, blank lines, EOF |
 //! | `scan` | where a head or a trailer section ends |
-//! | `head` | one complete head: `httparse` for the lines, our rules around them |
-//! | `headers` | the fields of a head: lines that become a `HeaderMap` on demand |
+//! | `lines` | status lines and field lines, in one pass over their bytes |
+//! | `head` | one complete head: its lines, and what they mean together |
+//! | `index`, `headers` | the fields of a head: lines that become a `HeaderMap` on demand |
 //! | `names` | field names, with a short cut for the usual ones |
 //! | `fields` | Content-Length, Transfer-Encoding, Connection; folded lines; what is wrong with a line |
 //! | `framing` | from status and fields to the framing of the content |
@@ -90,7 +91,9 @@ mod fields;
 mod framing;
 mod head;
 mod headers;
+mod index;
 mod limits;
+mod lines;
 mod names;
 mod scan;
 mod trailers;

@@ -1,8 +1,8 @@
 //! Parses the trailer section of a chunked body.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use httparse::{EMPTY_HEADER, Status};
 
+use super::lines::{Lines, Malformed};
 use super::{Limits, ProtocolError, fields, names, scan};
 
 /// Fields that a trailer section may not bring, lower case and sorted: those that frame, route,
@@ -62,25 +62,26 @@ pub(super) fn parse(section: &[u8], limits: &Limits) -> Result<HeaderMap, Protoc
     if scan::has_bare_lf(section) {
         return Err(ProtocolError::BareLfInTrailers);
     }
+    read(section, limits).unwrap_or_else(|Malformed| Err(explain(section)))
+}
+
+fn read(section: &[u8], limits: &Limits) -> Result<Result<HeaderMap, ProtocolError>, Malformed> {
     let too_many = ProtocolError::TooManyTrailers {
         limit: limits.trailer_fields,
     };
-    // The shortest field line has four bytes here.
-    let mut slots = vec![EMPTY_HEADER; limits.trailer_fields.min(section.len() / 4)];
-    let parsed = match httparse::parse_headers(section, &mut slots) {
-        Ok(Status::Complete((_, parsed))) => parsed,
-        Err(httparse::Error::TooManyHeaders) => return Err(too_many),
-        Ok(Status::Partial) | Err(_) => return Err(explain(section)),
-    };
+    let mut lines = Lines::new(section, true);
     let mut trailers = HeaderMap::new();
-    for field in parsed {
-        let name = names::parse(field.name.as_bytes()).map_err(|_| explain(section))?;
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| explain(section))?;
-        if !is_forbidden(&name) {
-            trailers.try_append(name, value).map_err(|_| too_many)?;
+    let mut count = 0;
+    while let Some(line) = lines.field()? {
+        count += 1;
+        let name = names::parse(line.name(section)).map_err(|_| Malformed)?;
+        let value = HeaderValue::from_bytes(line.value(section)).map_err(|_| Malformed)?;
+        let full = !is_forbidden(&name) && trailers.try_append(name, value).is_err();
+        if full || count > limits.trailer_fields {
+            return Ok(Err(too_many));
         }
     }
-    Ok(trailers)
+    Ok(Ok(trailers))
 }
 
 /// Which rule a refused section breaks.

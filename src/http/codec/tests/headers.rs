@@ -45,6 +45,35 @@ fn a_field_is_found_without_a_map() {
 }
 
 #[test]
+fn a_field_is_not_taken_for_another_one() {
+    // By length and first letter, these two are the same.
+    let headers = plain()
+        .ok(with("B: 1\r\nContent-Length: 0\r\n", ""))
+        .head
+        .headers;
+    let own = |name| header::HeaderName::from_static(name);
+    assert_eq!(headers.first(&own("ab")), None);
+    assert_eq!(headers.first(&own("b")), Some(&b"1"[..]));
+    assert_eq!(Headers::default().first(&own("b")), None);
+}
+
+#[test]
+fn many_lines_stay_in_their_order() {
+    let fields: Vec<(String, String)> = (0..70)
+        .map(|n| (format!("N-{n}"), format!("value {n}")))
+        .collect();
+    for count in [31, 32, 33, 34, 70] {
+        let lines: String = (fields[..count].iter())
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
+        let got = plain().ok(format!("HTTP/1.1 204 No Content\r\n{lines}\r\n"));
+        let right =
+            (fields[..count].iter()).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        assert!(got.head.headers.lines().eq(right), "{count}");
+    }
+}
+
+#[test]
 fn the_map_can_be_changed_and_taken() {
     let mut headers = some().head.headers;
     let before = headers.clone();

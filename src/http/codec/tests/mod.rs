@@ -27,6 +27,7 @@ mod headers;
 mod informational;
 mod injection;
 mod limits;
+mod lines;
 mod random;
 
 use http::{HeaderMap, HeaderName};

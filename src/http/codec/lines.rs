@@ -1,0 +1,252 @@
+//! Reads a status line and field lines, in one pass over their bytes.
+//!
+//! The grammar is that of RFC 9112 sections 4 and 5, with what its section 2.2 lets a recipient tolerate: a line may
+//! end in LF alone. White space before a colon and folded lines are refused here; what is wrong with a line is looked
+//! for by others, once it is known that one is.
+//!
+//! Most of the bytes are looked at eight at a time: arithmetic on a word marks those that may end a name or a value,
+//! and only they are judged one by one.
+
+use http::Version;
+
+use super::headers::MAX_NAME;
+use super::index::Line;
+
+/// Lines that are not right, or not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+/// What a status line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status<'t> {
+    pub(super) version: Version,
+    /// Three digits: 0 to 999.
+    pub(super) code: u16,
+    /// The reason phrase, without the white space around it.
+    pub(super) reason: &'t [u8],
+}
+
+/// Lines that are read one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lines<'t> {
+    text: &'t [u8],
+    rest: &'t [u8],
+    strict: bool,
+}
+
+impl<'t> Lines<'t> {
+    /// The lines at the front of `text`, which is shorter than 4 GiB. In `strict` ones, no line may end in LF without
+    /// CR.
+    #[inline]
+    pub(super) fn new(text: &'t [u8], strict: bool) -> Self {
+        debug_assert!(u32::try_from(text.len()).is_ok());
+        Lines {
+            text,
+            rest: text,
+            strict,
+        }
+    }
+
+    /// What has been read.
+    #[inline]
+    pub(super) fn done(&self) -> &'t [u8] {
+        &self.text[..self.at(self.rest)]
+    }
+
+    /// Reads a status line.
+    #[inline]
+    pub(super) fn status(&mut self) -> Result<Status<'t>, Malformed> {
+        let (line, rest) = self.rest.split_first_chunk::<12>().ok_or(Malformed)?;
+        let [
+            version @ ..,
+            b' ',
+            a @ b'0'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+        ] = line
+        else {
+            return Err(Malformed);
+        };
+        let version = match u64::from_ne_bytes(*version) {
+            HTTP_11 => Version::HTTP_11,
+            HTTP_10 => Version::HTTP_10,
+            _ => return Err(Malformed),
+        };
+        let digit = |byte: &u8| u16::from(byte - b'0');
+        let reason = match rest {
+            [b' ', rest @ ..] => self.value(rest)?,
+            _ => {
+                self.end_line(rest)?;
+                (0, 0)
+            }
+        };
+        Ok(Status {
+            version,
+            code: digit(a) * 100 + digit(b) * 10 + digit(c),
+            reason: &self.text[reason.0..reason.1],
+        })
+    }
+
+    /// Reads a field line, or the empty line, which gives `None`.
+    #[inline(always)]
+    pub(super) fn field(&mut self) -> Result<Option<Line>, Malformed> {
+        let name = self.at(self.rest);
+        let rest = after_name(self.rest);
+        let name_end = self.at(rest);
+        let value = match rest {
+            [b':', b' ', value @ ..] => value,
+            [b':', value @ ..] => value,
+            _ if name_end == name => return self.end_line(rest).map(|()| None),
+            _ => return Err(Malformed),
+        };
+        if !(1..=MAX_NAME).contains(&(name_end - name)) {
+            return Err(Malformed);
+        }
+        let (value, value_end) = self.value(value)?;
+        Ok(Some(Line {
+            name: name as u32,
+            name_end: name_end as u32,
+            value: value as u32,
+            value_end: value_end as u32,
+        }))
+    }
+
+    /// Reads what the line has from `line` on, which may be anything but control bytes. Where that begins and ends
+    /// without the white space around it.
+    #[inline(always)]
+    fn value(&mut self, line: &'t [u8]) -> Result<(usize, usize), Malformed> {
+        let rest = after_value(line);
+        self.end_line(rest)?;
+        let (start, end) = (self.at(line), self.at(rest));
+        // A value has no other bytes up to the space than white ones.
+        let dark = |at: usize| self.text.get(at).is_some_and(|byte| *byte > b' ');
+        match dark(start) && dark(end - 1) {
+            true => Ok((start, end)),
+            false => Ok(self.trim(start, end)),
+        }
+    }
+
+    #[cold]
+    fn trim(&self, mut start: usize, mut end: usize) -> (usize, usize) {
+        let white = |at: usize| self.text[at] <= b' ';
+        while start < end && white(start) {
+            start += 1;
+        }
+        while start < end && white(end - 1) {
+            end -= 1;
+        }
+        (start, end)
+    }
+
+    /// Goes on behind the line end that `rest` begins with.
+    #[inline(always)]
+    fn end_line(&mut self, rest: &'t [u8]) -> Result<(), Malformed> {
+        self.rest = match rest {
+            [b'\r', b'\n', rest @ ..] => rest,
+            [b'\n', rest @ ..] if !self.strict => rest,
+            _ => return Err(Malformed),
+        };
+        Ok(())
+    }
+
+    /// Where in the text its end `rest` begins.
+    #[inline(always)]
+    fn at(&self, rest: &[u8]) -> usize {
+        self.text.len() - rest.len()
+    }
+}
+
+/// What follows after the name at the front of `rest`.
+#[inline(always)]
+fn after_name(rest: &[u8]) -> &[u8] {
+    match find(rest, name_ends) {
+        rest @ [b':', ..] => rest,
+        rest => after_token(rest),
+    }
+}
+
+/// The same, from a byte on that is no usual one.
+#[inline(never)]
+fn after_token(mut rest: &[u8]) -> &[u8] {
+    while let [byte, after @ ..] = rest
+        && TOKEN[usize::from(*byte)]
+    {
+        rest = after;
+    }
+    rest
+}
+
+/// What follows after the value at the front of `rest`.
+#[inline(always)]
+fn after_value(rest: &[u8]) -> &[u8] {
+    match find(rest, value_ends) {
+        rest @ [b'\r', ..] => rest,
+        rest => after_text(rest),
+    }
+}
+
+/// The same, from a byte on that is no usual one.
+#[inline(never)]
+fn after_text(mut rest: &[u8]) -> &[u8] {
+    while let [b'\t' | b' '..=b'~' | 0x80.., after @ ..] = rest {
+        rest = find(after, value_ends);
+    }
+    rest
+}
+
+/// The part of `rest` from the first byte on whose highest bit `marks` sets in a word of eight bytes, or from the
+/// bytes on that make no word.
+#[inline(always)]
+fn find(mut rest: &[u8], marks: impl Fn(u64) -> u64) -> &[u8] {
+    while let Some(word) = rest.first_chunk() {
+        let marks = marks(u64::from_le_bytes(*word)) & each(0x80);
+        if marks != 0 {
+            return &rest[(marks.trailing_zeros() / 8) as usize..];
+        }
+        rest = &rest[8..];
+    }
+    rest
+}
+
+const HTTP_11: u64 = u64::from_ne_bytes(*b"HTTP/1.1");
+const HTTP_10: u64 = u64::from_ne_bytes(*b"HTTP/1.0");
+
+/// A word of eight such bytes.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Marks what is neither a letter nor a hyphen. A carry goes only to bytes behind one that is marked.
+#[inline]
+fn name_ends(word: u64) -> u64 {
+    let lower = word | each(0x20);
+    let below_a = !lower.wrapping_add(each(0x80 - b'a'));
+    let beyond_z = lower.wrapping_add(each(0x80 - b'z' - 1));
+    let no_hyphen = (word ^ each(b'-')).wrapping_add(each(0x7f));
+    (below_a | beyond_z) & no_hyphen | word
+}
+
+/// Marks control bytes, and sometimes the byte behind one or behind 0xff, to which a carry goes.
+#[inline]
+fn value_ends(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(each(b' '));
+    let delete = word.wrapping_add(each(1));
+    (below_space | delete) & !word
+}
+
+/// The `tchar` of RFC 9110 section 5.6.2.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
