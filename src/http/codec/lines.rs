@@ -91,14 +91,18 @@ impl<'t> Lines<'t> {
     #[inline(always)]
     pub(super) fn field(&mut self) -> Result<Option<Line>, Malformed> {
         let name = self.at(self.rest);
-        let rest = after_name(self.rest);
-        let name_end = self.at(rest);
-        let value = match rest {
-            [b':', b' ', value @ ..] => value,
-            [b':', value @ ..] => value,
-            _ if name_end == name => return self.end_line(rest).map(|()| None),
-            _ => return Err(Malformed),
+        let mut rest = find(self.rest, name_ends);
+        let value = if let [b':', b' ', value @ ..] = rest {
+            value
+        } else {
+            rest = after_token(rest);
+            match rest {
+                [b':', b' ', value @ ..] | [b':', value @ ..] => value,
+                _ if self.at(rest) == name => return self.end_line(rest).map(|()| None),
+                _ => return Err(Malformed),
+            }
         };
+        let name_end = self.at(rest);
         if !(1..=MAX_NAME).contains(&(name_end - name)) {
             return Err(Malformed);
         }
@@ -115,8 +119,13 @@ impl<'t> Lines<'t> {
     /// without the white space around it.
     #[inline(always)]
     fn value(&mut self, line: &'t [u8]) -> Result<(usize, usize), Malformed> {
-        let rest = after_value(line);
-        self.end_line(rest)?;
+        let mut rest = find(line, value_ends);
+        if let [b'\r', b'\n', next @ ..] = rest {
+            self.rest = next;
+        } else {
+            rest = after_text(rest);
+            self.end_line(rest)?;
+        }
         let (start, end) = (self.at(line), self.at(rest));
         // A value has no other bytes up to the space than white ones.
         let dark = |at: usize| self.text.get(at).is_some_and(|byte| *byte > b' ');
@@ -156,16 +165,7 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// What follows after the name at the front of `rest`.
-#[inline(always)]
-fn after_name(rest: &[u8]) -> &[u8] {
-    match find(rest, name_ends) {
-        rest @ [b':', ..] => rest,
-        rest => after_token(rest),
-    }
-}
-
-/// The same, from a byte on that is no usual one.
+/// What follows after the bytes at the front of `rest` that a name may have.
 #[inline(never)]
 fn after_token(mut rest: &[u8]) -> &[u8] {
     while let [byte, after @ ..] = rest
@@ -176,16 +176,7 @@ fn after_token(mut rest: &[u8]) -> &[u8] {
     rest
 }
 
-/// What follows after the value at the front of `rest`.
-#[inline(always)]
-fn after_value(rest: &[u8]) -> &[u8] {
-    match find(rest, value_ends) {
-        rest @ [b'\r', ..] => rest,
-        rest => after_text(rest),
-    }
-}
-
-/// The same, from a byte on that is no usual one.
+/// What follows after the bytes at the front of `rest` that a value or a reason phrase may have.
 #[inline(never)]
 fn after_text(mut rest: &[u8]) -> &[u8] {
     while let [b'\t' | b' '..=b'~' | 0x80.., after @ ..] = rest {
