@@ -60,6 +60,11 @@ impl Request {
         own.or_else(|| field(client)).unwrap_or(default)
     }
 
+    /// Whether it has no say in the fields of its head.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.headers.is_empty() && self.without.is_empty() && self.auth.is_none() && !self.stripped
+    }
+
     /// Whether its body can be sent a second time.
     pub(super) fn may_replay(&self) -> bool {
         self.body.as_ref().is_none_or(Body::is_there)

@@ -180,7 +180,11 @@ impl Client {
         let route = Route::to(&request.url, secure, proxy, connect);
         let forwarder = proxy.filter(|_| !route.secure);
         let forwarder = forwarder.map(|proxy| &**proxy);
-        let outgoing = self.encode(request, forwarder, expect(request, settings))?;
+        let plain = forwarder.is_none() && self.is_plain(request);
+        let outgoing = match plain {
+            true => None,
+            false => Some(self.encode(request, forwarder, expect(request, settings))?),
+        };
 
         let pool = &self.inner.pool;
         watch.enter(Stage::Queue);
@@ -195,6 +199,10 @@ impl Client {
                 timings.queued = timings.now();
                 slot
             }
+        };
+        let outgoing = match outgoing {
+            Some(outgoing) => outgoing,
+            None => self.encode_plain(request, slot.head_end())?,
         };
         let ways = Ways {
             route: &route,

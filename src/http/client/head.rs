@@ -1,12 +1,13 @@
 //! The head of a request, from the request and the client's own fields.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
 use super::Client;
-use crate::http::codec::{BodyFraming, RequestHead};
+use crate::http::codec::{BodyFraming, RequestHead, check_target};
 use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
@@ -60,12 +61,7 @@ impl Defaults {
 
     /// Appends the fields that `request` does not say otherwise.
     fn write(&self, request: &Request, decompress: bool, out: &mut Vec<u8>) {
-        if request.headers.is_empty()
-            && request.without.is_empty()
-            && request.auth.is_none()
-            && !request.stripped
-            && decompress
-        {
+        if request.says_nothing() && decompress {
             out.extend_from_slice(&self.lines);
             return;
         }
@@ -129,6 +125,41 @@ impl Client {
             head: self.encode_head(request, forwarder, expect.is_some())?,
             expect,
         })
+    }
+
+    /// Whether `request` has nothing of its own to say but its method and its URL.
+    pub(super) fn is_plain(&self, request: &Request) -> bool {
+        self.inner.defaults.special.is_empty()
+            && request.says_nothing()
+            && request.decompresses(&self.inner.settings.options)
+            && request.body.is_none()
+            && !matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
+    }
+
+    /// As [`encode`](Client::encode), for a plain request that goes to no proxy: all such heads for one host go on in
+    /// the same way behind the target.
+    pub(super) fn encode_plain(
+        &self,
+        request: &Request,
+        end: &OnceCell<Box<[u8]>>,
+    ) -> Result<Outgoing, Error> {
+        let (method, target) = (request.method.as_str(), origin::target(&request.url));
+        let Some(end) = end.get() else {
+            let head = self.encode_head(request, None, false)?;
+            let _ = end.set(head[method.len() + 1 + target.len()..].into());
+            return Ok(Outgoing { head, expect: None });
+        };
+        check_target(target).map_err(Error::request)?;
+        let mut head = Vec::with_capacity(method.len() + 1 + target.len() + end.len());
+        head.extend_from_slice(method.as_bytes());
+        head.push(b' ');
+        head.extend_from_slice(target.as_bytes());
+        head.extend_from_slice(end);
+        debug_assert_eq!(
+            head,
+            self.encode_head(request, None, false).unwrap_or_default()
+        );
+        Ok(Outgoing { head, expect: None })
     }
 
     pub(in crate::http) fn encode_head(

@@ -366,7 +366,7 @@ fn is_owned(name: &HeaderName) -> bool {
 }
 
 /// Refuses a target that would end early in the request line, or that holds a fragment.
-fn check_target(target: &str) -> Result<(), ProtocolError> {
+pub(in crate::http) fn check_target(target: &str) -> Result<(), ProtocolError> {
     match !target.is_empty() && all_in(target.as_bytes(), &TARGET_BYTES) {
         true => Ok(()),
         false => Err(ProtocolError::RequestTarget),

@@ -102,6 +102,7 @@ mod trailers;
 mod tests;
 
 pub use decode::ResponseDecoder;
+pub(super) use encode::check_target;
 pub use encode::{
     BodyFraming, CHUNK_END, CHUNKED_END, LAST_CHUNK, RequestHead, encode_chunk_header,
     encode_trailers,
