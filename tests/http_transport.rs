@@ -407,6 +407,30 @@ fn a_connector_of_the_user_makes_the_connections() {
     assert_eq!(server.accepted(), 1);
 }
 
+/// The client remembers the host that was asked for last, but nothing that could hold the client.
+#[test]
+fn a_connector_of_one_request_that_holds_its_client_goes_with_it() {
+    let server = Server::new(|_| {
+        Reply::text("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+    });
+    let address = server.address;
+    run(async {
+        let client = Client::new();
+        let there = Rc::new(());
+        let gone = Rc::downgrade(&there);
+        let held = client.clone();
+        let options = ConnectOptions::new().connector(move |_: Target| {
+            let _held = (&held, &there);
+            async move { TcpStream::connect(address).await.map(Conduit::from) }
+        });
+        let request = client.get("http://there.test/").connect_options(&options);
+        drop(options);
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+        drop(client);
+        assert!(gone.upgrade().is_none());
+    });
+}
+
 /// A peer in this process, behind two channels: it answers each request, and ends after `limit` of them.
 fn in_memory(limit: usize) -> std::io::Result<Conduit> {
     let (to_peer, mut requests) = futures_util_channel();

@@ -43,9 +43,7 @@ impl Request {
     /// 9.2.2).
     pub(super) fn may_repeat(&self) -> bool {
         let said = self.options.as_ref().and_then(|options| options.idempotent);
-        said.unwrap_or_else(|| {
-            self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY)
-        })
+        said.unwrap_or_else(|| self.method.is_idempotent() || self.has_field(&IDEMPOTENCY_KEY))
     }
 
     /// What its options say, or those of its `client`, or else `default`.
@@ -58,6 +56,11 @@ impl Request {
     ) -> T {
         let own = self.options.as_deref().and_then(&field);
         own.or_else(|| field(client)).unwrap_or(default)
+    }
+
+    /// Whether it has a field of this name. It has few: to look at each takes less than to hash the name.
+    pub(super) fn has_field(&self, name: &HeaderName) -> bool {
+        self.headers.keys().any(|own| own == name)
     }
 
     /// Whether it has no say in the fields of its head.

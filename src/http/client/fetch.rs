@@ -350,7 +350,7 @@ fn decoder(request: &Request, settings: &Settings) -> ResponseDecoder {
     limits.head_bytes = request.option(client, |options| options.max_head_size, limits.head_bytes);
     limits.fields = request.option(client, |options| options.max_head_fields, limits.fields);
     let kind = RequestKind::of(&request.method);
-    let upgrade = !request.headers.is_empty() && request.headers.contains_key(header::UPGRADE);
+    let upgrade = request.has_field(&header::UPGRADE);
     ResponseDecoder::new(limits, kind.with_upgrade(upgrade)).strict(settings.strict)
 }
 

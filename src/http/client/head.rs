@@ -66,11 +66,11 @@ impl Defaults {
             return;
         }
         for field in &self.fields {
-            let said = request.headers.contains_key(&field.name)
+            let said = request.has_field(&field.name)
                 || request.without.contains(&field.name)
                 || (request.auth.is_some() && field.name == header::AUTHORIZATION);
             // A part of a coded body cannot be decoded.
-            let undecoded = !decompress || request.headers.contains_key(header::RANGE);
+            let undecoded = !decompress || request.has_field(&header::RANGE);
             let withheld = (field.private && request.stripped) || (field.codings && undecoded);
             if !said && !withheld {
                 out.extend_from_slice(&self.lines[field.line.clone()]);
@@ -171,9 +171,7 @@ impl Client {
         let defaults = &self.inner.defaults;
         let merged;
         // Such a field is for a proxy, and for nobody else.
-        let misplaced = forwarder.is_none()
-            && !request.headers.is_empty()
-            && request.headers.contains_key(header::PROXY_AUTHORIZATION);
+        let misplaced = forwarder.is_none() && request.has_field(&header::PROXY_AUTHORIZATION);
         let headers = match defaults.special.is_empty() && !misplaced {
             true => &request.headers,
             false => {
@@ -204,12 +202,12 @@ impl Client {
         let decompress = request.decompresses(&self.inner.settings.options);
         defaults.write(request, decompress, &mut head);
         if let Some(credentials) = &request.auth
-            && !request.headers.contains_key(header::AUTHORIZATION)
+            && !request.has_field(&header::AUTHORIZATION)
         {
             write_field(&mut head, &header::AUTHORIZATION, credentials.as_bytes());
         }
         if let Some(credentials) = forwarder.and_then(|proxy| proxy.credentials.as_ref())
-            && !request.headers.contains_key(header::PROXY_AUTHORIZATION)
+            && !request.has_field(&header::PROXY_AUTHORIZATION)
         {
             write_field(
                 &mut head,
@@ -230,7 +228,7 @@ fn merge(request: &Request, defaults: &HeaderMap, misplaced: bool) -> HeaderMap 
     }
     for (name, value) in defaults {
         let private = request.stripped && *name == header::HOST;
-        let said = request.headers.contains_key(name) || request.without.contains(name);
+        let said = request.has_field(name) || request.without.contains(name);
         if !said && !private {
             headers.append(name, value.clone());
         }

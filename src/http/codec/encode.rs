@@ -164,9 +164,18 @@ impl RequestHead<'_> {
         Ok((host, self.options()?))
     }
 
+    /// The values of the fields of this name. The fields of a request are few: to look at each of them takes less than
+    /// to hash a name.
+    fn values(&self, name: HeaderName) -> impl Iterator<Item = &HeaderValue> {
+        let fields = self.headers.iter();
+        fields
+            .filter(move |(own, _)| **own == name)
+            .map(|(_, value)| value)
+    }
+
     /// The value of the Host field.
     fn host(&self) -> Result<&[u8], ProtocolError> {
-        let mut own = self.headers.get_all(header::HOST).iter();
+        let mut own = self.values(header::HOST);
         match (own.next(), own.next()) {
             (None, _) => check_host(self.host.as_bytes()).ok_or(ProtocolError::RequestHost),
             // Whoever sets an empty Host field means it.
@@ -178,7 +187,7 @@ impl RequestHead<'_> {
 
     /// Refuses a Transfer-Encoding of the caller's, and a Content-Length that is not that of the body.
     fn check_body_fields(&self) -> Result<(), ProtocolError> {
-        if self.headers.contains_key(header::TRANSFER_ENCODING) {
+        if self.values(header::TRANSFER_ENCODING).next().is_some() {
             return Err(ProtocolError::RequestTransferEncoding);
         }
         let length = match self.body {
@@ -186,7 +195,7 @@ impl RequestHead<'_> {
             BodyFraming::Length(length) => Some(length),
             BodyFraming::Chunked => None,
         };
-        for value in self.headers.get_all(header::CONTENT_LENGTH) {
+        for value in self.values(header::CONTENT_LENGTH) {
             if decimal(value.as_bytes()).ok() != length || length.is_none() {
                 return Err(ProtocolError::RequestContentLength);
             }
@@ -196,7 +205,7 @@ impl RequestHead<'_> {
 
     /// Refuses an Expect field that was not asked for.
     fn check_expect(&self) -> Result<(), ProtocolError> {
-        for value in self.headers.get_all(header::EXPECT) {
+        for value in self.values(header::EXPECT) {
             if !self.expect_continue || !value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
                 return Err(ProtocolError::RequestExpect);
             }
@@ -216,7 +225,7 @@ impl RequestHead<'_> {
     /// What the Connection field has to say.
     fn options(&self) -> Result<Options, ProtocolError> {
         let mut te = false;
-        for value in self.headers.get_all(header::TE) {
+        for value in self.values(header::TE) {
             if !trim(value.as_bytes()).eq_ignore_ascii_case(b"trailers") {
                 return Err(ProtocolError::RequestTe);
             }
@@ -225,9 +234,9 @@ impl RequestHead<'_> {
         let options = Options {
             close: self.closes(),
             keep_alive: self.has_option("keep-alive"),
-            upgrade: self.headers.contains_key(header::UPGRADE),
+            upgrade: self.values(header::UPGRADE).next().is_some(),
             te,
-            length: self.headers.contains_key(header::CONTENT_LENGTH),
+            length: self.values(header::CONTENT_LENGTH).next().is_some(),
         };
         for option in self.caller_options() {
             let fits = (option.eq_ignore_ascii_case(b"close"))
@@ -243,8 +252,8 @@ impl RequestHead<'_> {
 
     /// The options of the caller's Connection fields.
     fn caller_options(&self) -> impl Iterator<Item = &[u8]> {
-        let values = self.headers.get_all(header::CONNECTION).into_iter();
-        values.flat_map(|value: &HeaderValue| elements(value.as_bytes()))
+        self.values(header::CONNECTION)
+            .flat_map(|value| elements(value.as_bytes()))
     }
 
     fn has_option(&self, name: &str) -> bool {

@@ -177,7 +177,11 @@ impl Pool {
             Some(host) if host.key.fits(route) => Rc::clone(host),
             _ => {
                 let host = self.find_host(route);
-                *last = Some(Rc::clone(&host));
+                let before = last.replace(Rc::clone(&host));
+                drop(last);
+                if let Some(before) = before {
+                    self.tidy_host(&before);
+                }
                 host
             }
         }
@@ -207,13 +211,17 @@ impl Pool {
         false
     }
 
-    /// Forgets a host that is of no use.
+    /// Forgets a host that is of no use, but not the one that was asked for last, which may be asked for again.
     fn tidy_host(&self, host: &Rc<Host>) {
         if !host.is_unused() {
             return;
         }
         let mut last = self.last.borrow_mut();
         if last.as_ref().is_some_and(|last| Rc::ptr_eq(last, host)) {
+            // A user's connector may hold the client.
+            if !self.closed.get() && !host.key.connect.has_code() {
+                return;
+            }
             *last = None;
         }
         drop(last);

@@ -111,6 +111,11 @@ impl ConnectOptions {
         self.inner.unix_socket.is_some()
     }
 
+    /// Whether the user's own code makes the connection or looks the name up.
+    pub(in crate::http) fn has_code(&self) -> bool {
+        self.inner.connector.is_some() || self.inner.resolver.is_some()
+    }
+
     /// Whether IPv4 addresses may be connected to.
     pub fn ipv4(self, on: bool) -> ConnectOptions {
         self.set(|inner| inner.ipv4 = on)
