@@ -9,8 +9,9 @@ use super::Pool;
 /// What all chunks of one buffer share. It stands at the start of a [`PooledView`] or an [`OwnedView`], so that one
 /// pointer tells a chunk all that it has to know: a connection that waits keeps room for a chunk or two.
 pub(super) struct View {
-    /// How many chunks there are; 0 while the buffer is the kernel's.
-    pub(super) chunks: Cell<usize>,
+    /// How many chunks there are; 0 while the buffer is the kernel's. So wide also where a pointer is not, since chunks
+    /// can be forgotten: no number of clones brings it to its end.
+    pub(super) chunks: Cell<u64>,
     /// Where the bytes start.
     pub(super) bytes: *const u8,
     /// Frees memory of its own. It wants the start of an `OwnedView` that nobody uses any more.
