@@ -1,8 +1,8 @@
-//! How many sockets await an answer.
+//! How many streams await an answer.
 
 use std::cell::Cell;
 
-/// Counts the sockets on which something has been sent and nothing been received since.
+/// Counts the streams on which something has been sent and nothing been received since. (Datagrams go to many.)
 ///
 /// Each has a cell of its own that says whether it counts: by the epoch in which it began to. So all can be given up
 /// without a look at any.

@@ -16,7 +16,8 @@
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
 //! - Under load there is always something to do, so that there are no gaps and no spins. Where the peers are only just
 //!   slower, a spin would take their answers one by one that a sleep takes together: there is none while more than a few
-//!   sockets await an answer. Those are counted (`op/asking.rs`); after a long gap they are taken to get none.
+//!   streams await an answer. Those are counted (`op/asking.rs`). After a long gap they are taken to get none; and so
+//!   they are now and then, since who has answered last, or only ever sends, awaits none.
 //! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
 //!   sending. There are no spins between its parts. Nor is there one before it, where more than one other gap has lately
 //!   followed each gap that counts: who is awake earlier takes it in smaller parts.
@@ -48,8 +49,11 @@ const LONGEST_REST: u32 = 1024;
 const MOST_OTHERS: u32 = 16;
 const SIXTEENTHS: u32 = 16;
 
-/// While so many sockets await an answer, a spin still finds mostly one at a time.
+/// While so many streams await an answer, a spin still finds mostly one at a time.
 const FEW_ANSWERS: u32 = 3;
+
+/// After so many gaps they are counted anew. Those that do await an answer soon ask again.
+const RECOUNT: u32 = 4096;
 
 /// A look that takes so long was interrupted by something that had work to do.
 const INTERRUPTED: Duration = Duration::from_micros(200);
@@ -73,6 +77,8 @@ pub(super) struct Spin {
     next_rest: Cell<u32>,
     /// How many spins in a row have failed since the last rest.
     failures: Cell<u32>,
+    /// How many gaps have been measured since those who await an answer were counted anew.
+    gaps: Cell<u32>,
     /// How often the thread had been preempted when that was last looked at.
     preemptions: Cell<i64>,
     /// Until when it does not spin for the sake of a neighbour, and how long that is.
@@ -92,6 +98,7 @@ impl Spin {
             rest: Cell::new(0),
             next_rest: Cell::new(1),
             failures: Cell::new(0),
+            gaps: Cell::new(0),
             preemptions: Cell::new(preemptions()),
             truce: Cell::new(None),
         }
@@ -171,7 +178,7 @@ impl Spin {
         self.truce.set(Some((now + length, length)));
     }
 
-    /// Takes a gap into the average; says whether it was so long that what has been asked for gets no answer.
+    /// Takes a gap into the average; says whether who awaits an answer is to be counted anew.
     pub(super) fn learn(&self, gap: Duration) -> bool {
         let longest = self.limit_ns.saturating_mul(LONGEST_GAP_LIMITS);
         let gap_ns = u64::try_from(gap.as_nanos())
@@ -179,7 +186,10 @@ impl Spin {
             .min(longest);
         let average = self.average_gap_ns.get();
         self.average_gap_ns.set(average - average / 4 + gap_ns / 4);
-        gap_ns == longest
+        let gaps = self.gaps.get() + 1;
+        let recount = gap_ns == longest || gaps == RECOUNT;
+        self.gaps.set(if recount { 0 } else { gaps });
+        recount
     }
 }
 
@@ -284,11 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_long_gap_says_that_no_answer_comes() {
+    fn who_awaits_an_answer_is_counted_anew_after_a_long_gap_and_after_many() {
         let spin = Spin::after_short_gaps();
         let longest = LIMIT * LONGEST_GAP_LIMITS as u32;
         assert!(!spin.learn(longest - Duration::from_nanos(1)));
         assert!(spin.learn(longest));
+        for _ in 0..2 {
+            let gaps = (1..).find(|_| spin.learn(Duration::ZERO));
+            assert_eq!(gaps, Some(RECOUNT));
+        }
     }
 
     #[test]
