@@ -186,6 +186,23 @@ fn c12_a_zone_in_a_url_is_an_error_and_has_a_way_round() {
 }
 
 #[test]
+fn an_override_is_found_however_its_ipv6_address_is_spelt() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        for spelling in [
+            "::ffff:127.0.0.2",
+            "[::FFFF:7f00:2]",
+            "0:0:0:0:0:ffff:7f00:0002",
+        ] {
+            let client = Client::builder().resolve(spelling, 0, [server.address]);
+            // Nobody listens there.
+            let answer = get(&client.build(), "http://[::ffff:127.0.0.2]:1/").await;
+            assert_eq!(answer.unwrap(), "ok", "{spelling}");
+        }
+    });
+}
+
+#[test]
 fn a_resolver_of_the_user_is_asked_about_names_only() {
     let server = Server::new(|_| Reply::ok("ok"));
     let (address, url) = (server.address, server.url("/"));

@@ -1,7 +1,7 @@
 //! How connections are to be made.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 #[cfg(feature = "__tls")]
@@ -55,7 +55,7 @@ pub(super) struct Inner {
 /// The addresses of one host.
 #[derive(Clone, Debug)]
 pub(super) struct Override {
-    /// Lower case, without a dot at its end.
+    /// As [`plain_name`] gives it.
     host: Box<str>,
     /// Zero: any.
     port: u16,
@@ -264,10 +264,14 @@ impl Inner {
     }
 }
 
-/// A name as it is compared.
+/// A host as it is compared: a name in lower case, without a dot at its end, or an address in one of the ways to spell
+/// it. A URL spells some IPv6 addresses otherwise than Rust does.
 fn plain_name(host: &str) -> String {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(),
+    }
 }
 
 impl fmt::Debug for ConnectOptions {
