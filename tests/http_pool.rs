@@ -16,7 +16,7 @@ use eyewall::http::{Client, ClientEvent, Conduit, Error, ErrorKind, Phase, Stage
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use futures_channel::mpsc::unbounded;
-use futures_util::{sink, stream};
+use futures_util::{FutureExt, sink, stream};
 use http_support::{Reply, Request, Server, run, until};
 
 async fn get(client: &Client, url: &str) -> Result<String, Error> {
@@ -573,6 +573,23 @@ fn p10_an_unread_response_holds_its_place_until_it_is_dropped() {
         drop(response);
         assert_eq!(client.active_fetches(), 0);
         assert_eq!(get(&client, &server.url("/")).await.unwrap(), "ok");
+    });
+}
+
+#[test]
+fn what_cannot_be_sent_is_told_without_a_place_too() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        // No Host field may name this host.
+        let bad = || client.get("http://a{b/").send().now_or_never();
+        let kind = || bad().map(|result| result.unwrap_err().kind());
+        assert_eq!(kind(), Some(ErrorKind::Request), "with a place");
+        let held = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(kind(), Some(ErrorKind::Request), "in the queue");
+        drop(held);
+        client.close();
+        assert_eq!(kind(), Some(ErrorKind::Request), "of a closed client");
     });
 }
 

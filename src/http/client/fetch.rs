@@ -181,14 +181,19 @@ impl Client {
         let forwarder = proxy.filter(|_| !route.secure);
         let forwarder = forwarder.map(|proxy| &**proxy);
         let plain = forwarder.is_none() && self.is_plain(request);
-        let outgoing = match plain {
+        let mut outgoing = match plain {
             true => None,
             false => Some(self.encode(request, forwarder, expect(request, settings))?),
         };
 
         let pool = &self.inner.pool;
         watch.enter(Stage::Queue);
-        let slot = match pool.try_enter(&route)? {
+        let entered = pool.try_enter(&route);
+        if outgoing.is_none() && !matches!(entered, Ok(Some(_))) {
+            // What cannot be sent is told now, and not when it would be its turn.
+            outgoing = Some(self.encode(request, None, None)?);
+        }
+        let slot = match entered? {
             Some(slot) => {
                 timings.unqueued();
                 slot
