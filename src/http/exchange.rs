@@ -358,9 +358,9 @@ impl Exchange {
         self.incoming.decoder.body_remaining()
     }
 
-    /// Whether all that is left of the content lies here, and its length is known.
-    pub(super) fn has_rest_at_hand(&self) -> bool {
-        !matches!(self.link, Link::Nothing) && self.incoming.has_rest()
+    /// Whether all that is left of the content lies here, and it is known to be less than `most` bytes.
+    pub(super) fn has_rest_at_hand(&self, most: usize) -> bool {
+        !matches!(self.link, Link::Nothing) && self.incoming.has_rest(most)
     }
 
     /// How many bytes of content have come, in the coding that they were sent in.

@@ -20,7 +20,7 @@ use super::faces::Fetched;
 use super::pool::Slot;
 use super::redirect::Redirect;
 use super::request::Request;
-use super::spare::Spare;
+use super::spare::{SMALLEST, Spare};
 use super::timings::Timings;
 use super::upgraded::Upgraded;
 use crate::buf::Chunk;
@@ -425,10 +425,10 @@ impl Response {
         }
     }
 
-    /// The whole body, if it came with the head.
+    /// The whole of a small body, if it came with the head.
     fn whole_at_hand(&mut self) -> Result<Option<Bytes>, Error> {
         let reply = &mut *self.reply;
-        if reply.decoding.is_some() || !reply.exchange.has_rest_at_hand() {
+        if reply.decoding.is_some() || !reply.exchange.has_rest_at_hand(SMALLEST) {
             return Ok(None);
         }
         match reply.at_hand() {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 /// Smaller bodies are in the allocator's good hands.
-const SMALLEST: usize = 128 << 10;
+pub(super) const SMALLEST: usize = 128 << 10;
 
 /// Where a large body begins: a multiple of the size of a cache line.
 const ALIGNMENT: usize = 64;

@@ -50,12 +50,12 @@ impl Incoming {
         self.pending.is_none() && self.early.is_none()
     }
 
-    /// Whether a rest of the content, of known length, lies here whole.
-    pub(super) fn has_rest(&self) -> bool {
+    /// Whether a rest of the content, known to be less than `most` bytes, lies here whole.
+    pub(super) fn has_rest(&self, most: usize) -> bool {
         let (Some(left), Some(chunk)) = (self.decoder.body_remaining(), &self.pending) else {
             return false;
         };
-        left > 0 && left <= chunk.len() as u64
+        left > 0 && left <= chunk.len() as u64 && left < most as u64
     }
 
     /// Takes in what has been received before the head; the end of the connection is the end of the exchange.
