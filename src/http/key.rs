@@ -64,6 +64,12 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// The proxy that is asked for the whole URL, where the request goes to one.
+    pub(super) fn forwarder(&self) -> Option<&'a ProxyServer> {
+        let proxy = self.proxy.filter(|_| !self.secure);
+        proxy.map(|proxy| &**proxy)
+    }
+
     pub(super) fn key(&self) -> Key {
         Key {
             secure: self.secure,

@@ -1,5 +1,6 @@
 //! The settings of a client.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -368,6 +369,7 @@ impl ClientBuilder {
                 defaults: Defaults::new(&self.headers),
                 settings: self.settings,
                 recent: Recent::default(),
+                plain_end: RefCell::default(),
             }),
         }
     }

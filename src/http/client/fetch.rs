@@ -19,7 +19,6 @@ use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
 use crate::http::origin::{self, Origin};
 use crate::http::pool::Slot;
-use crate::http::proxy::ProxyServer;
 use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
 use crate::http::response::{Chain, Reading, Reply, Response};
@@ -178,22 +177,11 @@ impl Client {
             _ => None,
         };
         let route = Route::to(&request.url, secure, proxy, connect);
-        let forwarder = proxy.filter(|_| !route.secure);
-        let forwarder = forwarder.map(|proxy| &**proxy);
-        let plain = forwarder.is_none() && self.is_plain(request);
-        let mut outgoing = match plain {
-            true => None,
-            false => Some(self.encode(request, forwarder, expect(request, settings))?),
-        };
+        let outgoing = self.encode(request, &route, expect(request, settings))?;
 
         let pool = &self.inner.pool;
         watch.enter(Stage::Queue);
-        let entered = pool.try_enter(&route);
-        if outgoing.is_none() && !matches!(entered, Ok(Some(_))) {
-            // What cannot be sent is told now, and not when it would be its turn.
-            outgoing = Some(self.encode(request, None, None)?);
-        }
-        let slot = match entered? {
+        let slot = match pool.try_enter(&route)? {
             Some(slot) => {
                 timings.unqueued();
                 slot
@@ -205,13 +193,8 @@ impl Client {
                 slot
             }
         };
-        let outgoing = match outgoing {
-            Some(outgoing) => outgoing,
-            None => self.encode_plain(request, slot.head_end())?,
-        };
         let ways = Ways {
             route: &route,
-            forwarder,
             slot: &slot,
         };
         let mut reply = self.answer(request, outgoing, ways, timings, watch).await?;
@@ -304,7 +287,7 @@ impl Client {
             };
             drop(reply);
             timings.again();
-            outgoing = self.encode(request, ways.forwarder, expect)?;
+            outgoing = self.encode(request, ways.route, expect)?;
         }
     }
 
@@ -337,7 +320,6 @@ impl Client {
 /// Where a request goes.
 struct Ways<'a> {
     route: &'a Route<'a>,
-    forwarder: Option<&'a ProxyServer>,
     slot: &'a Slot,
 }
 

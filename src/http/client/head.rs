@@ -1,6 +1,5 @@
 //! The head of a request, from the request and the client's own fields.
 
-use std::cell::OnceCell;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use crate::http::codec::{BodyFraming, RequestHead, check_target};
 use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
+use crate::http::key::Route;
 use crate::http::origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::is_credential;
@@ -33,6 +33,13 @@ struct Field {
     private: bool,
     /// The codings that are decoded here.
     codings: bool,
+}
+
+/// How the heads of plain requests to one host go on behind the target.
+#[derive(Debug)]
+pub(super) struct PlainEnd {
+    host: Box<str>,
+    end: Box<[u8]>,
 }
 
 impl Defaults {
@@ -113,22 +120,24 @@ impl Client {
             .collect()
     }
 
-    /// What to send for `request`, which goes to `forwarder` if that is given: a proxy that is asked for the whole
-    /// URL. With `expect`, leave to send the body is asked for, and waited for so long.
+    /// What to send for `request`, which goes by `route`. With `expect`, leave to send the body is asked for, and waited
+    /// for so long.
     pub(super) fn encode(
         &self,
         request: &Request,
-        forwarder: Option<&ProxyServer>,
+        route: &Route<'_>,
         expect: Option<Duration>,
     ) -> Result<Outgoing, Error> {
-        Ok(Outgoing {
-            head: self.encode_head(request, forwarder, expect.is_some())?,
-            expect,
-        })
+        let forwarder = route.forwarder();
+        let head = match forwarder.is_none() && self.is_plain(request) {
+            true => self.encode_plain(request, route.authority)?,
+            false => self.encode_head(request, forwarder, expect.is_some())?,
+        };
+        Ok(Outgoing { head, expect })
     }
 
     /// Whether `request` has nothing of its own to say but its method and its URL.
-    pub(super) fn is_plain(&self, request: &Request) -> bool {
+    fn is_plain(&self, request: &Request) -> bool {
         self.inner.defaults.special.is_empty()
             && request.says_nothing()
             && request.decompresses(&self.inner.settings.options)
@@ -136,18 +145,17 @@ impl Client {
             && !matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
     }
 
-    /// As [`encode`](Client::encode), for a plain request that goes to no proxy: all such heads for one host go on in
-    /// the same way behind the target.
-    pub(super) fn encode_plain(
-        &self,
-        request: &Request,
-        end: &OnceCell<Box<[u8]>>,
-    ) -> Result<Outgoing, Error> {
+    /// The head of a plain request to `host` itself: all such heads for one host go on in the same way behind the target.
+    fn encode_plain(&self, request: &Request, host: &str) -> Result<Vec<u8>, Error> {
         let (method, target) = (request.method.as_str(), origin::target(&request.url));
-        let Some(end) = end.get() else {
+        let mut last = self.inner.plain_end.borrow_mut();
+        let Some(PlainEnd { end, .. }) = last.as_ref().filter(|last| *last.host == *host) else {
             let head = self.encode_head(request, None, false)?;
-            let _ = end.set(head[method.len() + 1 + target.len()..].into());
-            return Ok(Outgoing { head, expect: None });
+            *last = Some(PlainEnd {
+                host: host.into(),
+                end: head[method.len() + 1 + target.len()..].into(),
+            });
+            return Ok(head);
         };
         check_target(target).map_err(Error::request)?;
         let mut head = Vec::with_capacity(method.len() + 1 + target.len() + end.len());
@@ -159,7 +167,7 @@ impl Client {
             head,
             self.encode_head(request, None, false).unwrap_or_default()
         );
-        Ok(Outgoing { head, expect: None })
+        Ok(head)
     }
 
     pub(in crate::http) fn encode_head(

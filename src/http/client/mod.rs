@@ -6,6 +6,7 @@ mod fetch;
 mod head;
 mod recent;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -13,7 +14,7 @@ use http::Method;
 
 pub use builder::ClientBuilder;
 use builder::Settings;
-use head::Defaults;
+use head::{Defaults, PlainEnd};
 use recent::Recent;
 
 use super::error::{Error, ErrorKind};
@@ -51,6 +52,8 @@ struct Inner {
     pool: Rc<Pool>,
     watchers: Rc<Watchers>,
     recent: Recent,
+    /// Of the host that had the last plain request.
+    plain_end: RefCell<Option<PlainEnd>>,
 }
 
 /// A client, if it is still there.

@@ -1,6 +1,6 @@
 //! What the pool knows about one key: who is active there, and which connections are idle.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 
 use super::gate::Gate;
 use crate::http::key::Key;
@@ -12,8 +12,6 @@ pub(super) struct Host {
     pub(super) gate: Gate,
     /// The places of its idle connections, newest last.
     pub(super) idle: RefCell<Vec<usize>>,
-    /// How the head of a plain request goes on behind the target, once there has been one.
-    pub(super) head_end: OnceCell<Box<[u8]>>,
 }
 
 impl Host {
@@ -22,7 +20,6 @@ impl Host {
             key,
             gate: Gate::new(limit),
             idle: RefCell::default(),
-            head_end: OnceCell::new(),
         }
     }
 

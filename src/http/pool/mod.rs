@@ -22,7 +22,7 @@ mod gate;
 mod host;
 mod idle;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -463,11 +463,6 @@ impl Slot {
                 seen_to
             }
         }
-    }
-
-    /// How the head of a plain request to this host goes on behind the target, once there has been one.
-    pub(super) fn head_end(&self) -> &OnceCell<Box<[u8]>> {
-        &self.host.head_end
     }
 
     /// The memory for large bodies.
