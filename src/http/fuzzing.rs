@@ -57,7 +57,7 @@ impl Hops {
             return Ok(false);
         };
         self.history.push(Redirect {
-            url: self.request.url.clone(),
+            url: Url::clone(&self.request.url),
             status: head.status,
         });
         next.apply(&mut self.request);

@@ -2,10 +2,8 @@
 
 use std::rc::Rc;
 
-use url::Url;
-
-use super::origin;
 use super::proxy::ProxyServer;
+use super::request_url::RequestUrl;
 use super::transport::ConnectOptions;
 
 /// What a connection is kept under: everything that decides whom it reaches, and as whom.
@@ -46,9 +44,9 @@ pub(super) struct Route<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// The route to `url`, which is [secure](origin::is_secure) or not, through `proxy` if there is one.
+    /// The route to `url`, which is [secure](RequestUrl::is_secure) or not, through `proxy` if there is one.
     pub(super) fn to(
-        url: &'a Url,
+        url: &'a RequestUrl,
         secure: bool,
         proxy: Option<&'a Rc<ProxyServer>>,
         connect: &'a ConnectOptions,
@@ -57,7 +55,7 @@ impl<'a> Route<'a> {
             secure,
             authority: match proxy {
                 Some(proxy) if !secure => proxy.authority(),
-                _ => origin::host_field(url),
+                _ => url.authority(),
             },
             proxy,
             connect,

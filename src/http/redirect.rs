@@ -217,7 +217,7 @@ impl Next {
             strip_credentials(request);
         }
         request.method = method;
-        request.url = url;
+        request.url = url.into();
     }
 }
 

@@ -15,6 +15,7 @@ use super::hooks::Hooks;
 use super::options::Options;
 use super::proxy::Proxy;
 use super::redirect::{self, Action, Attempt, Policy};
+use super::request_url::RequestUrl;
 use super::response::Response;
 use super::trace::Trace;
 
@@ -22,8 +23,7 @@ use super::trace::Trace;
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
-    /// Without user name and password.
-    pub(super) url: Url,
+    pub(super) url: RequestUrl,
     pub(super) headers: HeaderMap,
     /// Fields of the client that this request does not have.
     pub(super) without: Vec<HeaderName>,
@@ -124,13 +124,18 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    pub(super) fn new(client: Client, method: Method, url: Result<Url, Error>) -> RequestBuilder {
+    /// A request for `url` with the credentials that were in it.
+    pub(super) fn new(
+        client: Client,
+        method: Method,
+        url: Result<(RequestUrl, Option<HeaderValue>), Error>,
+    ) -> RequestBuilder {
         RequestBuilder {
             client,
-            request: url.map(|mut url| {
+            request: url.map(|(url, auth)| {
                 Box::new(Request {
                     method,
-                    auth: auth::take_userinfo(&mut url),
+                    auth,
                     url,
                     headers: HeaderMap::new(),
                     without: Vec::new(),
@@ -159,7 +164,7 @@ impl RequestBuilder {
 
     /// The URL, if it could be read.
     pub(super) fn url(&self) -> Option<&Url> {
-        self.request.as_ref().ok().map(|request| &request.url)
+        self.request.as_ref().ok().map(|request| &*request.url)
     }
 
     pub(super) fn set(self, set: impl FnOnce(&mut Options)) -> RequestBuilder {

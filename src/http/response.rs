@@ -511,7 +511,7 @@ impl Response {
             request_url: self.request_url().clone(),
             trailers: self.trailers().cloned(),
             headers: std::mem::take(&mut self.reply.exchange.head_mut().headers).into_map(),
-            url: self.request.url,
+            url: self.request.url.into_url(),
             history: std::mem::take(&mut self.reply.chain.history),
             timings: self.reply.timings,
             local_addr,

@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode, header};
+use url::Url;
 
 use super::{Client, Settings};
 use crate::http::body::Body;
@@ -17,7 +18,7 @@ use crate::http::error::{Error, ErrorKind, Seen, Stage};
 use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
-use crate::http::origin::{self, Origin};
+use crate::http::origin::Origin;
 use crate::http::pool::Slot;
 use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
@@ -121,7 +122,7 @@ impl Client {
                 to: next.url(),
             });
             chain.history.push(Redirect {
-                url: request.url.clone(),
+                url: Url::clone(&request.url),
                 status,
             });
             if chain.original.is_none() {
@@ -167,7 +168,7 @@ impl Client {
         if settings.https_only && request.url.scheme() != "https" {
             return Err(Error::new(ErrorKind::HttpsOnly));
         }
-        let secure = origin::is_secure(&request.url)?;
+        let secure = request.url.is_secure()?;
         let own = request.options.as_deref();
         let connect = own.and_then(|options| options.connect.as_ref());
         let connect = connect.unwrap_or(&settings.connect);

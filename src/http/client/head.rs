@@ -11,7 +11,6 @@ use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
 use crate::http::key::Route;
-use crate::http::origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::is_credential;
 use crate::http::request::Request;
@@ -147,7 +146,7 @@ impl Client {
 
     /// The head of a plain request to `host` itself: all such heads for one host go on in the same way behind the target.
     fn encode_plain(&self, request: &Request, host: &str) -> Result<Vec<u8>, Error> {
-        let (method, target) = (request.method.as_str(), origin::target(&request.url));
+        let (method, target) = (request.method.as_str(), request.url.target());
         let mut last = self.inner.plain_end.borrow_mut();
         let Some(PlainEnd { end, .. }) = last.as_ref().filter(|last| *last.host == *host) else {
             let head = self.encode_head(request, None, false)?;
@@ -191,10 +190,10 @@ impl Client {
         RequestHead {
             method: &request.method,
             target: match forwarder {
-                Some(_) => origin::absolute_target(&request.url),
-                None => origin::target(&request.url),
+                Some(_) => request.url.absolute_target(),
+                None => request.url.target(),
             },
-            host: origin::host_field(&request.url),
+            host: request.url.authority(),
             headers,
             body: match &request.body {
                 Some(body) => body.framing(),

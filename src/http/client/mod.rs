@@ -117,11 +117,7 @@ impl Client {
     /// A request of any method. A URL without a scheme is taken as `http://`; one that cannot be read is
     /// reported by [`send`](RequestBuilder::send).
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        let url = match url.text() {
-            Some(text) => self.inner.recent.read(text),
-            None => url.into_url(),
-        };
-        RequestBuilder::new(self.clone(), method, url)
+        RequestBuilder::new(self.clone(), method, self.inner.recent.read(url))
     }
 
     /// How many connections are kept and not in use.

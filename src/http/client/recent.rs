@@ -1,50 +1,54 @@
-//! The URL that was read last: most requests of a client go to where the one before went.
+//! The URL that was asked for last: most requests of a client go to where the one before went.
 //!
 //! To read a URL from text takes thousands of instructions, most of them for its host. What has the same origin as the
 //! one before, letter for letter, is read as the rest that follows it, which the standard reads in the same way.
 
 use std::cell::RefCell;
 
+use http::HeaderValue;
 use url::{Position, Url};
 
+use crate::http::auth;
 use crate::http::error::Error;
-use crate::http::origin;
+use crate::http::origin::IntoUrl;
+use crate::http::request_url::RequestUrl;
 
 /// A longer one is not kept.
 const LONGEST: usize = 2048;
 
 #[derive(Default)]
 pub(super) struct Recent {
-    last: RefCell<Option<Url>>,
+    last: RefCell<Option<RequestUrl>>,
 }
 
 impl Recent {
-    /// The URL in `text`; see [`origin::parse`].
-    pub(super) fn read(&self, text: &str) -> Result<Url, Error> {
+    /// What `url` says, and the credentials that were in it.
+    pub(super) fn read(
+        &self,
+        url: impl IntoUrl,
+    ) -> Result<(RequestUrl, Option<HeaderValue>), Error> {
         let mut last = self.last.borrow_mut();
         // A URL that has been written down is read as itself.
         if let Some(last) = &*last
-            && last.as_str() == text
+            && last.as_str() == url.text()
         {
-            return Ok(last.clone());
+            return Ok((last.clone(), None));
         }
-        let beside = last.as_ref().and_then(|last| read_beside(last, text));
-        let url = match beside {
-            Some(url) => url,
-            None => origin::parse(text)?,
+        let beside = match &*last {
+            Some(last) if !url.is_read() => read_beside(last, url.text()),
+            _ => None,
         };
-        if url.as_str().len() <= LONGEST && is_open(&url) {
+        let mut url = match beside {
+            Some(url) => url,
+            None => url.into_url()?,
+        };
+        let credentials = auth::take_userinfo(&mut url);
+        let url = RequestUrl::from(url);
+        if url.as_str().len() <= LONGEST && url.is_secure().is_ok() && credentials.is_none() {
             *last = Some(url.clone());
         }
-        Ok(url)
+        Ok((url, credentials))
     }
-}
-
-/// Whether it is one for this client, and holds no secret.
-fn is_open(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.username().is_empty()
-        && url.password().is_none()
 }
 
 /// The URL in `text`, if it begins with the origin of `last` and goes on plainly.
@@ -64,6 +68,7 @@ fn read_beside(last: &Url, text: &str) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::origin;
 
     const FIRST: [&str; 7] = [
         "http://example.org/",
@@ -122,9 +127,14 @@ mod tests {
                 for text in texts {
                     let recent = Recent::default();
                     recent.read(first).unwrap();
-                    let expected = origin::parse(&text).map_err(|error| error.to_string());
+                    let expected = origin::parse(&text).map(|mut url| {
+                        let credentials = auth::take_userinfo(&mut url);
+                        (url, credentials)
+                    });
+                    let expected = expected.map_err(|error| error.to_string());
                     for _ in 0..2 {
                         let read = recent.read(&text).map_err(|error| error.to_string());
+                        let read = read.map(|(url, credentials)| (url.into_url(), credentials));
                         assert_eq!(read, expected, "{text:?} after {first:?}");
                     }
                 }
@@ -162,9 +172,11 @@ mod tests {
             "ftp://example.org/",
         ] {
             recent.read(text).unwrap();
-            assert_eq!(*recent.last.borrow(), None, "{text}");
+            assert!(recent.last.borrow().is_none(), "{text}");
         }
-        recent.read("http://example.org/").unwrap();
+        let (one, _) = recent.read("http://example.org/").unwrap();
         assert!(recent.last.borrow().is_some());
+        let (other, _) = recent.read(one.into_url()).unwrap();
+        assert_eq!(other.as_str(), "http://example.org/");
     }
 }
