@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::proxy::ProxyServer;
-use super::request_url::RequestUrl;
+use super::request::RequestUrl;
 use super::transport::ConnectOptions;
 
 /// What a connection is kept under: everything that decides whom it reaches, and as whom.

@@ -51,10 +51,10 @@
 //! | `pool/` | connections that wait for their next exchange, and fetches that wait for their place |
 //! | `key.rs` | which requests can share a connection |
 //! | `client/` | settings, and the fetch itself |
-//! | `request.rs`, `body/` | what is sent |
+//! | `request/`, `body/` | what is sent |
 //! | `coding/` | decoding gzip, deflate, brotli and zstd |
 //! | `response/`, `spare.rs`, `upgraded.rs` | what comes back, and the memory for it |
-//! | `origin.rs`, `request_url.rs` | what a URL means for a connection and a head |
+//! | `origin.rs` | what a URL means for a connection and a head |
 //! | `auth.rs` | credentials |
 //! | `options.rs`, `times.rs` | what a request may say instead of its client |
 //! | `watch.rs` | how far a fetch is, and its deadlines |
@@ -90,7 +90,6 @@ mod pool;
 mod proxy;
 mod redirect;
 mod request;
-mod request_url;
 mod response;
 mod spare;
 mod times;

@@ -19,7 +19,7 @@ use url::Url;
 
 use super::auth;
 use super::error::{Error, ErrorKind};
-use super::request::Request;
+use super::request::{Fields, Request};
 
 /// A redirect that has been followed; from [`Response::history`](super::Response::history).
 #[derive(Clone)]
@@ -207,14 +207,18 @@ impl Next {
         } = self;
         if drop_body {
             request.body = None;
-            for name in PAYLOAD_FIELDS {
-                request.headers.remove(name);
+            if let Some(fields) = &mut request.fields {
+                for name in PAYLOAD_FIELDS {
+                    fields.headers.remove(name);
+                }
             }
         }
         if same_origin(&request.url, &url) {
-            request.auth = credentials.or(request.auth.take());
+            if credentials.is_some() {
+                request.fields_mut().auth = credentials;
+            }
         } else {
-            strip_credentials(request);
+            strip_credentials(request.fields_mut());
         }
         request.method = method;
         request.url = url.into();
@@ -265,17 +269,17 @@ pub(super) fn is_secret(name: &HeaderName) -> bool {
     ) || *name == COOKIE2
 }
 
-fn strip_credentials(request: &mut Request) {
-    request.auth = None;
-    request.stripped = true;
-    let names: Vec<HeaderName> = request
+fn strip_credentials(fields: &mut Fields) {
+    fields.auth = None;
+    fields.stripped = true;
+    let names: Vec<HeaderName> = fields
         .headers
         .iter()
         .filter(|(name, value)| is_credential(name) || value.is_sensitive())
         .map(|(name, _)| name.clone())
         .collect();
     for name in names {
-        request.headers.remove(name);
+        fields.headers.remove(name);
     }
 }
 

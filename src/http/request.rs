@@ -1,11 +1,16 @@
 //! A request, as it is put together.
 
+mod fields;
+mod url;
+
 use std::rc::Rc;
 use std::time::Duration;
 
+use ::url::Url;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use url::Url;
 
+pub(super) use self::fields::Fields;
+pub(super) use self::url::RequestUrl;
 use super::auth;
 use super::body::Body;
 use super::client::Client;
@@ -15,7 +20,6 @@ use super::hooks::Hooks;
 use super::options::Options;
 use super::proxy::Proxy;
 use super::redirect::{self, Action, Attempt, Policy};
-use super::request_url::RequestUrl;
 use super::response::Response;
 use super::trace::Trace;
 
@@ -24,15 +28,10 @@ use super::trace::Trace;
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: RequestUrl,
-    pub(super) headers: HeaderMap,
-    /// Fields of the client that this request does not have.
-    pub(super) without: Vec<HeaderName>,
+    /// `None`: as the client says.
+    pub(super) fields: Option<Box<Fields>>,
     /// `None`: the request has none, which is not the same as an empty one.
     pub(super) body: Option<Body>,
-    /// The value of Authorization, unless `headers` has one.
-    pub(super) auth: Option<HeaderValue>,
-    /// A redirect has led to another origin: the client's credentials are not for that.
-    pub(super) stripped: bool,
     /// `None`: as the client says.
     pub(super) options: Option<Box<Options>>,
     pub(super) hooks: Hooks,
@@ -58,14 +57,22 @@ impl Request {
         own.or_else(|| field(client)).unwrap_or(default)
     }
 
-    /// Whether it has a field of this name. It has few: to look at each takes less than to hash the name.
-    pub(super) fn has_field(&self, name: &HeaderName) -> bool {
-        self.headers.keys().any(|own| own == name)
+    /// The fields that it adds.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        match &self.fields {
+            Some(fields) => &fields.headers,
+            None => &fields::NONE,
+        }
     }
 
-    /// Whether it has no say in the fields of its head.
-    pub(super) fn says_nothing(&self) -> bool {
-        self.headers.is_empty() && self.without.is_empty() && self.auth.is_none() && !self.stripped
+    /// What it says about its fields, to be changed.
+    pub(super) fn fields_mut(&mut self) -> &mut Fields {
+        self.fields.get_or_insert_default()
+    }
+
+    /// Whether it has a field of this name of its own.
+    pub(super) fn has_field(&self, name: &HeaderName) -> bool {
+        self.fields.as_ref().is_some_and(|fields| fields.has(name))
     }
 
     /// Whether its body can be sent a second time.
@@ -80,10 +87,10 @@ impl Request {
 
     /// Whether it asks the server to close the connection.
     pub(super) fn closes(&self) -> bool {
-        if self.headers.is_empty() {
+        if self.fields.is_none() {
             return false;
         }
-        self.headers
+        self.headers()
             .get_all(header::CONNECTION)
             .iter()
             .filter_map(|value| value.to_str().ok())
@@ -135,12 +142,9 @@ impl RequestBuilder {
             request: url.map(|(url, auth)| {
                 Box::new(Request {
                     method,
-                    auth,
                     url,
-                    headers: HeaderMap::new(),
-                    without: Vec::new(),
+                    fields: Fields::with(auth),
                     body: None,
-                    stripped: false,
                     options: None,
                     hooks: Hooks::default(),
                 })
@@ -192,7 +196,7 @@ impl RequestBuilder {
             if redirect::is_secret(&name) {
                 value.set_sensitive(true);
             }
-            request.headers.append(name, value);
+            request.fields_mut().headers.append(name, value);
             Ok(())
         })
     }
@@ -201,7 +205,7 @@ impl RequestBuilder {
     pub fn headers(self, mut headers: HeaderMap) -> RequestBuilder {
         redirect::mark_secrets(&mut headers);
         self.change(|request| {
-            request.headers.extend(headers);
+            request.fields_mut().headers.extend(headers);
             Ok(())
         })
     }
@@ -214,7 +218,7 @@ impl RequestBuilder {
     {
         self.change(|request| {
             let name = HeaderName::try_from(name).map_err(Error::field_name)?;
-            request.without.push(name);
+            request.fields_mut().without.push(name);
             Ok(())
         })
     }
@@ -236,7 +240,8 @@ impl RequestBuilder {
                 let reason = "a user name in basic credentials has no colon";
                 return Err(Error::boxed(ErrorKind::Request, reason));
             }
-            request.auth = Some(auth::basic(user.as_bytes(), password.as_bytes()));
+            let value = auth::basic(user.as_bytes(), password.as_bytes());
+            request.fields_mut().auth = Some(value);
             Ok(())
         })
     }
@@ -246,7 +251,7 @@ impl RequestBuilder {
         self.change(|request| {
             let value = auth::bearer(token.as_ref());
             let value = value.map_err(|error| Error::field(&header::AUTHORIZATION, error));
-            request.auth = Some(value?);
+            request.fields_mut().auth = Some(value?);
             Ok(())
         })
     }
@@ -302,7 +307,8 @@ impl RequestBuilder {
         let body = Body::form(pairs);
         self.change(|request| {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-            request.headers.entry(header::CONTENT_TYPE).or_insert(kind);
+            let headers = &mut request.fields_mut().headers;
+            headers.entry(header::CONTENT_TYPE).or_insert(kind);
             request.body = Some(body);
             Ok(())
         })

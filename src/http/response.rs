@@ -140,7 +140,7 @@ impl Response {
 
     /// The fields of the request as it was made, before any redirect, without those that the client adds.
     pub fn request_headers(&self) -> &HeaderMap {
-        &self.original().headers
+        self.original().headers()
     }
 
     fn original(&self) -> &Request {

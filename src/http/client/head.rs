@@ -67,17 +67,17 @@ impl Defaults {
 
     /// Appends the fields that `request` does not say otherwise.
     fn write(&self, request: &Request, decompress: bool, out: &mut Vec<u8>) {
-        if request.says_nothing() && decompress {
+        if request.fields.is_none() && decompress {
             out.extend_from_slice(&self.lines);
             return;
         }
+        let own = request.fields.as_deref();
+        let stripped = own.is_some_and(|own| own.stripped);
         for field in &self.fields {
-            let said = request.has_field(&field.name)
-                || request.without.contains(&field.name)
-                || (request.auth.is_some() && field.name == header::AUTHORIZATION);
+            let said = own.is_some_and(|own| own.says(&field.name));
             // A part of a coded body cannot be decoded.
             let undecoded = !decompress || request.has_field(&header::RANGE);
-            let withheld = (field.private && request.stripped) || (field.codings && undecoded);
+            let withheld = (field.private && stripped) || (field.codings && undecoded);
             if !said && !withheld {
                 out.extend_from_slice(&self.lines[field.line.clone()]);
             }
@@ -109,7 +109,7 @@ fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 impl Client {
     /// The fields of `request`, and of the client, whose values are not to be shown.
     pub(super) fn sensitive_names(&self, request: &Request) -> Vec<HeaderName> {
-        let marked = (request.headers.iter()).filter(|(_, value)| value.is_sensitive());
+        let marked = (request.headers().iter()).filter(|(_, value)| value.is_sensitive());
         let own = self.inner.defaults.fields.iter();
         let private = own.filter(|field| field.private).map(|field| &field.name);
         marked
@@ -138,7 +138,7 @@ impl Client {
     /// Whether `request` has nothing of its own to say but its method and its URL.
     fn is_plain(&self, request: &Request) -> bool {
         self.inner.defaults.special.is_empty()
-            && request.says_nothing()
+            && request.fields.is_none()
             && request.decompresses(&self.inner.settings.options)
             && request.body.is_none()
             && !matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
@@ -180,7 +180,7 @@ impl Client {
         // Such a field is for a proxy, and for nobody else.
         let misplaced = forwarder.is_none() && request.has_field(&header::PROXY_AUTHORIZATION);
         let headers = match defaults.special.is_empty() && !misplaced {
-            true => &request.headers,
+            true => request.headers(),
             false => {
                 merged = merge(request, &defaults.special, misplaced);
                 &merged
@@ -208,7 +208,7 @@ impl Client {
         head.truncate(head.len() - 2);
         let decompress = request.decompresses(&self.inner.settings.options);
         defaults.write(request, decompress, &mut head);
-        if let Some(credentials) = &request.auth
+        if let Some(credentials) = request.fields.as_ref().and_then(|own| own.auth.as_ref())
             && !request.has_field(&header::AUTHORIZATION)
         {
             write_field(&mut head, &header::AUTHORIZATION, credentials.as_bytes());
@@ -229,13 +229,14 @@ impl Client {
 
 /// The fields of `request`, and those of `defaults` that it does not have.
 fn merge(request: &Request, defaults: &HeaderMap, misplaced: bool) -> HeaderMap {
-    let mut headers = request.headers.clone();
+    let own = request.fields.as_deref();
+    let mut headers = request.headers().clone();
     if misplaced {
         headers.remove(header::PROXY_AUTHORIZATION);
     }
     for (name, value) in defaults {
-        let private = request.stripped && *name == header::HOST;
-        let said = request.has_field(name) || request.without.contains(name);
+        let private = own.is_some_and(|own| own.stripped) && *name == header::HOST;
+        let said = own.is_some_and(|own| own.says(name));
         if !said && !private {
             headers.append(name, value.clone());
         }

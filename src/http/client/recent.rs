@@ -11,7 +11,7 @@ use url::{Position, Url};
 use crate::http::auth;
 use crate::http::error::Error;
 use crate::http::origin::IntoUrl;
-use crate::http::request_url::RequestUrl;
+use crate::http::request::RequestUrl;
 
 /// A longer one is not kept.
 const LONGEST: usize = 2048;

@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use url::{Position, Url};
 
-use super::error::Error;
-use super::origin;
+use crate::http::error::Error;
+use crate::http::origin;
 
 /// The URL that a request goes to. It has no user name and no password, which would be shown wherever it is: see
-/// [`take_userinfo`](super::auth::take_userinfo).
+/// [`take_userinfo`](crate::http::auth::take_userinfo).
 #[derive(Clone)]
-pub(super) struct RequestUrl(Rc<Parts>);
+pub(in crate::http) struct RequestUrl(Rc<Parts>);
 
 /// A URL, and where in its text its parts stand.
 struct Parts {
@@ -25,7 +25,7 @@ struct Parts {
 
 impl RequestUrl {
     /// Whether it wants TLS. Refuses one of a scheme that is not fetched here.
-    pub(super) fn is_secure(&self) -> Result<bool, Error> {
+    pub(in crate::http) fn is_secure(&self) -> Result<bool, Error> {
         match self.0.secure {
             Some(secure) => Ok(secure),
             None => origin::is_secure(self),
@@ -33,22 +33,22 @@ impl RequestUrl {
     }
 
     /// The value of the Host field (RFC 9110 section 7.2): the authority without its userinfo.
-    pub(super) fn authority(&self) -> &str {
+    pub(in crate::http) fn authority(&self) -> &str {
         &self.as_str()[self.0.authority.clone()]
     }
 
     /// The request target in origin form (RFC 9112 section 3.2.1).
-    pub(super) fn target(&self) -> &str {
+    pub(in crate::http) fn target(&self) -> &str {
         &self.as_str()[self.0.target.clone()]
     }
 
     /// The request target in absolute form (RFC 9112 section 3.2.2), for a proxy.
-    pub(super) fn absolute_target(&self) -> &str {
+    pub(in crate::http) fn absolute_target(&self) -> &str {
         &self.as_str()[..self.0.target.end]
     }
 
     /// The URL alone.
-    pub(super) fn into_url(self) -> Url {
+    pub(in crate::http) fn into_url(self) -> Url {
         match Rc::try_unwrap(self.0) {
             Ok(parts) => parts.url,
             Err(shared) => shared.url.clone(),
