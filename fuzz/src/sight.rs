@@ -1,7 +1,7 @@
 //! A decoder at work: what it shows, and what must hold at every step.
 
 use eyewall::http::codec::{Event, Framing, Head, ProtocolError, ResponseDecoder, Step};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::settings::{Ending, Settings};
 
@@ -199,6 +199,12 @@ impl Observer {
             lines.len(),
             "the map and the lines differ"
         );
+        for (name, _) in lines.iter().take(8) {
+            let same = |(other, _): &&(Vec<u8>, Vec<u8>)| other.eq_ignore_ascii_case(name);
+            let first = lines.iter().find(same).map(|(_, value)| &value[..]);
+            let name = HeaderName::from_bytes(name).expect("a name");
+            assert_eq!(head.headers.first(&name), first, "the first {name}");
+        }
         messages.push(Message {
             lines,
             informational,

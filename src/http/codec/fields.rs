@@ -5,7 +5,7 @@ use http::header::HeaderName;
 use memchr::memchr;
 
 use super::ProtocolError;
-use super::index::Line;
+use super::lines::Line;
 
 /// The elements of a comma-separated list, without the white space around them. An empty value has one
 /// empty element.
@@ -44,16 +44,17 @@ pub(super) struct FramingFields {
 }
 
 impl FramingFields {
-    /// Looks at one line of `text`. Most of them are told apart by the length of their names alone.
+    /// Looks at one line. Most of them are told apart by the length of their names alone.
     #[inline]
-    pub(super) fn note(&mut self, line: Line, text: &[u8]) {
-        if matches!(line.name_len(), 10 | 14 | 17) {
-            self.note_framing(line.name(text), line.value(text));
+    pub(super) fn note(&mut self, line: Line<'_>) {
+        if matches!(line.name.len(), 10 | 14 | 17) {
+            self.note_framing(line);
         }
     }
 
     #[inline(never)]
-    fn note_framing(&mut self, name: &[u8], value: &[u8]) {
+    fn note_framing(&mut self, line: Line<'_>) {
+        let (name, value) = (line.name, line.value());
         match name.len() {
             10 if is(name, b"Connection") => self.note_connection(value),
             14 if is(name, b"Content-Length") => self.note_length(value),

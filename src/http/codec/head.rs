@@ -4,8 +4,8 @@ use http::StatusCode;
 
 use super::fields::{self, FramingFields};
 use super::headers::Headers;
-use super::index::Index;
 use super::lines::{Lines, Malformed, Status};
+use super::names::Names;
 use super::{Head, Limits, ProtocolError, RequestKind, framing, scan};
 
 /// How long the version at the front of a head is.
@@ -75,32 +75,31 @@ fn whole(read: Result<(Head, usize), ProtocolError>, head: &[u8]) -> Result<Head
     Ok(parsed)
 }
 
-/// Reads the head at the front of `input`, which is shorter than 4 GiB, and its length. An error from within is one
-/// of a head that is well-formed as far as it has been read.
+/// Reads the head at the front of `input`, and its length. An error from within is one of a head that is well-formed
+/// as far as it has been read.
 #[inline]
 fn read(input: &[u8], rules: &Rules) -> Result<Result<(Head, usize), ProtocolError>, Malformed> {
     let mut lines = Lines::new(input, rules.strict);
     let status = lines.status()?;
-    let mut index = Index::new();
-    let mut framers = FramingFields::default();
+    let (mut names, mut framers) = (Names::default(), FramingFields::default());
     while let Some(line) = lines.field()? {
-        if index.count() == rules.limits.fields {
+        if names.count() == rules.limits.fields {
             let limit = rules.limits.fields;
             return Ok(Err(ProtocolError::TooManyFields { limit }));
         }
-        framers.note(line, input);
-        index.push(line, input);
+        framers.note(line);
+        names.add(line.name);
     }
     let text = lines.done();
-    let head = build(&status, &index, &framers, text, rules);
+    let head = build(&status, names, &framers, text, rules);
     Ok(head.map(|head| (head, text.len())))
 }
 
-/// Keeps the lines of the head `text`, and decides what they mean.
+/// Keeps the head `text`, whose fields have these names, and decides what it means.
 #[inline]
 fn build(
     line: &Status<'_>,
-    index: &Index,
+    names: Names,
     framers: &FramingFields,
     text: &[u8],
     rules: &Rules,
@@ -113,7 +112,7 @@ fn build(
         status,
         version,
         reason: reason(status, line.reason),
-        headers: Headers::new(text, index),
+        headers: Headers::new(text, names),
         framing,
         keep_alive,
     })

@@ -1,13 +1,15 @@
 //! The fields of a head: the lines that came, and the map that is made of them when somebody asks.
 
 use std::fmt;
+use std::iter;
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
-use super::index::{Index, Line, Names};
-use super::names;
+use super::fields::trim;
+use super::names::{self, Names};
 
 /// The most fields of one head. More than a `HeaderMap` holds of different names cannot be shown.
 pub(super) const MAX_FIELDS: usize = 16 * 1024;
@@ -33,22 +35,19 @@ pub(super) const MAX_NAME: usize = (1 << 16) - 1;
 /// ```
 #[derive(Clone, Default)]
 pub struct Headers {
-    /// One [`Line`] for each field, then the text of the head, folded lines joined. One block holds both,
-    /// because a head is made for every exchange.
-    bytes: Box<[u8]>,
-    count: usize,
+    /// The head from the status line to the empty line, folded lines joined. It is known to be well-formed.
+    text: Box<[u8]>,
     names: Names,
     map: OnceLock<Box<HeaderMap>>,
 }
 
 impl Headers {
-    /// The fields of the head `text` that are in `index`.
+    /// The fields of the head `text`, which have these names.
     #[inline]
-    pub(super) fn new(text: &[u8], index: &Index) -> Headers {
+    pub(super) fn new(text: &[u8], names: Names) -> Headers {
         Headers {
-            bytes: index.with(text),
-            count: index.count(),
-            names: index.names(),
+            text: text.into(),
+            names,
             map: OnceLock::new(),
         }
     }
@@ -88,34 +87,41 @@ impl Headers {
     }
 
     fn find(&self, wanted: &[u8]) -> Option<&[u8]> {
-        let (lines, text) = self.halves();
-        let (_, value) = lines
-            .filter(|line| line.name_len() == wanted.len())
-            .map(|line| (line.name(text), line.value(text)))
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
-        Some(value)
+        self.raw_lines().find_map(|line| {
+            let (name, rest) = line.split_at_checked(wanted.len())?;
+            let value = rest.strip_prefix(b":")?;
+            name.eq_ignore_ascii_case(wanted).then(|| trim(value))
+        })
     }
 
     /// Name and value of every field as they came, in their order and their spelling.
     pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let (lines, text) = self.halves();
-        lines.map(|line| (line.name(text), line.value(text)))
+        self.raw_lines().filter_map(|line| {
+            let colon = memchr(b':', line)?;
+            Some((&line[..colon], trim(&line[colon + 1..])))
+        })
     }
 
     /// The head as it came, from the status line to the empty line, but for folded lines, which are joined; nothing
     /// for fields that did not come over a connection.
     pub fn text(&self) -> &[u8] {
-        self.halves().1
+        &self.text
     }
 
-    fn halves(&self) -> (impl Iterator<Item = Line>, &[u8]) {
-        let (lines, text) = self.bytes.split_at(self.count * Line::SIZE);
-        let (lines, _) = lines.as_chunks();
-        (lines.iter().map(Line::from_bytes), text)
+    /// The field lines without their ends, and the empty line.
+    fn raw_lines(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.text[..];
+        let lines = iter::from_fn(move || {
+            let (line, after) = rest.split_at(memchr(b'\n', rest)? + 1);
+            rest = after;
+            let line = &line[..line.len() - 1];
+            Some(line.strip_suffix(b"\r").unwrap_or(line))
+        });
+        lines.skip(1)
     }
 
     fn parse(&self) -> HeaderMap {
-        let mut map = HeaderMap::with_capacity(self.count);
+        let mut map = HeaderMap::with_capacity(self.names.count());
         for (name, value) in self.lines() {
             let (Ok(name), Ok(value)) = (names::parse(name), HeaderValue::from_bytes(value)) else {
                 debug_assert!(false, "a name or value was let pass that http refuses");

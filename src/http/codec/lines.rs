@@ -9,8 +9,8 @@
 
 use http::Version;
 
+use super::fields::trim;
 use super::headers::MAX_NAME;
-use super::index::Line;
 
 /// Lines that are not right, or not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,15 @@ pub(super) struct Status<'t> {
     pub(super) reason: &'t [u8],
 }
 
+/// A field line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'t> {
+    /// A token.
+    pub(super) name: &'t [u8],
+    /// What is between the colon and the line end: no control bytes but tabs.
+    rest: &'t [u8],
+}
+
 /// Lines that are read one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lines<'t> {
@@ -34,12 +43,17 @@ pub(super) struct Lines<'t> {
     strict: bool,
 }
 
+impl<'t> Line<'t> {
+    /// The value, without the white space around it.
+    pub(super) fn value(self) -> &'t [u8] {
+        trim(self.rest)
+    }
+}
+
 impl<'t> Lines<'t> {
-    /// The lines at the front of `text`, which is shorter than 4 GiB. In `strict` ones, no line may end in LF without
-    /// CR.
+    /// The lines at the front of `text`. In `strict` ones, no line may end in LF without CR.
     #[inline]
     pub(super) fn new(text: &'t [u8], strict: bool) -> Self {
-        debug_assert!(u32::try_from(text.len()).is_ok());
         Lines {
             text,
             rest: text,
@@ -50,7 +64,7 @@ impl<'t> Lines<'t> {
     /// What has been read.
     #[inline]
     pub(super) fn done(&self) -> &'t [u8] {
-        &self.text[..self.at(self.rest)]
+        before(self.text, self.rest)
     }
 
     /// Reads a status line.
@@ -74,77 +88,52 @@ impl<'t> Lines<'t> {
         };
         let digit = |byte: &u8| u16::from(byte - b'0');
         let reason = match rest {
-            [b' ', rest @ ..] => self.value(rest)?,
+            [b' ', rest @ ..] => trim(self.value(rest)?),
             _ => {
                 self.end_line(rest)?;
-                (0, 0)
+                &[]
             }
         };
         Ok(Status {
             version,
             code: digit(a) * 100 + digit(b) * 10 + digit(c),
-            reason: &self.text[reason.0..reason.1],
+            reason,
         })
     }
 
     /// Reads a field line, or the empty line, which gives `None`.
     #[inline(always)]
-    pub(super) fn field(&mut self) -> Result<Option<Line>, Malformed> {
-        let name = self.at(self.rest);
-        let mut rest = find(self.rest, name_ends);
-        let value = if let [b':', b' ', value @ ..] = rest {
-            value
-        } else {
-            rest = after_token(rest);
-            match rest {
-                [b':', b' ', value @ ..] | [b':', value @ ..] => value,
-                _ if self.at(rest) == name => return self.end_line(rest).map(|()| None),
-                _ => return Err(Malformed),
-            }
-        };
-        let name_end = self.at(rest);
-        if !(1..=MAX_NAME).contains(&(name_end - name)) {
-            return Err(Malformed);
+    pub(super) fn field(&mut self) -> Result<Option<Line<'t>>, Malformed> {
+        let line = self.rest;
+        let mut end = find(line, name_ends);
+        if !end.starts_with(b":") {
+            end = after_token(end);
         }
-        let (value, value_end) = self.value(value)?;
-        Ok(Some(Line {
-            name: name as u32,
-            name_end: name_end as u32,
-            value: value as u32,
-            value_end: value_end as u32,
-        }))
+        let name = before(line, end);
+        if !(1..=MAX_NAME).contains(&name.len()) {
+            return match name.is_empty() {
+                true => self.end_line(line).map(|()| None),
+                false => Err(Malformed),
+            };
+        }
+        let [b':', rest @ ..] = end else {
+            return Err(Malformed);
+        };
+        let rest = self.value(rest)?;
+        Ok(Some(Line { name, rest }))
     }
 
-    /// Reads what the line has from `line` on, which may be anything but control bytes. Where that begins and ends
-    /// without the white space around it.
+    /// Reads what the line has from `line` on, which may be anything but control bytes.
     #[inline(always)]
-    fn value(&mut self, line: &'t [u8]) -> Result<(usize, usize), Malformed> {
-        let mut rest = find(line, value_ends);
-        if let [b'\r', b'\n', next @ ..] = rest {
+    fn value(&mut self, line: &'t [u8]) -> Result<&'t [u8], Malformed> {
+        let mut end = find(line, value_may_end);
+        if let Some(next) = strip(end, *b"\r\n") {
             self.rest = next;
         } else {
-            rest = after_text(rest);
-            self.end_line(rest)?;
+            end = after_text(end);
+            self.end_line(end)?;
         }
-        let (start, end) = (self.at(line), self.at(rest));
-        // A value has no other bytes up to the space than white ones.
-        let dark = |at: usize| self.text.get(at).is_some_and(|byte| *byte > b' ');
-        match dark(start) && dark(end - 1) {
-            true => Ok((start, end)),
-            false => Ok(self.trim(start, end)),
-        }
-    }
-
-    #[cold]
-    fn trim(&self, mut start: usize, mut end: usize) -> (usize, usize) {
-        let white = |at: usize| self.text[at] <= b' ';
-        while start < end && white(start) {
-            start += 1;
-        }
-        while start < end && white(end - 1) {
-            end -= 1;
-        }
-        (start, end)
+        Ok(before(line, end))
     }
 
     /// Goes on behind the line end that `rest` begins with.
@@ -157,11 +146,20 @@ impl<'t> Lines<'t> {
         };
         Ok(())
     }
+}
 
-    /// Where in the text its end `rest` begins.
-    #[inline(always)]
-    fn at(&self, rest: &[u8]) -> usize {
-        self.text.len() - rest.len()
+/// What `text` has before its end `rest`.
+#[inline(always)]
+fn before<'t>(text: &'t [u8], rest: &[u8]) -> &'t [u8] {
+    &text[..text.len() - rest.len()]
+}
+
+/// What follows `two` at the front of `rest`. The two are compared as one.
+#[inline(always)]
+fn strip(rest: &[u8], two: [u8; 2]) -> Option<&[u8]> {
+    match rest.split_first_chunk() {
+        Some((front, rest)) if *front == two => Some(rest),
+        _ => None,
     }
 }
 
@@ -215,6 +213,15 @@ fn name_ends(word: u64) -> u64 {
     let beyond_z = lower.wrapping_add(each(0x80 - b'z' - 1));
     let no_hyphen = (word ^ each(b'-')).wrapping_add(each(0x7f));
     (below_a | beyond_z) & no_hyphen | word
+}
+
+/// Marks control bytes and what is not ASCII, for which it takes less than [`value_ends`], and sometimes the byte behind
+/// one of these, to which a carry goes.
+#[inline]
+fn value_may_end(word: u64) -> u64 {
+    let below_space = word.wrapping_sub(each(b' '));
+    let delete = word.wrapping_add(each(1));
+    below_space | delete
 }
 
 /// Marks control bytes, and sometimes the byte behind one or behind 0xff, to which a carry goes.

@@ -60,8 +60,8 @@
 //!
 //! A head that lies whole in one input, as nearly all do, is parsed where it lies and then copied, once and as
 //! it is, so that the receive buffer is free as soon as the event is out. Its fields stay lines of that copy
-//! ([`Headers`]) until somebody wants the `HeaderMap`; what frames the content has been read from the lines by
-//! then. A head that is spread over several inputs is gathered first. Its end is looked for in each new piece
+//! ([`Headers`]), which are looked for when somebody wants one, or the `HeaderMap`; what frames the content has been
+//! read from the lines by then. A head that is spread over several inputs is gathered first. Its end is looked for in each new piece
 //! only, so that a peer that sends a byte at a time costs no more than its bytes, and it is parsed once, when
 //! it is whole.
 //!
@@ -73,8 +73,8 @@
 //! | `scan` | where a head or a trailer section ends |
 //! | `lines` | status lines and field lines, in one pass over their bytes |
 //! | `head` | one complete head: its lines, and what they mean together |
-//! | `index`, `headers` | the fields of a head: lines that become a `HeaderMap` on demand |
-//! | `names` | field names, with a short cut for the usual ones |
+//! | `headers` | the fields of a head: lines that become a `HeaderMap` on demand |
+//! | `names` | field names: a short cut for the usual ones, and which are not in a head |
 //! | `fields` | Content-Length, Transfer-Encoding, Connection; folded lines; what is wrong with a line |
 //! | `framing` | from status and fields to the framing of the content |
 //! | `chunked`, `trailers` | the chunked coding and what follows it |
@@ -91,7 +91,6 @@ mod fields;
 mod framing;
 mod head;
 mod headers;
-mod index;
 mod limits;
 mod lines;
 mod names;

@@ -1,4 +1,4 @@
-//! Field names, with a short cut for those that nearly every response brings.
+//! Field names: a short cut for those that nearly every response brings, and which ones are not in a head.
 
 use http::header::{self, HeaderName, InvalidHeaderName};
 
@@ -27,4 +27,38 @@ pub(super) fn parse(bytes: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
         b"Transfer-Encoding" | b"transfer-encoding" => header::TRANSFER_ENCODING,
         _ => return HeaderName::from_bytes(bytes),
     })
+}
+
+/// The names in a head, each as one of 64 bits: what has no bit is not there. Most of the fields that are asked for are
+/// not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names {
+    bits: u64,
+    count: usize,
+}
+
+impl Names {
+    #[inline]
+    pub(super) fn add(&mut self, name: &[u8]) {
+        self.bits |= Names::bit(name);
+        self.count += 1;
+    }
+
+    /// How many have been added.
+    pub(super) fn count(self) -> usize {
+        self.count
+    }
+
+    /// Whether this one may be among them, in any case.
+    #[inline]
+    pub(super) fn may_have(self, name: &[u8]) -> bool {
+        self.bits & Names::bit(name) != 0
+    }
+
+    /// By length and first letter, in any case.
+    #[inline]
+    fn bit(name: &[u8]) -> u64 {
+        let first = name.first().copied().unwrap_or(0);
+        1 << ((usize::from(first | 0x20) + name.len()) % 64)
+    }
 }

@@ -74,8 +74,8 @@ fn read(section: &[u8], limits: &Limits) -> Result<Result<HeaderMap, ProtocolErr
     let mut count = 0;
     while let Some(line) = lines.field()? {
         count += 1;
-        let name = names::parse(line.name(section)).map_err(|_| Malformed)?;
-        let value = HeaderValue::from_bytes(line.value(section)).map_err(|_| Malformed)?;
+        let name = names::parse(line.name).map_err(|_| Malformed)?;
+        let value = HeaderValue::from_bytes(line.value()).map_err(|_| Malformed)?;
         let full = !is_forbidden(&name) && trailers.try_append(name, value).is_err();
         if full || count > limits.trailer_fields {
             return Ok(Err(too_many));

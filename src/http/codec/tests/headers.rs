@@ -58,6 +58,29 @@ fn a_field_is_not_taken_for_another_one() {
 }
 
 #[test]
+fn a_field_has_all_of_the_name_that_is_asked_for() {
+    let fields = "Dat: 1\r\nDated: 2\r\nX: date: 3\r\nDATE:\t 4:5 \r\ndate: 6\r\n";
+    let headers = plain()
+        .ok(with(&format!("{fields}Content-Length: 0\r\n"), ""))
+        .head
+        .headers;
+    assert_eq!(headers.first(&header::DATE), Some(&b"4:5"[..]));
+    assert_eq!(headers.lines().nth(2), Some((&b"X"[..], &b"date: 3"[..])));
+}
+
+#[test]
+fn only_field_lines_are_fields_however_they_end() {
+    let got = plain().ok("HTTP/1.1 204 No: Content\nA: b\n \tc\nB:\r\nC: d\r\n\n");
+    let lines: Vec<_> = got.head.headers.lines().collect();
+    let right: [(&[u8], &[u8]); 3] = [(b"A", b"b c"), (b"B", b""), (b"C", b"d")];
+    assert_eq!(lines, right);
+    assert_eq!(got.head.headers.len(), 3);
+    let own = |name| header::HeaderName::from_static(name);
+    assert_eq!(got.head.headers.first(&own("a")), Some(&b"b c"[..]));
+    assert_eq!(got.head.headers.first(&own("c")), Some(&b"d"[..]));
+}
+
+#[test]
 fn many_lines_stay_in_their_order() {
     let fields: Vec<(String, String)> = (0..70)
         .map(|n| (format!("N-{n}"), format!("value {n}")))
