@@ -4,8 +4,7 @@
 use http::header::HeaderName;
 use memchr::memchr;
 
-use super::ProtocolError;
-use super::lines::Line;
+use super::{ProtocolError, names};
 
 /// The elements of a comma-separated list, without the white space around them. An empty value has one
 /// empty element.
@@ -44,17 +43,14 @@ pub(super) struct FramingFields {
 }
 
 impl FramingFields {
-    /// Looks at one line. Most of them are told apart by the length of their names alone.
-    #[inline]
-    pub(super) fn note(&mut self, line: Line<'_>) {
-        if matches!(line.name.len(), 10 | 14 | 17) {
-            self.note_framing(line);
-        }
-    }
+    /// The bits of their [`names`]. Nearly all other lines are told apart by them.
+    pub(super) const NAMES: u64 = names::bit(b"connection")
+        | names::bit(b"content-length")
+        | names::bit(b"transfer-encoding");
 
+    /// Looks at a line whose name has one of these bits.
     #[inline(never)]
-    fn note_framing(&mut self, line: Line<'_>) {
-        let (name, value) = (line.name, line.value());
+    pub(super) fn note(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
             10 if is(name, b"Connection") => self.note_connection(value),
             14 if is(name, b"Content-Length") => self.note_length(value),

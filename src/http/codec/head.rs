@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::fields::{self, FramingFields};
 use super::headers::Headers;
 use super::lines::{Lines, Malformed, Status};
-use super::names::Names;
+use super::names::{self, Names};
 use super::{Head, Limits, ProtocolError, RequestKind, framing, scan};
 
 /// How long the version at the front of a head is.
@@ -87,8 +87,11 @@ fn read(input: &[u8], rules: &Rules) -> Result<Result<(Head, usize), ProtocolErr
             let limit = rules.limits.fields;
             return Ok(Err(ProtocolError::TooManyFields { limit }));
         }
-        framers.note(line);
-        names.add(line.name);
+        let bit = names::bit(line.name);
+        if bit & FramingFields::NAMES != 0 {
+            framers.note(line.name, line.value());
+        }
+        names.add(bit);
     }
     let text = lines.done();
     let head = build(&status, names, &framers, text, rules);
@@ -118,19 +121,23 @@ fn build(
     })
 }
 
-/// The reason phrase, read as Latin-1, if it is worth keeping.
+/// The reason phrase, if it is worth keeping.
 #[inline]
 fn reason(status: StatusCode, phrase: &[u8]) -> Option<Box<str>> {
-    let usual = status.canonical_reason();
-    if phrase.is_empty() || usual.is_some_and(|usual| usual.as_bytes() == phrase) {
-        return None;
+    let usual = status.canonical_reason().map(str::as_bytes);
+    match usual == Some(phrase) {
+        true => None,
+        false => unusual(fields::trim(phrase), usual),
     }
-    Some(latin_1(phrase))
 }
 
+/// A reason phrase that is not at once the usual one, read as Latin-1.
 #[cold]
-fn latin_1(text: &[u8]) -> Box<str> {
-    text.iter().map(|byte| char::from(*byte)).collect()
+fn unusual(phrase: &[u8], usual: Option<&[u8]>) -> Option<Box<str>> {
+    match phrase.is_empty() || usual == Some(phrase) {
+        true => None,
+        false => Some(phrase.iter().map(|byte| char::from(*byte)).collect()),
+    }
 }
 
 /// The status line without its line end, and what follows it.

@@ -108,7 +108,7 @@ impl Headers {
         &self.text
     }
 
-    /// The field lines without their ends, and the empty line.
+    /// The field lines without their ends, and the empty line, which is the only one that has no colon.
     fn raw_lines(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.text[..];
         let lines = iter::from_fn(move || {

@@ -38,9 +38,10 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Adds a name that has this [`bit`].
     #[inline]
-    pub(super) fn add(&mut self, name: &[u8]) {
-        self.bits |= Names::bit(name);
+    pub(super) fn add(&mut self, bit: u64) {
+        self.bits |= bit;
         self.count += 1;
     }
 
@@ -52,13 +53,16 @@ impl Names {
     /// Whether this one may be among them, in any case.
     #[inline]
     pub(super) fn may_have(self, name: &[u8]) -> bool {
-        self.bits & Names::bit(name) != 0
+        self.bits & bit(name) != 0
     }
+}
 
-    /// By length and first letter, in any case.
-    #[inline]
-    fn bit(name: &[u8]) -> u64 {
-        let first = name.first().copied().unwrap_or(0);
-        1 << ((usize::from(first | 0x20) + name.len()) % 64)
-    }
+/// One of 64 bits for a name, by its length and first letter, in any case. Others may have the same one.
+#[inline]
+pub(super) const fn bit(name: &[u8]) -> u64 {
+    let first = match name {
+        [first, ..] => *first,
+        [] => 0,
+    };
+    1 << (((first | 0x20) as usize + name.len()) % 64)
 }

@@ -1,5 +1,6 @@
 //! Every byte at every place of a line.
 
+use super::super::lines::{not_letters, value_ends, value_may_end};
 use super::{ProtocolError, Seen, assert_same, plain};
 
 type Field = (Vec<u8>, Vec<u8>);
@@ -85,6 +86,46 @@ fn values_of_all_lengths_are_trimmed() {
             let lines = [b"A:", before.as_bytes(), &*value, after.as_bytes(), b"\r\n"].concat();
             let right = vec![(b"A".to_vec(), value.clone())];
             assert_eq!(read(&lines), Ok(right), "{len}, {before:?}, {after:?}");
+        }
+    }
+}
+
+/// Where the first mark is in every word that has any two bytes side by side among `others`.
+fn first_marks(marks: fn(u64) -> u64, other: u8) -> impl Iterator<Item = ([u8; 8], Option<usize>)> {
+    let places = (0..7).flat_map(|at| (0..=u16::MAX).map(move |two| (at, two.to_be_bytes())));
+    places.map(move |(at, two)| {
+        let mut word = [other; 8];
+        word[at..at + 2].copy_from_slice(&two);
+        let marked = marks(u64::from_le_bytes(word)).to_le_bytes();
+        (word, marked.iter().position(|byte| *byte >= 0x80))
+    })
+}
+
+#[test]
+fn the_first_mark_is_the_first_byte_to_look_at() {
+    let check = |marks, other, wanted: fn(&u8) -> bool| {
+        for (word, mark) in first_marks(marks, other) {
+            assert_eq!(mark, word.iter().position(wanted), "{word:x?}");
+        }
+    };
+    for other in *b"AZaz" {
+        check(not_letters, other, |byte| !byte.is_ascii_alphabetic());
+    }
+    for other in *b" A~" {
+        check(value_may_end, other, |byte| {
+            byte.is_ascii_control() || !byte.is_ascii()
+        });
+    }
+}
+
+#[test]
+fn no_control_byte_of_a_value_is_passed() {
+    for other in [b' ', b'~', 0x80, 0xff] {
+        for (word, mark) in first_marks(value_ends, other) {
+            let right = word.iter().position(u8::is_ascii_control);
+            let carried = mark.is_some_and(|at| at > 0 && !word[at - 1].is_ascii());
+            let early = carried && right.is_none_or(|at| Some(at) > mark);
+            assert!(mark == right || early, "{mark:?} in {word:x?}");
         }
     }
 }
