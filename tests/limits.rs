@@ -170,3 +170,33 @@ fn a_post_that_is_dropped_while_it_waits_for_room_sends_nothing() {
         assert_eq!(all, "sent");
     });
 }
+
+/// A post takes no slot, but one that fails needs one.
+#[test]
+fn posts_on_their_way_count_as_operations() {
+    let reactor = small();
+    run(&reactor, async {
+        let mut pairs = Vec::new();
+        for _ in 0..5 {
+            pairs.push(connected().await);
+        }
+        settles(0, || now().operations).await;
+        let mut posted = 0;
+        for (stream, _) in &mut pairs {
+            let post = std::pin::pin!(stream.post("ping"));
+            posted += usize::from(poll_once(post).await.is_ready());
+            assert_eq!(now().operations, posted);
+        }
+        assert_eq!(posted, 4);
+        turns(2).await;
+        assert_eq!(now().operations, 0);
+        let mut heard = 0;
+        for (stream, mut peer) in pairs {
+            stream.close().await.unwrap();
+            let mut all = String::new();
+            peer.read_to_string(&mut all).unwrap();
+            heard += all.len() / 4;
+        }
+        assert_eq!(heard, 4);
+    });
+}

@@ -9,6 +9,7 @@ mod addr;
 mod chunk;
 mod credentials;
 mod fill;
+mod lent;
 mod msg;
 mod pool;
 mod slice;
@@ -24,6 +25,7 @@ pub(crate) use credentials::peer_credentials;
 pub(crate) use fill::fill;
 #[cfg(feature = "__tls")]
 pub(crate) use fill::fill_from;
+pub(crate) use lent::Lent;
 pub(crate) use msg::Message;
 pub(crate) use pool::Pool;
 pub use slice::Slice;

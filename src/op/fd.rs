@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::asking::Asking;
 use super::{Arrived, Late};
+use crate::reactor::OpId;
 
 /// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
 /// the socket keeps of operations whose futures have gone.
@@ -28,6 +29,8 @@ pub(super) struct Descriptor {
     asked: Cell<u32>,
     incoming: Late<Arrived>,
     outgoing: Late<()>,
+    /// What the last post that was not over at once has become; it may have ended.
+    postponed: Cell<Option<OpId>>,
 }
 
 impl std::fmt::Debug for Descriptor {
@@ -47,6 +50,7 @@ impl SharedFd {
             asked: Cell::new(0),
             incoming: Late::default(),
             outgoing: Late::default(),
+            postponed: Cell::new(None),
         }))
     }
 
@@ -78,6 +82,16 @@ impl SharedFd {
     /// What sends have left: errors.
     pub(crate) fn outgoing(&self) -> &Late<()> {
         &self.0.outgoing
+    }
+
+    /// A post on this socket goes on as `id`.
+    pub(crate) fn set_postponed(&self, id: OpId) {
+        self.0.postponed.set(Some(id));
+    }
+
+    /// What the last post that was not over at once has become; it may have ended.
+    pub(crate) fn postponed(&self) -> Option<OpId> {
+        self.0.postponed.get()
     }
 }
 

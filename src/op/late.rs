@@ -114,8 +114,16 @@ impl<T> Late<T> {
         }
     }
 
-    #[inline]
-    fn end_one(&self) {
+    /// A post that does not wait, the only operation in flight, has been staged.
+    #[inline(always)]
+    pub(super) fn begin_quietly(&self) {
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.quiet.set(true);
+    }
+
+    /// An operation that was counted has ended.
+    #[inline(always)]
+    pub(super) fn end_one(&self) {
         self.in_flight.set(self.in_flight.get() - 1);
         if let Some(kept) = self.kept.take() {
             self.kept.set(Some(kept));
@@ -166,6 +174,13 @@ impl<T: Direction> InFlight<T> {
             apart: false,
             direction: std::marker::PhantomData,
         }
+    }
+
+    /// That of an operation which has been counted; see [`begin_quietly`](Late::begin_quietly).
+    pub(super) fn begun(fd: SharedFd) -> InFlight<T> {
+        let mut in_flight = InFlight::new(fd);
+        in_flight.begun = true;
+        in_flight
     }
 
     /// That of an operation which is nothing to the others of its direction: what it leaves is dropped.

@@ -63,7 +63,7 @@ pub(crate) use listen::Listen;
 pub(crate) use nop::Nop;
 pub(crate) use openat::OpenAt;
 pub(crate) use poll::Poll;
-pub(crate) use post::Post;
+pub(crate) use post::{Post, Postponed};
 pub(crate) use read::Read;
 pub(crate) use recv::Recv;
 pub(crate) use recv_pooled::{Received, RecvPooled};

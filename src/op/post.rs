@@ -8,60 +8,129 @@ use socket2::SockRef;
 
 use super::late::InFlight;
 use super::{Next, OnDrop, Operation, SharedFd};
-use crate::buf::{IoBuf, sqe_len};
+use crate::buf::{IoBuf, Lent, sqe_len};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_SEND` with `MSG_DONTWAIT | MSG_WAITALL` and `IOSQE_CQE_SKIP_SUCCESS`. Owns the buffer.
 ///
 /// Such a send never waits: it is over when the enter that submits it returns. No completion then means that
-/// every byte has gone. One says how far it came, and the rest follows as an ordinary send.
+/// every byte has gone; so it needs no slot. One says how far it came, and the rest follows as a [`Postponed`].
+pub(crate) struct Post {
+    buffer: Lent,
+    fd: SharedFd,
+}
+
+impl Post {
+    #[inline(always)]
+    pub(crate) fn new<B: IoBuf>(fd: SharedFd, buffer: B) -> Post {
+        Post {
+            buffer: Lent::new(buffer),
+            fd,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn request(&self) -> Request {
+        request(&self.fd, &self.buffer, 0, Try::Unheard)
+    }
+
+    /// It has been staged.
+    #[inline(always)]
+    pub(crate) fn begun(&self) {
+        self.fd.outgoing().begin_quietly();
+        self.fd.asks();
+    }
+
+    /// Every byte has gone.
+    #[inline(always)]
+    pub(crate) fn end(self) {
+        self.fd.outgoing().end_one();
+    }
+
+    /// It has a completion after all.
+    pub(crate) fn fail(self) -> Box<Postponed> {
+        Box::new(Postponed {
+            buffer: self.buffer,
+            sent: 0,
+            quiet: true,
+            in_flight: InFlight::begun(self.fd),
+        })
+    }
+}
+
+/// A post that takes a slot: it found no room to be staged at once, or the kernel did not take all of it.
 ///
 /// Nobody holds its future. Its error waits for the next send ([`Late`](super::Late)).
-pub(crate) struct Post<B> {
-    buffer: B,
+pub(crate) struct Postponed {
+    buffer: Lent,
     sent: usize,
     /// The first try, which does not wait.
     quiet: bool,
     in_flight: InFlight<()>,
 }
 
-impl<B: IoBuf> Post<B> {
-    pub(crate) fn new(fd: SharedFd, buffer: B) -> Post<B> {
-        Post {
-            buffer,
+impl From<Post> for Postponed {
+    fn from(post: Post) -> Postponed {
+        Postponed {
+            buffer: post.buffer,
             sent: 0,
             quiet: true,
-            in_flight: InFlight::new(fd),
+            in_flight: InFlight::new(post.fd),
         }
     }
 }
 
-impl<B: IoBuf> Operation for Post<B> {
+/// How a part of a post is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Try {
+    /// Does not wait, and completes only where it fails.
+    Unheard,
+    /// Does not wait.
+    First,
+    /// Waits until all has gone.
+    Patient,
+}
+
+#[inline(always)]
+fn request(fd: &impl AsRawFd, buffer: &Lent, sent: usize, way: Try) -> Request {
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+    let wait = match way {
+        Try::Unheard | Try::First => libc::MSG_DONTWAIT,
+        Try::Patient => 0,
+    };
+    Request::Send {
+        fd: fd.as_raw_fd(),
+        data: buffer.bytes_ptr().wrapping_add(sent),
+        len: sqe_len(buffer.bytes_len() - sent),
+        flags: flags | wait,
+        quiet: way == Try::Unheard,
+    }
+}
+
+impl Postponed {
+    /// The socket that it belongs to.
+    pub(crate) fn fd(&self) -> &SharedFd {
+        self.in_flight.fd()
+    }
+}
+
+impl Operation for Postponed {
     type Output = ();
 
     const ON_DROP: OnDrop = OnDrop::Finish;
 
     /// From here on, so that the next one is not staged beside it and overtakes its rest.
-    #[inline(always)]
     fn placed(&mut self) {
         self.in_flight.begin();
         self.in_flight.set_quiet(true);
     }
 
-    #[inline(always)]
     fn request(&mut self) -> Request {
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
-        let wait = match self.quiet {
-            true => libc::MSG_DONTWAIT,
-            false => 0,
+        let way = match self.quiet {
+            true => Try::First,
+            false => Try::Patient,
         };
-        Request::Send {
-            fd: self.in_flight.as_raw_fd(),
-            data: self.buffer.bytes_ptr().wrapping_add(self.sent),
-            len: sqe_len(self.buffer.bytes_len() - self.sent),
-            flags: flags | wait,
-            quiet: self.quiet,
-        }
+        request(&self.in_flight, &self.buffer, self.sent, way)
     }
 
     fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {

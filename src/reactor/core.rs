@@ -22,8 +22,8 @@ use super::wheel::{Clock, NEVER, TimerKey, Wheel};
 use crate::buf::Pool;
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, elsewhere, no_reactor, shut_down};
-use crate::op::{Descriptors, Erased, Operation, SharedFd};
-use crate::ring::{BufRing, Completions, Cqe, Ring, Setup};
+use crate::op::{Descriptors, Erased, Operation, Post, SharedFd};
+use crate::ring::{BufRing, Cqe, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch, own_wakers};
 
 thread_local! {
@@ -87,8 +87,6 @@ pub(super) struct Queue {
     /// Cancels that have missed their target often, and when to try them again.
     pub(super) later: BinaryHeap<Reverse<(Instant, OpId)>>,
     pub(super) ops: VecDeque<OpId>,
-    /// Staged operations that only a failure completes; see [`Completions::FailureOnly`].
-    pub(super) quiet: Vec<OpId>,
 }
 
 impl Queue {
@@ -289,6 +287,24 @@ impl Core {
         Submission::new(self, Box::new(op))
     }
 
+    /// Stages a post; gives it back as [`stage_now`](Core::stage_now) does.
+    #[inline(always)]
+    pub(crate) fn post(&self, post: Post) -> Result<(), Post> {
+        let Inner { ring, table, queue } = &mut *self.inner();
+        let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
+        if something_waits || table.is_shut() || !table.has_room(None) {
+            return Err(post);
+        }
+        if !ring.stage(&post.request(), table.posts.next_user_data()) {
+            return Err(post);
+        }
+        post.begun();
+        table.posts.push(post);
+        self.counters.sqes.add(1);
+        self.spin.asked();
+        Ok(())
+    }
+
     /// Stages an operation without the way through the queue; its first completion wakes `waker`, and without one nobody
     /// waits for it. Gives it back where something waits in the queue, which it must not hold up, or there is no room.
     #[inline(always)]
@@ -308,9 +324,6 @@ impl Core {
         let staged = staged.expect("there is room in the submission queue");
         let placed = table.insert_staged(op, staged.completions, waker);
         debug_assert_eq!(placed, id);
-        if staged.completions == Completions::FailureOnly {
-            queue.quiet.push(id);
-        }
         self.counters.sqes.add(1);
         if staged.prompting {
             self.spin.asked();

@@ -8,6 +8,7 @@
 //! | `core.rs` | the state of a reactor, and how operations enter and leave it |
 //! | `submission.rs` | the handle of an operation: a future, or a stream of results |
 //! | `table.rs` | the rules of a slot's life |
+//! | `posts.rs` | the posts, which have no slot |
 //! | `slots.rs` | the slots, and the generations of their use |
 //! | `turn.rs` | stage, enter, reap, fire timers |
 //! | `spin.rs` | when to spin before going to sleep |
@@ -31,7 +32,8 @@
 //! A *posted* send has no future, and mostly no completion: its SQE asks for none on success and must not wait
 //! (`MSG_DONTWAIT`), so that it is over when the enter that submits it returns. What has no completion by then has
 //! succeeded; what has failed or come short goes on as an ordinary send. So the enter that sends a question can
-//! also wait for the answer.
+//! also wait for the answer. It needs no slot until then, but counts as if it had one: its `user_data` is a number of
+//! 31 bits, by which `posts.rs` finds it.
 //!
 //! # The order of staging
 //!
@@ -98,6 +100,7 @@
 mod builder;
 mod core;
 mod metrics;
+mod posts;
 mod shutdown;
 mod slots;
 mod spin;

@@ -76,7 +76,9 @@ impl Core {
             // A receive among them may still write to the pool.
             std::mem::forget(Rc::clone(&self.pool));
         }
-        let count = leaked.len() as u64;
+        let posts = self.table().take_posts();
+        let posted = posts.map(std::mem::forget).count();
+        let count = (leaked.len() + posted) as u64;
         for (mut op, unfetched) in leaked {
             for cqe in unfetched {
                 self.executor.shield(|| op.discard(cqe));

@@ -38,10 +38,16 @@ impl OpId {
         self.user_data() | CANCEL_BIT
     }
 
-    /// Whether `user_data` is that of an operation, not of a cancel or the wake-up poll.
-    #[inline]
+    /// Whether `user_data` is that of an operation, not of a cancel, a post or the wake-up poll: only that has a
+    /// generation and no more.
+    #[inline(always)]
     pub(super) fn is_of_operation(user_data: u64) -> bool {
-        user_data & CANCEL_BIT == 0 && user_data != WAKE_USER_DATA
+        (user_data >> 32) as i32 > 0
+    }
+
+    /// Whether `user_data` is that of a cancel.
+    pub(super) fn is_of_cancel(user_data: u64) -> bool {
+        user_data & CANCEL_BIT != 0
     }
 
     /// The operation that `user_data` is of, or that the cancel with it aims at.

@@ -18,9 +18,10 @@ use std::collections::BTreeMap;
 use std::task::{RawWakerVTable, Waker};
 use std::time::Duration;
 
+use super::posts::Posts;
 pub(crate) use super::slots::OpId;
 use super::slots::{Outcome, Phase, Slots};
-use crate::op::{Erased, Next, OnDrop, Staged};
+use crate::op::{Erased, Next, OnDrop, Post, Staged};
 use crate::ring::{Completions, Cqe, Ring};
 
 /// The place of a future in the queue of those that found the table full.
@@ -29,6 +30,8 @@ pub(crate) type Ticket = u64;
 /// The slots.
 pub(crate) struct Table {
     slots: Slots,
+    /// They count as if each had a slot, which one that fails gets.
+    pub(super) posts: Posts,
     limit: usize,
     /// What the wakers of the reactor's own tasks have in common.
     own_wakers: &'static RawWakerVTable,
@@ -104,6 +107,7 @@ impl Table {
     ) -> Table {
         Table {
             slots: Slots::default(),
+            posts: Posts::default(),
             limit,
             own_wakers,
             multishot_limit,
@@ -117,15 +121,16 @@ impl Table {
         }
     }
 
-    /// How many slots are taken.
+    /// How many operations there are.
+    #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() + self.posts.len()
     }
 
     /// Whether an operation of a user finds room; those that came earlier go first.
     #[inline]
     pub(crate) fn has_room(&self, ticket: Option<Ticket>) -> bool {
-        let free = self.limit.saturating_sub(self.slots.len());
+        let free = self.limit.saturating_sub(self.len());
         match ticket {
             // It has been called; where another was faster, it keeps its place in the queue.
             Some(ticket) if !self.waiting.contains_key(&ticket) => free > 0,
@@ -176,7 +181,7 @@ impl Table {
 
     /// The next future to call, if there is a free slot for it.
     pub(crate) fn call_next(&mut self) -> Option<Waker> {
-        if self.waiting.is_empty() || self.slots.len() + self.reserved >= self.limit {
+        if self.waiting.is_empty() || self.len() + self.reserved >= self.limit {
             return None;
         }
         self.reserved += 1;
@@ -232,6 +237,14 @@ impl Table {
         id
     }
 
+    /// Takes a slot for what is left of a post, which is to be queued.
+    pub(crate) fn insert_rest(&mut self, op: Box<dyn Erased>) -> OpId {
+        let (id, slot) = self.slots.insert(op);
+        slot.abandoned = true;
+        slot.begun = true;
+        id
+    }
+
     /// Stages a queued operation in `ring`, which has room: the kernel will have it. `None` if it has left the queue
     /// by being dropped.
     #[inline(always)]
@@ -246,19 +259,6 @@ impl Table {
         slot.begun = true;
         self.in_kernel += 1;
         Some(staged)
-    }
-
-    /// An operation that only a failure completes is over; gives it back to be dropped, unless it has failed.
-    #[inline(always)]
-    pub(crate) fn finish_quiet(&mut self, id: OpId) -> Option<Box<dyn Erased>> {
-        let slot = self.slots.get(id)?;
-        if slot.phase != Phase::InKernel || slot.completions != Completions::FailureOnly {
-            return None;
-        }
-        let op = slot.op.take();
-        self.in_kernel -= 1;
-        self.slots.free(id);
-        op
     }
 
     /// Nobody waits for `id`; it goes on to its end.
@@ -546,7 +546,7 @@ impl Table {
 
     /// How many operations the kernel has.
     pub(crate) fn in_kernel(&self) -> usize {
-        self.in_kernel
+        self.in_kernel + self.posts.len()
     }
 
     /// Ends every operation that is still queued as cancelled, and marks all others as such, since they are
@@ -569,6 +569,12 @@ impl Table {
             }
         }
         (wakers, abandoned)
+    }
+
+    /// Takes out the posts that the kernel may still have. They must be leaked, not dropped.
+    pub(crate) fn take_posts(&mut self) -> impl Iterator<Item = Post> + use<> {
+        let mut posts = std::mem::take(&mut self.posts);
+        (0..posts.staged()).filter_map(move |_| posts.pop())
     }
 
     /// Takes out the operations that the kernel still has. They must be leaked, not dropped.

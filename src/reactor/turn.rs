@@ -9,8 +9,8 @@ use super::core::{Core, Inner};
 use super::slots::{OpId, WAKE_USER_DATA};
 use super::table::Arrival;
 use crate::error::Error;
-use crate::op::Close;
-use crate::ring::{Completions, Cqe, Entered, Request, Wait};
+use crate::op::{Close, Next, Operation};
+use crate::ring::{Cqe, Entered, Request, Wait};
 
 /// How many turns a stream waits for a buffer to return while the reactor does not come to rest.
 const PARKED_TURNS: u32 = 64;
@@ -28,7 +28,7 @@ impl Core {
         }
         let all_staged = self.is_all_staged() || self.stage();
         let mut sleep = all_staged && !self.has_work() && !self.hurried.take();
-        if sleep && self.pool.has_parked() && !self.queue().quiet.is_empty() {
+        if sleep && self.pool.has_parked() && self.table().posts.staged() > 0 {
             // What has been posted gives its buffers back without a sleep.
             sleep = false;
         } else if sleep || self.parked_too_long() {
@@ -122,9 +122,6 @@ impl Core {
                 self.counters.sqes.add(1);
                 if staged.prompting {
                     self.spin.asked();
-                }
-                if staged.completions == Completions::FailureOnly {
-                    queue.quiet.push(id);
                 }
             }
         }
@@ -253,20 +250,20 @@ impl Core {
                 self.see_to(id, cqe, arrival);
             } else {
                 drop(inner);
-                self.see_to_own(cqe);
+                self.see_to_other(cqe);
             }
             inner = self.inner();
         }
-        let quiet = inner.queue.quiet.len();
-        if quiet > 0 {
-            self.finish_quiet(inner, quiet);
+        let posts = inner.table.posts.staged();
+        if posts > 0 {
+            self.end_posts(inner, posts);
         }
     }
 
-    /// Ends the operations that the enter before has ended without a word. Those that failed have a completion,
-    /// which has been reaped.
+    /// Ends the posts that the enter before has ended without a word. Those that failed have a completion, which has
+    /// been reaped.
     #[inline(always)]
-    fn finish_quiet<'a>(&'a self, mut inner: RefMut<'a, Inner>, count: usize) {
+    fn end_posts<'a>(&'a self, mut inner: RefMut<'a, Inner>, count: usize) {
         if !inner.ring.is_settled() {
             // Some may not have been submitted, or their completions are still to come. Nor does the next turn sleep:
             // somebody may wait for one of these, of which nothing else tells.
@@ -274,29 +271,50 @@ impl Core {
             return;
         }
         // The drop of a buffer may stage another, behind these, which has not been submitted.
-        for at in 0..count {
-            let id = inner.queue.quiet[at];
-            let ended = inner.table.finish_quiet(id);
-            if let Some(op) = ended {
+        for _ in 0..count {
+            let ended = inner.table.posts.pop();
+            if let Some(post) = ended {
                 drop(inner);
-                self.executor.shield(|| drop(op));
+                self.executor.shield(|| post.end());
                 inner = self.inner();
             }
         }
-        inner.queue.quiet.drain(..count);
         drop(inner);
         self.slot_freed();
     }
 
-    /// A completion of what the reactor itself has asked for: the wake-up poll, or a cancel.
+    /// A completion of what has no slot: the wake-up poll, a cancel, or a post.
     #[inline(never)]
-    fn see_to_own(&self, cqe: Cqe) {
+    fn see_to_other(&self, cqe: Cqe) {
         if cqe.user_data == WAKE_USER_DATA {
             self.executor.remote().eventfd().clear();
             self.wake_armed.set(cqe.has_more());
-        } else {
+        } else if OpId::is_of_cancel(cqe.user_data) {
             self.cancel_missed(cqe);
+        } else {
+            self.post_failed(cqe);
         }
+    }
+
+    /// A post has a completion: it has failed, or the kernel has not taken all of it.
+    fn post_failed(&self, cqe: Cqe) {
+        let failed = self.table().posts.fail(cqe.user_data);
+        let Some(post) = failed else {
+            self.counters.stale.add(1);
+            return;
+        };
+        let mut op = post.fail();
+        if op.advance(cqe, true) == Next::Again && !self.is_shut() {
+            let fd = op.fd().clone();
+            let Inner { table, queue, .. } = &mut *self.inner();
+            let id = table.insert_rest(op);
+            queue.ops.push_front(id);
+            fd.set_postponed(id);
+            return;
+        }
+        self.counters.discarded.add(1);
+        self.executor.shield(|| op.discard(cqe));
+        self.executor.shield(|| drop(op));
     }
 
     /// Does what the completion of an operation asks for.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use super::send::State;
 use crate::buf::IoBuf;
-use crate::op::Post;
+use crate::op::{Post, Postponed};
 use crate::reactor::Handed;
 
 /// Hands a buffer over; from [`SendHalf::post`](super::SendHalf::post).
@@ -23,7 +23,7 @@ enum Step<B: IoBuf> {
     /// An earlier send is in flight, perhaps.
     Settling(B),
     /// There is no room; in the queue for it.
-    Waiting(Handed<Post<B>>),
+    Waiting(Handed<Postponed>),
     Ended,
 }
 
@@ -45,14 +45,12 @@ impl<B: IoBuf> Future for Posting<'_, B> {
             let settled = ready!(state.poll_settled(cx));
             if let Step::Settling(buffer) = std::mem::replace(step, Step::Ended) {
                 settled?;
-                // Written where it stays, not moved there.
-                let post = Box::write(Box::new_uninit(), Post::new(state.fd.clone(), buffer));
-                match state.core.stage_now(post, None) {
-                    Ok(id) => {
-                        state.posted = Some(id);
-                        return Poll::Ready(Ok(()));
+                match state.core.post(Post::new(state.fd.clone(), buffer)) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(post) => {
+                        let postponed = Box::new(Postponed::from(post));
+                        *step = Step::Waiting(Handed::new(&state.core, postponed));
                     }
-                    Err((post, _)) => *step = Step::Waiting(Handed::new(&state.core, post)),
                 }
             }
         }
@@ -61,7 +59,7 @@ impl<B: IoBuf> Future for Posting<'_, B> {
         };
         let detached = ready!(handed.poll_detach(&state.core, cx));
         *step = Step::Ended;
-        state.posted = Some(detached?);
+        state.fd.set_postponed(detached?);
         Poll::Ready(Ok(()))
     }
 }

@@ -34,8 +34,6 @@ pub(super) struct State {
     pub(super) fd: SharedFd,
     /// The send whose future has not returned.
     pub(super) current: Option<OpId>,
-    /// The last post; it may have ended.
-    pub(super) posted: Option<OpId>,
 }
 
 impl State {
@@ -72,7 +70,6 @@ impl SendHalf {
                 core: Rc::clone(core),
                 fd,
                 current: None,
-                posted: None,
             },
         }
     }
@@ -176,21 +173,17 @@ impl SendHalf {
         if state.core.is_shut() || state.current.is_some() || state.fd.outgoing().is_busy() {
             return;
         }
-        let post = Box::new(crate::op::Post::new(state.fd.clone(), buffer));
-        state.posted = match state.core.stage_now(post, None) {
-            Ok(id) => Some(id),
-            Err((post, _)) => {
-                let cx = &mut Context::from_waker(std::task::Waker::noop());
-                let mut handed = crate::reactor::Handed::new(&state.core, post);
-                let detached = handed.poll_detach(&state.core, cx);
-                // Where the table is full it waits for no room.
-                handed.give_up(&state.core);
-                match detached {
-                    Poll::Ready(Ok(id)) => Some(id),
-                    _ => state.posted,
-                }
+        let post = crate::op::Post::new(state.fd.clone(), buffer);
+        if let Err(post) = state.core.post(post) {
+            let postponed = Box::new(crate::op::Postponed::from(post));
+            let cx = &mut Context::from_waker(std::task::Waker::noop());
+            let mut handed = crate::reactor::Handed::new(&state.core, postponed);
+            if let Poll::Ready(Ok(id)) = handed.poll_detach(&state.core, cx) {
+                state.fd.set_postponed(id);
             }
-        };
+            // Where the table is full it waits for no room.
+            handed.give_up(&state.core);
+        }
     }
 
     /// Waits until the kernel has taken everything that was [posted](SendHalf::post).
@@ -252,7 +245,7 @@ impl Drop for SendHalf {
         if let Some(id) = self.state.current {
             self.state.core.abandon(id, true);
         }
-        if let (true, Some(id)) = (unfinished, self.state.posted) {
+        if let (true, Some(id)) = (unfinished, self.state.fd.postponed()) {
             self.state.core.abandon(id, true);
         }
     }
