@@ -13,6 +13,7 @@ mod lent;
 mod msg;
 mod pool;
 mod slice;
+mod spare;
 mod stat;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub(crate) use lent::Lent;
 pub(crate) use msg::Message;
 pub(crate) use pool::Pool;
 pub use slice::Slice;
+pub(crate) use spare::Spares;
 pub(crate) use stat::StatBuf;
 pub use traits::{IoBuf, IoBufMut};
 

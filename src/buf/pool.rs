@@ -78,7 +78,7 @@ impl Pool {
 
     /// Takes over the buffer that `cqe` names, if it names one; every such completion must come here once.
     /// The chunk is empty where the completion brought no bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(self: &Rc<Pool>, cqe: Cqe) -> Option<Chunk> {
         let id = cqe.buffer_id()?;
         let view = self.views[usize::from(id)].claim(self);

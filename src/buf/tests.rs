@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
-use super::{Chunk, IoBuf, Pool};
+use super::{Chunk, IoBuf, Pool, Spares};
 use crate::ring::{BufRing, Cqe};
 
 /// A buffer that tells whether it is still there.
@@ -160,4 +160,45 @@ fn a_buffer_that_is_handed_over_twice_is_a_bug() {
     let pool = pool(2);
     let _chunk = claim(&pool, 0, 5);
     claim(&pool, 0, 5);
+}
+
+#[test]
+fn memory_of_an_emptied_box_is_used_again_by_what_has_its_size() {
+    let spares = Spares::default();
+    let boxed = Box::write(spares.boxed(), (vec![1], 2_u64));
+    let memory = (&raw const *boxed).addr();
+    let (vec, number) = spares.unbox(boxed);
+    assert_eq!((vec, number), (vec![1], 2));
+    // Of another size.
+    let other = Box::write(spares.boxed(), 3_u64);
+    let again = Box::write(spares.boxed(), [4_u64; 4]);
+    assert_eq!((&raw const *again).addr(), memory);
+    // Freed as any box.
+    drop(again);
+    assert_eq!(spares.unbox(other), 3);
+}
+
+#[test]
+fn what_is_too_large_or_has_no_size_is_boxed_all_the_same() {
+    let spares = Spares::default();
+    for _ in 0..2 {
+        let large = Box::write(spares.boxed(), [5_u64; 17]);
+        assert_eq!(spares.unbox(large), [5; 17]);
+        let bytes = Box::write(spares.boxed(), [6_u8; 13]);
+        assert_eq!(spares.unbox(bytes), [6; 13]);
+        let aligned = Box::write(spares.boxed(), 7_u128);
+        assert_eq!(spares.unbox(aligned), 7);
+        spares.unbox(Box::write(spares.boxed(), ()));
+    }
+}
+
+#[test]
+fn no_more_memory_is_kept_than_is_said() {
+    let spares = Spares::default();
+    let boxes: Vec<Box<u64>> = (0..1_000).map(|_| Box::write(spares.boxed(), 8)).collect();
+    for boxed in boxes {
+        assert_eq!(spares.unbox(boxed), 8);
+    }
+    let again: Vec<Box<u64>> = (0..1_000).map(|_| Box::write(spares.boxed(), 9)).collect();
+    assert!(again.iter().all(|boxed| **boxed == 9));
 }

@@ -53,7 +53,7 @@ impl PooledView {
     /// # Panics
     ///
     /// If there is one already.
-    #[inline]
+    #[inline(always)]
     pub(super) fn claim(&self, pool: &Rc<Pool>) -> NonNull<View> {
         let id = self.id;
         assert_eq!(

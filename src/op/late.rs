@@ -191,7 +191,7 @@ impl<T: Direction> InFlight<T> {
     }
 
     /// Looks at what is kept. Where the socket has gone, nobody is left to tell.
-    #[inline]
+    #[inline(always)]
     fn with(&self, look: impl FnOnce(&SharedFd)) {
         if let Hold::Open(fd) = &self.hold {
             look(fd);
@@ -255,6 +255,7 @@ impl<T: Direction> AsRawFd for InFlight<T> {
 }
 
 impl<T: Direction> Drop for InFlight<T> {
+    #[inline]
     fn drop(&mut self) {
         if self.begun {
             self.with(|fd| {

@@ -77,7 +77,7 @@ pub(crate) use statx::Statx;
 pub(crate) use write::Write;
 
 use crate::buf::Chunk;
-use crate::ring::{Completions, Cqe, Request, Ring};
+use crate::ring::{Completions, Cqe, Place, Request, Ring};
 
 /// What a receive has left for the next one.
 #[derive(Debug)]
@@ -188,17 +188,15 @@ pub(crate) struct Staged {
     pub(crate) prompting: bool,
 }
 
-/// Stages the request of `op`; `None` when the submission queue is full.
+/// Stages the request of `op`.
 #[inline(always)]
-pub(crate) fn stage<O: Operation>(op: &mut O, ring: &mut Ring, user_data: u64) -> Option<Staged> {
+pub(crate) fn stage<O: Operation>(op: &mut O, place: Place<'_>, user_data: u64) -> Staged {
     let request = op.request();
-    if !ring.stage(&request, user_data) {
-        return None;
-    }
-    Some(Staged {
+    place.stage(&request, user_data);
+    Staged {
         completions: request.completions(),
         prompting: request.is_prompting(),
-    })
+    }
 }
 
 /// An [`Operation`] whose type has been forgotten, as the table of the reactor keeps it.
@@ -218,7 +216,7 @@ impl<O: Operation> Erased for O {
     }
 
     fn stage(&mut self, ring: &mut Ring, user_data: u64) -> Option<Staged> {
-        stage(self, ring, user_data)
+        Some(stage(self, ring.place()?, user_data))
     }
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {

@@ -21,17 +21,12 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    /// The post, and its request: that is made while the type of the buffer is still known.
     #[inline(always)]
-    pub(crate) fn new<B: IoBuf>(fd: SharedFd, buffer: B) -> Post {
-        Post {
-            buffer: Lent::new(buffer),
-            fd,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn request(&self) -> Request {
-        request(&self.fd, &self.buffer, 0, Try::Unheard)
+    pub(crate) fn new<B: IoBuf>(fd: SharedFd, buffer: B) -> (Post, Request) {
+        let request = request(&fd, &buffer, 0, Try::Unheard);
+        let buffer = Lent::new(buffer);
+        (Post { buffer, fd }, request)
     }
 
     /// It has been staged.
@@ -92,7 +87,7 @@ enum Try {
 }
 
 #[inline(always)]
-fn request(fd: &impl AsRawFd, buffer: &Lent, sent: usize, way: Try) -> Request {
+fn request(fd: &impl AsRawFd, buffer: &impl IoBuf, sent: usize, way: Try) -> Request {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
     let wait = match way {
         Try::Unheard | Try::First => libc::MSG_DONTWAIT,

@@ -15,15 +15,16 @@ use std::time::Instant;
 
 use super::builder::Builder;
 use super::metrics::{Counters, Metrics};
+use super::posts::Posts;
 use super::spin::Spin;
 use super::submission::{Handed, Submission};
 use super::table::{OpId, Table};
 use super::wheel::{Clock, NEVER, TimerKey, Wheel};
-use crate::buf::Pool;
+use crate::buf::{Pool, Spares};
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, elsewhere, no_reactor, shut_down};
 use crate::op::{Descriptors, Erased, Operation, Post, SharedFd};
-use crate::ring::{BufRing, Cqe, Ring, Setup};
+use crate::ring::{BufRing, Cqe, Request, Ring, Setup};
 use crate::task::{Executor, Remote, StallWatch, own_wakers};
 
 thread_local! {
@@ -35,7 +36,7 @@ pub(crate) struct Core {
     inner: RefCell<Inner>,
     pub(super) descriptors: Rc<Descriptors>,
     pub(super) pool: Rc<Pool>,
-    pub(super) timers: RefCell<Wheel<Waker>>,
+    spares: Spares,
     pub(super) clock: Clock,
     pub(super) executor: Rc<Executor>,
     pub(super) counters: Counters,
@@ -73,11 +74,12 @@ impl Drop for Entered {
     }
 }
 
-/// What an operation goes through. In one cell, since it mostly takes several of these to bring one on its way.
+/// What an operation goes through, and what each turn looks at. In one cell, since it mostly takes several of these.
 pub(super) struct Inner {
     pub(super) ring: Ring,
     pub(super) table: Table,
     pub(super) queue: Queue,
+    pub(super) timers: Wheel<Waker>,
 }
 
 /// What waits to be staged, in this order: cancels, then operations.
@@ -136,13 +138,15 @@ impl Core {
                 table: Table::new(
                     builder.max_operations,
                     builder.multishot_backlog,
+                    Posts::new(builder.sq_entries),
                     own_wakers(),
                 ),
                 queue: Queue::default(),
+                timers: Wheel::new(),
             }),
             descriptors: Rc::default(),
             pool: Pool::new(buffers),
-            timers: RefCell::new(Wheel::new()),
+            spares: Spares::default(),
             clock: Clock::new(Instant::now()),
             executor,
             counters: Counters::default(),
@@ -196,10 +200,16 @@ impl Core {
         self.table().is_shut()
     }
 
+    /// Whether the reactor runs here and has not been shut down.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.get()
+    }
+
     /// The error for a call on a reactor that has been shut down, or does not run here: its turn might never come.
     #[inline]
     pub(crate) fn check_open(&self) -> io::Result<()> {
-        match self.open.get() {
+        match self.is_open() {
             true => Ok(()),
             false => Err(self.why_not_open()),
         }
@@ -237,6 +247,12 @@ impl Core {
     #[inline]
     pub(crate) fn pool(&self) -> &Rc<Pool> {
         &self.pool
+    }
+
+    /// Memory for operations.
+    #[inline]
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     /// The names that have been or are being resolved.
@@ -287,17 +303,21 @@ impl Core {
         Submission::new(self, Box::new(op))
     }
 
-    /// Stages a post; gives it back as [`stage_now`](Core::stage_now) does.
+    /// Stages a post with its request; gives it back as [`stage_now`](Core::stage_now) does.
     #[inline(always)]
-    pub(crate) fn post(&self, post: Post) -> Result<(), Post> {
-        let Inner { ring, table, queue } = &mut *self.inner();
+    pub(crate) fn post(&self, (post, request): (Post, Request)) -> Result<(), Post> {
+        let Inner {
+            ring, table, queue, ..
+        } = &mut *self.inner();
         let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
-        if something_waits || table.is_shut() || !table.has_room(None) {
+        let room = table.has_room(None) && !table.posts.is_full();
+        if something_waits || table.is_shut() || !room {
             return Err(post);
         }
-        if !ring.stage(&post.request(), table.posts.next_user_data()) {
+        let Some(place) = ring.place() else {
             return Err(post);
-        }
+        };
+        place.stage(&request, table.posts.next_user_data());
         post.begun();
         table.posts.push(post);
         self.counters.sqes.add(1);
@@ -305,25 +325,26 @@ impl Core {
         Ok(())
     }
 
-    /// Stages an operation without the way through the queue; its first completion wakes `waker`, and without one nobody
-    /// waits for it. Gives it back where something waits in the queue, which it must not hold up, or there is no room.
+    /// Stages an operation without the way through the queue; its first completion wakes `waker`. Gives it back where
+    /// something waits in the queue, which it must not hold up, or there is no room.
     #[inline(always)]
     pub(crate) fn stage_now<O: Operation>(
         &self,
         mut op: Box<O>,
-        waker: Option<Waker>,
-    ) -> Result<OpId, (Box<O>, Option<Waker>)> {
-        let Inner { ring, table, queue } = &mut *self.inner();
+        waker: Waker,
+    ) -> Result<OpId, (Box<O>, Waker)> {
+        let Inner {
+            ring, table, queue, ..
+        } = &mut *self.inner();
         let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
-        if something_waits || table.is_shut() || !table.has_room(None) || !ring.has_room() {
+        if something_waits || table.is_shut() || !table.has_room(None) {
             return Err((op, waker));
         }
+        let Some(place) = ring.place() else {
+            return Err((op, waker));
+        };
         op.placed();
-        let id = table.next_id();
-        let staged = crate::op::stage(&mut *op, ring, id.user_data());
-        let staged = staged.expect("there is room in the submission queue");
-        let placed = table.insert_staged(op, staged.completions, waker);
-        debug_assert_eq!(placed, id);
+        let (id, staged) = table.insert_staged(op, place, waker);
         self.counters.sqes.add(1);
         if staged.prompting {
             self.spin.asked();
@@ -377,9 +398,10 @@ impl Core {
     }
 
     /// A slot of the table may have become free: call those who wait for one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot_freed(&self) {
-        if self.table().is_waited_for() {
+        let waited_for = self.table().is_waited_for();
+        if waited_for {
             self.call_waiting();
         }
     }
@@ -410,19 +432,19 @@ impl Core {
     /// Starts a timer that wakes `waker` at `deadline`; never, where an `Instant` cannot say when.
     pub(crate) fn start_timer(&self, deadline: Option<Instant>, waker: Waker) -> TimerKey {
         let tick = deadline.map_or(NEVER, |deadline| self.clock.tick_at_or_after(deadline));
-        self.timers.borrow_mut().insert(tick, waker)
+        self.inner().timers.insert(tick, waker)
     }
 
     /// Whether the timer has still to fire; if so, it wakes `waker` from now on.
     pub(crate) fn poll_timer(&self, key: TimerKey, waker: &Waker) -> bool {
-        match self.timers.borrow_mut().get_mut(key) {
+        match self.inner().timers.get_mut(key) {
             None => return false,
             Some(known) if known.will_wake(waker) => return true,
             Some(_) => {}
         }
         // A foreign waker's clone and drop are user code.
         let mut other = waker.clone();
-        if let Some(known) = self.timers.borrow_mut().get_mut(key) {
+        if let Some(known) = self.inner().timers.get_mut(key) {
             std::mem::swap(known, &mut other);
         }
         drop(other);
@@ -432,19 +454,24 @@ impl Core {
     /// Gives a timer another deadline; `false` if it has fired.
     pub(crate) fn reset_timer(&self, key: TimerKey, deadline: Instant) -> bool {
         let tick = self.clock.tick_at_or_after(deadline);
-        self.timers.borrow_mut().reset(key, tick)
+        self.inner().timers.reset(key, tick)
     }
 
     /// Stops a timer; one that has fired is left alone.
     pub(crate) fn stop_timer(&self, key: TimerKey) {
-        let waker = self.timers.borrow_mut().cancel(key);
+        let waker = self.inner().timers.cancel(key);
         drop(waker);
     }
 
     /// What has been counted until now.
     pub(super) fn metrics(&self) -> Metrics {
         let counters = &self.counters;
-        let table = self.table();
+        let Inner {
+            ring,
+            table,
+            timers,
+            ..
+        } = &*self.inner();
         Metrics {
             enters: counters.enters.get(),
             waits: counters.waits.get(),
@@ -458,7 +485,7 @@ impl Core {
             discarded: counters.discarded.get(),
             pool_parks: self.pool.parks(),
             throttled: counters.throttled.get(),
-            cq_overflows: counters.cq_overflows.get(),
+            cq_overflows: ring.overflows(),
             stale: counters.stale.get(),
             leaked: counters.leaked.get(),
             accepts_paused: counters.accepts_paused.get(),
@@ -467,7 +494,7 @@ impl Core {
             panics: self.executor.panics(),
             operations: table.len() + self.descriptors.closes.len(),
             tasks: self.executor.len(),
-            timers: self.timers.borrow().len(),
+            timers: timers.len(),
             pool_available: self.pool.available(),
             pool_buffers: self.pool.buffers().count(),
         }

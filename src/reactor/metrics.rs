@@ -83,7 +83,6 @@ pub(crate) struct Counters {
     pub(crate) cancels: Counter,
     pub(crate) discarded: Counter,
     pub(crate) throttled: Counter,
-    pub(crate) cq_overflows: Counter,
     pub(crate) stale: Counter,
     pub(crate) leaked: Counter,
     pub(crate) accepts_paused: Counter,

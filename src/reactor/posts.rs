@@ -1,52 +1,80 @@
 //! Posts that are staged, or in the kernel: sends that only a failure completes, and that need no slot.
 
-use std::collections::VecDeque;
-
 use crate::op::Post;
 
-/// They are over in the order of their staging, mostly without a word.
-#[derive(Default)]
+/// They are over in the order of their staging, mostly without a word. Each has a number.
 pub(super) struct Posts {
-    /// `None` where one has failed.
-    staged: VecDeque<Option<Post>>,
-    /// How many of them have failed.
-    failed: usize,
-    /// The number of the first.
+    /// As many as a power of two; `None` where there is none, or one that has failed. The number says where.
+    places: Box<[Option<Post>]>,
+    /// The number of the first, and of the next one.
     first: u32,
+    next: u32,
+    /// How many have failed.
+    failed: usize,
 }
 
-/// Numbers begin again after this one. There are never so many at a time.
+/// Numbers begin again after this one.
 const LAST: u32 = (1 << 31) - 1;
 
 impl Posts {
-    /// How many have not failed.
+    /// With room for as many as the submission queue has.
+    pub(super) fn new(sq_entries: u32) -> Posts {
+        let room = sq_entries.next_power_of_two().min(LAST.div_ceil(2));
+        Posts {
+            places: (0..room).map(|_| None).collect(),
+            first: 0,
+            next: 0,
+            failed: 0,
+        }
+    }
+
     #[inline(always)]
-    pub(super) fn len(&self) -> usize {
-        self.staged.len() - self.failed
+    fn place(&mut self, number: u32) -> &mut Option<Post> {
+        let mask = self.places.len() - 1;
+        &mut self.places[number as usize & mask]
     }
 
     /// How many have been staged.
     #[inline(always)]
     pub(super) fn staged(&self) -> usize {
-        self.staged.len()
+        (self.next.wrapping_sub(self.first) & LAST) as usize
+    }
+
+    /// How many of them have not failed.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.staged() - self.failed
+    }
+
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.staged() == self.places.len()
     }
 
     /// The `user_data` of the next one: a number where that of an operation has a slot, and no generation.
     #[inline(always)]
     pub(super) fn next_user_data(&self) -> u64 {
-        u64::from(self.first.wrapping_add(self.staged.len() as u32) & LAST)
+        u64::from(self.next)
     }
 
+    /// There is room for it.
     #[inline(always)]
     pub(super) fn push(&mut self, post: Post) {
-        self.staged.push_back(Some(post));
+        let before = self.place(self.next).replace(post);
+        debug_assert!(before.is_none(), "it is full");
+        // So there is nothing to be dropped, which takes a look at it.
+        std::mem::forget(before);
+        self.next = self.next.wrapping_add(1) & LAST;
     }
 
-    /// Takes out the one that has failed.
+    /// Takes out one that has failed.
     pub(super) fn fail(&mut self, user_data: u64) -> Option<Post> {
         let number = u32::try_from(user_data).ok().filter(|&at| at <= LAST)?;
         let at = number.wrapping_sub(self.first) & LAST;
-        let post = self.staged.get_mut(at as usize)?.take()?;
+        if at as usize >= self.staged() {
+            return None;
+        }
+        let post = self.place(number).take()?;
         self.failed += 1;
         Some(post)
     }
@@ -54,7 +82,10 @@ impl Posts {
     /// Takes out the first; `None` if it has failed.
     #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<Post> {
-        let first = self.staged.pop_front()?;
+        if self.first == self.next {
+            return None;
+        }
+        let first = self.place(self.first).take();
         self.first = self.first.wrapping_add(1) & LAST;
         if first.is_none() {
             self.failed -= 1;
@@ -73,21 +104,21 @@ mod tests {
 
     fn post() -> Post {
         let file = File::open("/dev/null").unwrap();
-        Post::new(SharedFd::new(file.into(), &Rc::default()), "post")
+        Post::new(SharedFd::new(file.into(), &Rc::default()), "post").0
     }
 
     #[test]
     fn one_that_has_failed_is_taken_out_once_and_the_others_stay() {
+        let mut posts = Posts::new(3);
         // The numbers begin again in between.
-        let mut posts = Posts {
-            first: LAST - 1,
-            ..Posts::default()
-        };
+        (posts.first, posts.next) = (LAST - 1, LAST - 1);
         let mut numbers = Vec::new();
         for _ in 0..4 {
+            assert!(!posts.is_full());
             numbers.push(posts.next_user_data());
             posts.push(post());
         }
+        assert!(posts.is_full());
         let last = u64::from(LAST);
         assert_eq!(numbers, [last - 1, last, 0, 1]);
         for stale in [2, last - 2, 1 << 31, 1 << 32, u64::MAX] {
@@ -99,7 +130,23 @@ mod tests {
         let popped: Vec<bool> = (0..4).map(|_| posts.pop().is_some()).collect();
         assert_eq!(popped, [true, true, false, true]);
         assert_eq!((posts.len(), posts.staged()), (0, 0));
-        assert_eq!(posts.next_user_data(), 2);
         assert!(posts.pop().is_none());
+        assert_eq!(posts.next_user_data(), 2);
+    }
+
+    #[test]
+    fn what_comes_while_others_are_taken_out_keeps_its_number() {
+        let mut posts = Posts::new(2);
+        posts.push(post());
+        posts.push(post());
+        assert!(posts.pop().is_some());
+        let number = posts.next_user_data();
+        posts.push(post());
+        assert!(posts.pop().is_some());
+        assert_eq!((posts.len(), number), (1, 2));
+        assert!(posts.fail(1).is_none());
+        assert!(posts.fail(number).is_some());
+        assert!(posts.pop().is_none());
+        assert_eq!((posts.staged(), posts.next_user_data()), (0, 3));
     }
 }

@@ -166,6 +166,22 @@ impl Slot {
             .collect()
     }
 
+    /// Puts `op`, which is to be queued, into a slot that was free.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, op: Box<dyn Erased>) {
+        self.phase = Phase::Queued;
+        self.completions = Completions::One;
+        self.missed = 0;
+        self.begun = false;
+        self.abandoned = false;
+        self.cancelled = false;
+        self.waits = false;
+        let before = self.op.replace(op);
+        debug_assert!(before.is_none(), "a free slot is empty");
+        // So there is nothing to be dropped, which takes a look at it.
+        std::mem::forget(before);
+    }
+
     /// Gives a new operation its waker.
     #[inline(always)]
     pub(super) fn set_waker(&mut self, waker: Option<Waker>) {
@@ -205,38 +221,22 @@ impl Slots {
         self.slots.len() - self.free.len()
     }
 
-    /// The id of the operation that is inserted next.
-    #[inline(always)]
-    pub(super) fn next_id(&mut self) -> OpId {
-        if self.free.is_empty() {
-            self.grow();
-        }
-        let slot = self.free[self.free.len() - 1];
-        OpId {
-            slot,
-            generation: self.slots[slot as usize].generation,
-        }
-    }
-
     /// Takes a slot for `op`, which is to be queued.
     #[inline(always)]
     pub(super) fn insert(&mut self, op: Box<dyn Erased>) -> (OpId, &mut Slot) {
-        if self.free.is_empty() {
-            self.grow();
-        }
-        let at = self.free.pop().expect("it has just grown");
+        let (id, slot) = self.take_free();
+        slot.fill(op);
+        (id, slot)
+    }
+
+    /// Takes a slot, to be filled.
+    #[inline(always)]
+    pub(super) fn take_free(&mut self) -> (OpId, &mut Slot) {
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => self.grow(),
+        };
         let slot = &mut self.slots[at as usize];
-        slot.phase = Phase::Queued;
-        slot.completions = Completions::One;
-        slot.missed = 0;
-        slot.begun = false;
-        slot.abandoned = false;
-        slot.cancelled = false;
-        slot.waits = false;
-        let before = slot.op.replace(op);
-        debug_assert!(before.is_none(), "a free slot is empty");
-        // So there is nothing to be dropped, which takes a look at it.
-        std::mem::forget(before);
         let id = OpId {
             slot: at,
             generation: slot.generation,
@@ -246,7 +246,7 @@ impl Slots {
 
     #[cold]
     #[inline(never)]
-    fn grow(&mut self) {
+    fn grow(&mut self) -> u32 {
         let at = self.slots.len() as u32;
         self.slots.push(Slot {
             generation: Generation::MIN,
@@ -262,7 +262,7 @@ impl Slots {
             op: None,
             waker: None,
         });
-        self.free.push(at);
+        at
     }
 
     /// The slot of an operation that has not been freed.

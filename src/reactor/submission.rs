@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::core::Core;
-use super::table::{Fetched, FetchedNext, OpId, Ticket};
+use super::table::{Fetched, FetchedNext, Glance, OpId, Ticket};
 use crate::error::shut_down;
 use crate::op::{Erased, Operation};
 use crate::ring::Cqe;
@@ -52,9 +52,9 @@ impl<O: Operation> Handed<O> {
     pub(crate) fn awaited(core: &Core, op: Box<O>, cx: &mut Context<'_>) -> Handed<O> {
         // A foreign waker's clone is user code: the table is not borrowed yet.
         let waker = cx.waker().clone();
-        match core.stage_now(op, Some(waker)) {
+        match core.stage_now(op, waker) {
             Ok(id) => Handed::Live(id),
-            Err((op, waker)) => Handed::place(core, op, None, waker),
+            Err((op, waker)) => Handed::place(core, op, None, Some(waker)),
         }
     }
 
@@ -150,7 +150,10 @@ impl<O: Operation> Handed<O> {
                 return Poll::Ready((op.complete(Cqe::never_submitted()), op));
             }
         };
-        let fetched = core.table().poll(id, cx.waker());
+        let mut table = core.table();
+        let fetched = table.poll(id, cx.waker());
+        let waited_for = table.is_waited_for();
+        drop(table);
         let (op, cqe) = match fetched {
             Fetched::Result(op, cqe, waker) => {
                 drop(waker);
@@ -159,7 +162,9 @@ impl<O: Operation> Handed<O> {
             Fetched::Nothing { known_waker } => return wait(core, id, known_waker, cx),
         };
         self.end(None);
-        core.slot_freed();
+        if waited_for {
+            core.call_waiting();
+        }
         let mut op = downcast::<O>(op);
         Poll::Ready((op.complete(cqe), op))
     }
@@ -183,6 +188,27 @@ impl<O: Operation> Handed<O> {
                 Poll::Ready((cqe, false))
             }
             FetchedNext::Nothing { known_waker } => wait(core, id, known_waker, cx),
+        }
+    }
+
+    /// The next completion that brings bytes in a buffer of the pool, as [`poll_next`](Handed::poll_next); `None` if
+    /// that is not what there is: nothing has been changed then.
+    #[inline(always)]
+    pub(crate) fn poll_bytes(&mut self, core: &Core, cx: &Context<'_>) -> Poll<Option<Cqe>> {
+        let Handed::Live(id) = *self else {
+            return Poll::Ready(None);
+        };
+        let glance = core.table().glance(id, cx.waker());
+        match glance {
+            Glance::Bytes(cqe) => Poll::Ready(Some(cqe)),
+            Glance::LastBytes(cqe, op, waker) => {
+                drop(waker);
+                self.end(Some(downcast(op)));
+                core.slot_freed();
+                Poll::Ready(Some(cqe))
+            }
+            Glance::Nothing => Poll::Pending,
+            Glance::Other => Poll::Ready(None),
         }
     }
 
@@ -237,10 +263,13 @@ impl<O: Operation> Handed<O> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn downcast<O: Operation>(op: Box<dyn Erased>) -> Box<O> {
     let op: Box<dyn Any> = op;
-    op.downcast::<O>().expect("a handle knows its operation")
+    match op.downcast() {
+        Ok(op) => op,
+        Err(_) => unreachable!("a handle knows its operation"),
+    }
 }
 
 /// Leaves the waker with the operation. Its clone, and the drop of the one before, are user code, so that

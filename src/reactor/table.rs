@@ -21,8 +21,8 @@ use std::time::Duration;
 use super::posts::Posts;
 pub(crate) use super::slots::OpId;
 use super::slots::{Outcome, Phase, Slots};
-use crate::op::{Erased, Next, OnDrop, Post, Staged};
-use crate::ring::{Completions, Cqe, Ring};
+use crate::op::{Erased, Next, OnDrop, Operation, Post, Staged};
+use crate::ring::{Completions, Cqe, Place, Ring};
 
 /// The place of a future in the queue of those that found the table full.
 pub(crate) type Ticket = u64;
@@ -99,15 +99,28 @@ pub(crate) enum FetchedNext {
     Nothing { known_waker: bool },
 }
 
+/// What a stream mostly finds, of those that have a buffer with each result.
+pub(crate) enum Glance {
+    /// A completion with bytes in a buffer of the pool.
+    Bytes(Cqe),
+    /// The same, and the last; with the operation and the waker, as in [`Fetched::Result`].
+    LastBytes(Cqe, Box<dyn Erased>, Option<Waker>),
+    /// Nothing; it is woken by the next one.
+    Nothing,
+    /// Something else: nothing has been changed.
+    Other,
+}
+
 impl Table {
     pub(crate) fn new(
         limit: usize,
         multishot_limit: usize,
+        posts: Posts,
         own_wakers: &'static RawWakerVTable,
     ) -> Table {
         Table {
             slots: Slots::default(),
-            posts: Posts::default(),
+            posts,
             limit,
             own_wakers,
             multishot_limit,
@@ -196,29 +209,24 @@ impl Table {
         self.is_waited_for()
     }
 
-    /// The id of the operation that is inserted next.
+    /// Takes a slot for `op` and stages it. Its first completion wakes `waker`.
     #[inline(always)]
-    pub(crate) fn next_id(&mut self) -> OpId {
-        self.slots.next_id()
-    }
-
-    /// Takes a slot for `op`, which is being staged. Its first completion wakes `waker`; without one nobody waits for it.
-    #[inline(always)]
-    pub(crate) fn insert_staged(
+    pub(crate) fn insert_staged<O: Operation>(
         &mut self,
-        op: Box<dyn Erased>,
-        completions: Completions,
-        waker: Option<Waker>,
-    ) -> OpId {
-        let (id, slot) = self.slots.insert(op);
-        slot.completions = completions;
-        slot.abandoned = waker.is_none();
-        slot.waits = waker.is_some();
-        slot.set_waker(waker);
+        mut op: Box<O>,
+        place: Place<'_>,
+        waker: Waker,
+    ) -> (OpId, Staged) {
+        let (id, slot) = self.slots.take_free();
+        let staged = crate::op::stage(&mut *op, place, id.user_data());
+        slot.fill(op);
+        slot.completions = staged.completions;
+        slot.waits = true;
+        slot.set_waker(Some(waker));
         slot.phase = Phase::InKernel;
         slot.begun = true;
         self.in_kernel += 1;
-        id
+        (id, staged)
     }
 
     /// Takes a slot for `op`, which is to be queued. Its first completion wakes `waker`.
@@ -439,6 +447,32 @@ impl Table {
         FetchedNext::Last(cqe, op.expect("an operation is in its slot"), waker)
     }
 
+    /// Fetches the next result of a multishot as [`poll_next`](Table::poll_next), if it is what one mostly finds.
+    #[inline(always)]
+    pub(crate) fn glance(&mut self, id: OpId, waker: &Waker) -> Glance {
+        let Some(slot) = self.slots.get(id) else {
+            return Glance::Other;
+        };
+        let Some(outcome) = slot.first else {
+            return match slot.wait_again(waker) {
+                true => Glance::Nothing,
+                false => Glance::Other,
+            };
+        };
+        let cqe = slot.completion(id, outcome);
+        if cqe.result <= 0 || cqe.buffer_id().is_none() {
+            return Glance::Other;
+        }
+        slot.first = slot.rest.as_mut().and_then(|rest| rest.pop_front());
+        if slot.phase != Phase::Done || slot.first.is_some() {
+            return Glance::Bytes(cqe);
+        }
+        let op = slot.op.take();
+        let waker = slot.waker.take();
+        self.slots.free(id);
+        Glance::LastBytes(cqe, op.expect("an operation is in its slot"), waker)
+    }
+
     /// Wakes `waker` at the next completion; returns the one before, to be dropped when the table is no longer
     /// borrowed.
     #[inline(always)]
@@ -573,7 +607,7 @@ impl Table {
 
     /// Takes out the posts that the kernel may still have. They must be leaked, not dropped.
     pub(crate) fn take_posts(&mut self) -> impl Iterator<Item = Post> + use<> {
-        let mut posts = std::mem::take(&mut self.posts);
+        let mut posts = std::mem::replace(&mut self.posts, Posts::new(0));
         (0..posts.staged()).filter_map(move |_| posts.pop())
     }
 

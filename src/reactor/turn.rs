@@ -26,6 +26,25 @@ impl Core {
         if waited_for {
             self.call_waiting();
         }
+        if self.is_all_staged()
+            && !self.has_work()
+            && !self.hurried.get()
+            && !self.pool.has_parked()
+        {
+            self.sleep()?;
+        } else {
+            self.busy_turn()?;
+        }
+        self.reap();
+        if !self.inner().timers.is_empty() {
+            self.fire_timers();
+        }
+        Ok(())
+    }
+
+    /// Stages what waits for it, and enters the ring if that is to any purpose; sleeps if there is nothing else to do.
+    #[inline(never)]
+    fn busy_turn(&self) -> Result<(), Error> {
         let all_staged = self.is_all_staged() || self.stage();
         let mut sleep = all_staged && !self.has_work() && !self.hurried.take();
         if sleep && self.pool.has_parked() && self.table().posts.staged() > 0 {
@@ -47,8 +66,6 @@ impl Core {
                 self.enter_ring(Wait::No)?;
             }
         }
-        self.reap();
-        self.fire_timers();
         Ok(())
     }
 
@@ -63,6 +80,7 @@ impl Core {
     }
 
     /// Whether there is nothing that [`stage`](Core::stage) would do.
+    #[inline(always)]
     fn is_all_staged(&self) -> bool {
         let queue = self.queue();
         self.wake_armed.get()
@@ -71,6 +89,7 @@ impl Core {
             && self.descriptors.closes.is_empty()
     }
 
+    #[inline(always)]
     fn has_work(&self) -> bool {
         self.executor.has_ready() || self.executor.remote().is_pending()
     }
@@ -81,7 +100,9 @@ impl Core {
     /// hold them up. None is ever lost: what finds the queue full stays where it is.
     pub(super) fn stage(&self) -> bool {
         self.retry_cancels();
-        let Inner { ring, table, queue } = &mut *self.inner();
+        let Inner {
+            ring, table, queue, ..
+        } = &mut *self.inner();
         if !self.wake_armed.get() && !table.is_shut() {
             let request = Request::Poll {
                 fd: self.executor.remote().eventfd().as_raw_fd(),
@@ -128,25 +149,34 @@ impl Core {
         queue.ops.is_empty()
     }
 
+    #[inline(never)]
     pub(super) fn enter_ring(&self, wait: Wait) -> Result<Entered, Error> {
+        self.enter_now(wait)
+    }
+
+    #[inline(always)]
+    fn enter_now(&self, wait: Wait) -> Result<Entered, Error> {
         self.counters.enters.add(1);
         if wait != Wait::No {
             self.counters.waits.add(1);
         }
-        let mut ring = self.ring();
-        if ring.overflowed() {
-            self.counters.cq_overflows.add(1);
-        }
-        ring.enter(wait)
+        self.ring().enter(wait)
     }
 
     /// Waits for a completion, a timer or another thread: spins a little if that is likely to do, then
     /// sleeps.
+    #[inline(always)]
     fn sleep(&self) -> Result<(), Error> {
         let deadline = self.next_timer();
-        if !self.spin.begin_gap() {
-            return self.park(deadline);
+        match (self.spin.begin_gap(), deadline) {
+            (true, deadline) => self.spin_or_park(deadline),
+            (false, None) => self.park(None),
+            (false, deadline) => self.park_until(deadline),
         }
+    }
+
+    #[inline(never)]
+    fn spin_or_park(&self, deadline: Option<Instant>) -> Result<(), Error> {
         let staged = self.ring().staged() > 0;
         let start = Instant::now();
         match self.spin.duration(start, self.descriptors.asking.count()) {
@@ -164,10 +194,10 @@ impl Core {
                     self.counters.spins_won.add(1);
                     self.enter_ring(Wait::No)?;
                 } else {
-                    self.park(deadline)?;
+                    self.park_until(deadline)?;
                 }
             }
-            None => self.park(deadline)?,
+            None => self.park_until(deadline)?,
         }
         if self.spin.learn(start.elapsed()) {
             self.descriptors.asking.give_up();
@@ -203,7 +233,13 @@ impl Core {
         }
     }
 
+    #[inline(never)]
+    fn park_until(&self, deadline: Option<Instant>) -> Result<(), Error> {
+        self.park(deadline)
+    }
+
     /// Sleeps in the kernel.
+    #[inline(always)]
     fn park(&self, deadline: Option<Instant>) -> Result<(), Error> {
         let remote = self.executor.remote();
         if !remote.park() {
@@ -213,18 +249,24 @@ impl Core {
             let left = at.saturating_duration_since(Instant::now());
             left.min(LONGEST_SLEEP)
         });
-        let outcome = self.enter_ring(Wait::Completion(timeout));
+        let outcome = self.enter_now(Wait::Completion(timeout));
         remote.unpark();
         outcome.map(drop)
     }
 
     /// When the next timer may fire, or a cancel is to be tried again.
+    #[inline(always)]
     fn next_timer(&self) -> Option<Instant> {
-        let timers = self.timers.borrow();
-        let queue = self.queue();
-        if timers.is_empty() && queue.later.is_empty() {
-            return None;
+        let inner = self.inner();
+        match inner.timers.is_empty() && inner.queue.later.is_empty() {
+            true => None,
+            false => self.earliest(&inner),
         }
+    }
+
+    #[inline(never)]
+    fn earliest(&self, inner: &Inner) -> Option<Instant> {
+        let Inner { timers, queue, .. } = inner;
         let tick = timers.next_deadline();
         let timer = tick.and_then(|tick| self.clock.instant_of(tick));
         let cancel = queue.later.peek().map(|&Reverse((at, _))| at);
@@ -232,6 +274,7 @@ impl Core {
     }
 
     /// Takes every completion out of the ring and sees to it.
+    #[inline(never)]
     pub(super) fn reap(&self) {
         let mut inner = self.inner();
         // What comes meanwhile is for the next turn, so that this one ends.
@@ -270,16 +313,20 @@ impl Core {
             self.hurry();
             return;
         }
-        // The drop of a buffer may stage another, behind these, which has not been submitted.
-        for _ in 0..count {
-            let ended = inner.table.posts.pop();
-            if let Some(post) = ended {
-                drop(inner);
-                self.executor.shield(|| post.end());
-                inner = self.inner();
-            }
-        }
         drop(inner);
+        // The drop of a buffer may stage another, behind these, which has not been submitted.
+        let mut left = count;
+        while left > 0 {
+            self.executor.shield(|| {
+                while left > 0 {
+                    left -= 1;
+                    let ended = self.table().posts.pop();
+                    if let Some(post) = ended {
+                        post.end();
+                    }
+                }
+            });
+        }
         self.slot_freed();
     }
 
@@ -368,14 +415,12 @@ impl Core {
         }
     }
 
+    #[inline(never)]
     fn fire_timers(&self) {
-        if self.timers.borrow().is_empty() {
-            return;
-        }
         let now = self.clock.tick_at_or_before(Instant::now());
-        self.timers.borrow_mut().advance(now);
+        self.inner().timers.advance(now);
         loop {
-            let expired = self.timers.borrow_mut().pop_expired();
+            let expired = self.inner().timers.pop_expired();
             match expired {
                 Some(waker) => self.wake(waker),
                 None => break,

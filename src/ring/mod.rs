@@ -65,6 +65,7 @@ mod tests;
 use std::io;
 use std::time::Duration;
 
+use io_uring::squeue::SubmissionQueue;
 use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring};
 
@@ -84,6 +85,7 @@ pub(crate) const BUFFER_GROUP: u16 = 0;
 pub(crate) struct Ring {
     io: IoUring,
     optional: probe::Optional,
+    overflows: u64,
 }
 
 /// How long [`Ring::enter`] stays.
@@ -143,11 +145,32 @@ impl Entered {
     }
 }
 
+/// A place in the submission queue for one request.
+pub(crate) struct Place<'a>(SubmissionQueue<'a>);
+
+impl Place<'_> {
+    /// Puts the request there.
+    ///
+    /// Always inlined: where an operation calls it the kind of request is known, and only that one is built.
+    #[inline(always)]
+    pub(crate) fn stage(mut self, request: &Request, user_data: u64) {
+        let entry = sqe::build(request, user_data);
+        // SAFETY: what the request points to is owned by the operation in the reactor's table, which keeps
+        // it at a fixed address until the final completion of `user_data`, or for ever.
+        let pushed = unsafe { self.0.push(&entry) };
+        debug_assert!(pushed.is_ok(), "there is room");
+    }
+}
+
 impl Ring {
     pub(crate) fn new(setup: &Setup) -> Result<Ring, Error> {
         let io = setup::build(setup)?;
         let optional = probe::Optional::of(&io);
-        Ok(Ring { io, optional })
+        Ok(Ring {
+            io,
+            optional,
+            overflows: 0,
+        })
     }
 
     /// Whether bind and listen are ring operations here (Linux 6.11).
@@ -156,26 +179,27 @@ impl Ring {
     }
 
     /// Puts one request into the submission queue; `false` when it is full.
-    ///
-    /// Always inlined: where an operation calls it the kind of request is known, and only that one is built.
     #[inline(always)]
     pub(crate) fn stage(&mut self, request: &Request, user_data: u64) -> bool {
-        let entry = sqe::build(request, user_data);
-        // SAFETY: what the request points to is owned by the operation in the reactor's table, which keeps
-        // it at a fixed address until the final completion of `user_data`, or for ever.
-        unsafe { self.io.submission().push(&entry).is_ok() }
+        let place = self.place();
+        let found = place.is_some();
+        if let Some(place) = place {
+            place.stage(request, user_data);
+        }
+        found
+    }
+
+    /// A place in the submission queue; `None` when it is full.
+    #[inline(always)]
+    pub(crate) fn place(&mut self) -> Option<Place<'_>> {
+        let queue = self.io.submission();
+        (!queue.is_full()).then_some(Place(queue))
     }
 
     /// For how many more the submission queue has room.
     pub(crate) fn room(&mut self) -> usize {
         let queue = self.io.submission();
         queue.capacity() - queue.len()
-    }
-
-    /// Whether the submission queue has room for one more.
-    #[inline]
-    pub(crate) fn has_room(&mut self) -> bool {
-        !self.io.submission().is_full()
     }
 
     /// How many requests are staged and not yet submitted.
@@ -201,8 +225,14 @@ impl Ring {
     }
 
     /// Whether completions overflowed into the kernel's own list.
+    #[cfg(test)]
     pub(crate) fn overflowed(&mut self) -> bool {
         self.io.submission().cq_overflow()
+    }
+
+    /// How many enters have found that completions had overflowed.
+    pub(crate) fn overflows(&self) -> u64 {
+        self.overflows
     }
 
     /// Whether everything staged has been submitted, and no completion waits in the kernel's own list.
@@ -212,8 +242,12 @@ impl Ring {
     }
 
     /// Submits what is staged and waits as `wait` says.
+    #[inline(always)]
     pub(crate) fn enter(&mut self, wait: Wait) -> Result<Entered, Error> {
-        let staged = self.staged() as u32;
+        let queue = self.io.submission();
+        let staged = queue.len() as u32;
+        self.overflows += u64::from(queue.cq_overflow());
+        drop(queue);
         let submitter = self.io.submitter();
         let outcome = match wait {
             // Always with GETEVENTS, which runs the task work that the submission itself has made: what one
@@ -235,6 +269,7 @@ impl Ring {
     }
 
     /// Takes out the next completion.
+    #[inline(always)]
     pub(crate) fn reap(&mut self) -> Option<Cqe> {
         let entry = self.io.completion().next()?;
         Some(Cqe {

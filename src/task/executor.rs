@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use super::cell::{self, Entered, List, Queue, Spare, Task, TaskOf, Woken};
+use super::cell::{self, Entered, List, Polled, Queue, Spare, Task, TaskOf, Woken};
 use super::join::{JoinError, JoinHandle};
 use super::remote::Remote;
 use super::stall::StallWatch;
@@ -243,12 +243,13 @@ impl Executor {
         main
     }
 
+    #[inline(always)]
     fn poll_task(&self, task: &Task) {
         match self.watch(task.spawned_at(), || task.poll()) {
-            Ok(Poll::Pending) if task.is_aborted() => self.finish_with(task, JoinError::aborted()),
-            Ok(Poll::Pending) => {}
-            Ok(Poll::Ready(())) => self.finish(task),
-            Err(payload) => {
+            Polled::Waits => {}
+            Polled::Ended => self.finish(task),
+            Polled::Aborted => self.finish_with(task, JoinError::aborted()),
+            Polled::Panicked(payload) => {
                 self.panics.set(self.panics.get() + 1);
                 self.finish_with(task, JoinError::panicked(payload));
             }

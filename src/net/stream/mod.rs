@@ -25,7 +25,7 @@ pub(super) struct Stream {
 
 /// What an idle connection has beside its descriptor and its receive.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Stream>() <= 72);
+const _: () = assert!(size_of::<Stream>() <= 64);
 
 impl Stream {
     /// A stream over a connected socket.

@@ -72,10 +72,14 @@ impl<B: IoBufMut> Future for Receiving<'_, B> {
                 if let Some(result) = early {
                     return Poll::Ready((result, buffer));
                 }
-                let receive = Box::write(Box::new_uninit(), Recv::new(state.fd.clone(), buffer));
+                let receive = Recv::new(state.fd.clone(), buffer);
+                let receive = Box::write(state.core.spares().boxed(), receive);
                 let handed = Handed::awaited(&state.core, receive, cx);
                 state.owned = handed.id();
-                *step = Step::InFlight(handed);
+                let before = std::mem::replace(step, Step::InFlight(handed));
+                debug_assert!(matches!(before, Step::Ended));
+                // So there is nothing to be dropped, which takes a look at it.
+                std::mem::forget(before);
                 if state.owned.is_some() {
                     return Poll::Pending;
                 }
@@ -88,6 +92,7 @@ impl<B: IoBufMut> Future for Receiving<'_, B> {
         // It has an id once the table has room for it, and none after its end.
         state.owned = handed.id();
         let (result, op) = ready!(polled);
+        let op = state.core.spares().unbox(op);
         Poll::Ready((result, op.into_buffer()))
     }
 }

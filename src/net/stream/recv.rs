@@ -165,11 +165,35 @@ impl State {
         if matches!(&self.armed, Armed::Pooled(receive) if receive.is_ended()) {
             return Poll::Ready(Ok(Early::Nothing));
         }
-        let chunk = ready!(self.poll_chunk(cx, false))?;
+        let chunk = ready!(self.poll_any(cx, false))?;
         Poll::Ready(Ok(chunk.map_or(Early::End, Early::Data)))
     }
 
+    /// The next bytes. Inlined, with what a stream of chunks mostly finds.
+    #[inline(always)]
     fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        multishot: bool,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        if self.core.is_open()
+            && self.is_settled()
+            && let Armed::Pooled(receive) = &mut self.armed
+        {
+            if receive.is_ended() {
+                if self.arm(cx, multishot) {
+                    return Poll::Pending;
+                }
+            } else if let Some(cqe) = ready!(receive.poll_bytes(&self.core, cx)) {
+                self.fd.answered();
+                return Poll::Ready(Ok(self.core.pool().claim(cqe)));
+            }
+        }
+        self.poll_any(cx, multishot)
+    }
+
+    #[inline(never)]
+    fn poll_any(
         &mut self,
         cx: &mut Context<'_>,
         multishot: bool,
@@ -181,10 +205,16 @@ impl State {
         self.poll_armed(cx, multishot)
     }
 
+    /// Whether no receive into a user's buffer is in flight, and none has left anything.
+    #[inline]
+    fn is_settled(&self) -> bool {
+        self.owned.is_none() && self.fd.incoming().is_settled()
+    }
+
     /// What a receive into a user's buffer has left, once none is in flight any more.
     #[inline]
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Chunk>>> {
-        if self.owned.is_none() && self.fd.incoming().is_settled() {
+        if self.is_settled() {
             return Poll::Ready(None);
         }
         self.settle(cx)
@@ -346,6 +376,7 @@ pub struct Chunks<'a> {
 impl Stream for Chunks<'_> {
     type Item = io::Result<Chunk>;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(half) = &mut self.half else {
             return Poll::Ready(None);

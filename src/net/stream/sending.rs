@@ -82,10 +82,13 @@ where
                 if let Err(error) = settled {
                     return Poll::Ready((Err(error), lent));
                 }
-                let op = Box::write(Box::new_uninit(), make(state.fd.clone(), lent));
+                let op = Box::write(state.core.spares().boxed(), make(state.fd.clone(), lent));
                 let handed = Handed::awaited(&state.core, op, cx);
                 state.current = handed.id();
-                *step = Step::InFlight(handed);
+                let before = std::mem::replace(step, Step::InFlight(handed));
+                debug_assert!(matches!(before, Step::Ended));
+                // So there is nothing to be dropped, which takes a look at it.
+                std::mem::forget(before);
                 if state.current.is_some() {
                     return Poll::Pending;
                 }
@@ -98,6 +101,7 @@ where
         // It has an id once the table has room for it, and none after its end.
         state.current = handed.id();
         let (result, op) = ready!(polled);
+        let op = state.core.spares().unbox(op);
         Poll::Ready((result.map(sent), op.into_lent()))
     }
 }

@@ -49,7 +49,7 @@ mod waker;
 pub(crate) use here::Entered;
 pub(super) use here::{current, enter};
 pub(super) use list::List;
-pub(super) use owner::{Task, TaskOf};
+pub(super) use owner::{Polled, Task, TaskOf};
 pub(super) use queue::{Queue, Woken};
 pub(super) use spare::Spare;
 pub(super) use waker::Sent;

@@ -1,6 +1,7 @@
 //! A task at its home.
 
 use std::alloc::Layout;
+use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
 use std::marker::PhantomData;
@@ -11,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::thread;
 
 use super::header::{BIAS, Header, Stage, State, Whole, count_here, free_left, gone};
 use super::waker::raw_waker;
@@ -25,6 +25,16 @@ pub(in crate::task) struct Task(pub(super) NonNull<Header>);
 pub(in crate::task) struct TaskOf<T> {
     task: Task,
     output: PhantomData<T>,
+}
+
+/// What a poll of a task has come to.
+pub(in crate::task) enum Polled {
+    Waits,
+    Ended,
+    /// It was aborted meanwhile, and has still to be ended.
+    Aborted,
+    /// So has one that has panicked.
+    Panicked(Box<dyn Any + Send>),
 }
 
 impl<T: 'static> TaskOf<T> {
@@ -172,10 +182,11 @@ impl Task {
     }
 
     /// Polls the future of a task that waits. It has still to be ended if it panics, or was aborted meanwhile.
-    pub(in crate::task) fn poll(&self) -> thread::Result<Poll<()>> {
+    #[inline(always)]
+    pub(in crate::task) fn poll(&self) -> Polled {
         let header = self.header();
         if header.state.get() != State::Waiting {
-            return Ok(Poll::Pending);
+            return Polled::Waits;
         }
         header.state.set(State::Polling);
         // SAFETY: as in `waker`. This one is not counted, and not dropped either: `self` keeps the task meanwhile.
@@ -185,18 +196,23 @@ impl Task {
             unsafe { (header.vtable.poll)(self.0, &mut Context::from_waker(&waker)) }
         }));
         match polled {
-            Ok(Poll::Ready(())) => header.state.set(State::Ended),
-            Ok(Poll::Pending) if header.state.get() == State::Aborting => {
-                header.state.set(State::Aborted);
+            Ok(Poll::Pending) if header.state.get() != State::Aborting => {
+                header.state.set(State::Waiting);
+                Polled::Waits
             }
-            _ => header.state.set(State::Waiting),
+            Ok(Poll::Pending) => {
+                header.state.set(State::Aborted);
+                Polled::Aborted
+            }
+            Ok(Poll::Ready(())) => {
+                header.state.set(State::Ended);
+                Polled::Ended
+            }
+            Err(payload) => {
+                header.state.set(State::Waiting);
+                Polled::Panicked(payload)
+            }
         }
-        polled
-    }
-
-    /// Whether it was aborted while it was polled, and has still to be ended.
-    pub(in crate::task) fn is_aborted(&self) -> bool {
-        self.header().state.get() == State::Aborted
     }
 
     /// If it is being polled, it shall be aborted after that.
