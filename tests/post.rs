@@ -202,6 +202,34 @@ fn a_second_post_waits_for_the_first_and_nobody_sleeps_over_it() {
     });
 }
 
+/// Those that find no room in the submission queue go another way than the others.
+#[test]
+fn more_posts_than_the_submission_queue_holds_all_arrive() {
+    let _alone = one_at_a_time();
+    let reactor = eyewall::Reactor::builder().sq_entries(4).build().unwrap();
+    run(&reactor, async {
+        let mut pairs = Vec::new();
+        for _ in 0..10 {
+            pairs.push(connected().await);
+        }
+        turns(2).await;
+        let before = now();
+        for (stream, _) in &mut pairs {
+            stream.post("first").now_or_never().unwrap().unwrap();
+        }
+        assert_eq!(now().operations, before.operations + 10);
+        assert_eq!(now().sqes, before.sqes + 4);
+        for (stream, peer) in &mut pairs {
+            stream.post("second").await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut all = String::new();
+            peer.read_to_string(&mut all).unwrap();
+            assert_eq!(all, "firstsecond");
+        }
+        assert_eq!(now().operations, before.operations);
+    });
+}
+
 #[test]
 fn the_error_of_a_post_goes_to_the_next_call() {
     let _alone = one_at_a_time();

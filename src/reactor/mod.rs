@@ -33,7 +33,8 @@
 //! (`MSG_DONTWAIT`), so that it is over when the enter that submits it returns. What has no completion by then has
 //! succeeded; what has failed or come short goes on as an ordinary send. So the enter that sends a question can
 //! also wait for the answer. It needs no slot until then, but counts as if it had one: its `user_data` is a number of
-//! 31 bits, by which `posts.rs` finds it.
+//! 31 bits, by which `posts.rs` finds it. One that cannot be staged at once takes a slot and goes through the queue; that
+//! one has a completion.
 //!
 //! # The order of staging
 //!
