@@ -30,6 +30,7 @@ spawn                         tasks   100000   450
 spawn/in-task                 tasks   100000   450
 timer                         tasks   100000   800
 fetch/1k/1                    fetch     2000  8000
+fetch-cold/1k/1               fetch     2000     -
 fetch-tls/1k/1                fetch     2000     -
 fetch-tls/1m/1                fetch       20     -
 '

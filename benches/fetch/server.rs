@@ -26,6 +26,9 @@ pub(super) async fn serve() -> io::Result<()> {
     Ok(())
 }
 
+/// The field of a request that wants its connection closed behind the answer.
+const CLOSE: &[u8] = b"\r\nconnection: close\r\n";
+
 async fn answer_all(mut connection: TcpStream, small: Bytes, large: Bytes) -> io::Result<()> {
     let mut request = Vec::new();
     while let Some(chunk) = connection.recv_chunk().await? {
@@ -36,6 +39,9 @@ async fn answer_all(mut connection: TcpStream, small: Bytes, large: Bytes) -> io
                 false => large.clone(),
             };
             connection.send_all(answer).await.0?;
+            if memchr::memmem::find(&request, CLOSE).is_some() {
+                return connection.close().await;
+            }
             request.clear();
         }
     }
