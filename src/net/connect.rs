@@ -104,7 +104,7 @@ async fn attempt(
     connector: &TcpConnector,
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
-    let fd = new_socket(core, Domain::for_address(address), Type::STREAM).await?;
+    let fd = new_socket(core, Domain::for_address(address), Type::STREAM)?;
     if let Some(name) = &connector.interface {
         SockRef::from(&fd)
             .bind_device(Some(name.as_bytes()))

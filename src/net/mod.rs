@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use socket2::{Domain, SockAddr, SockRef, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 pub use addresses::ToAddresses;
 pub use connect_error::ConnectError;
@@ -48,20 +48,15 @@ pub use unix_datagram::{UnixDatagram, UnixDatagramSender};
 pub use unix_listener::{UnixIncoming, UnixListener, UnixListenerBuilder};
 pub use unix_stream::{PeerCredentials, UnixStream};
 
-use crate::op::{Bind, Listen, SharedFd, Socket};
+use crate::op::{Bind, Listen, SharedFd};
 use crate::reactor::Core;
 
-/// Makes a socket on the ring.
-async fn new_socket(core: &Rc<Core>, domain: Domain, kind: Type) -> io::Result<SharedFd> {
+/// Makes a socket, with the system call: that never blocks, and on the ring it would take a turn of its own before the
+/// socket can be used.
+fn new_socket(core: &Rc<Core>, domain: Domain, kind: Type) -> io::Result<SharedFd> {
     core.check_open()?;
-    let (fd, _) = core
-        .submit(Socket {
-            domain: domain.into(),
-            kind: kind.into(),
-            protocol: 0,
-        })
-        .await;
-    Ok(core.share(fd?))
+    let socket = Socket::new(domain, kind, None)?;
+    Ok(core.share(socket.into()))
 }
 
 /// Binds a socket: on the ring where the kernel can (6.11), else with the system call, which does not block.

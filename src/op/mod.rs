@@ -45,7 +45,6 @@ mod send;
 mod send_zc;
 mod sendmsg;
 mod shutdown;
-mod socket;
 mod statx;
 mod write;
 
@@ -72,7 +71,6 @@ pub(crate) use send::Send;
 pub(crate) use send_zc::SendZc;
 pub(crate) use sendmsg::SendMsg;
 pub(crate) use shutdown::Shutdown;
-pub(crate) use socket::Socket;
 pub(crate) use statx::Statx;
 pub(crate) use write::Write;
 

@@ -164,16 +164,6 @@ fn nop() {
 }
 
 #[test]
-fn socket() {
-    let socket = || op::Socket {
-        domain: libc::AF_INET,
-        kind: libc::SOCK_STREAM,
-        protocol: 0,
-    };
-    everywhere(async |core| three_points(&core, socket, || {}).await);
-}
-
-#[test]
 fn connect() {
     everywhere(async |core| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");

@@ -31,8 +31,8 @@
 //! [`Request`] and a [`Cqe`] are plain data, with numbers and pointers as the kernel has them. What passes beside the
 //! calls:
 //!
-//! - Descriptors are real. The completion of a socket, an accept or an openat carries one, which is closed with
-//!   close(2) where it does not go through the ring ([`Cqe::into_fd`]).
+//! - Descriptors are real. A socket is made by socket(2) (`socket2`). The completion of an accept or an openat carries
+//!   one, which is closed with close(2) where it does not go through the ring ([`Cqe::into_fd`]).
 //! - Options, and the addresses of both ends, are read and set by system calls on them (`socket2`), and so are bind
 //!   and listen where the ring does not know them.
 //! - The [`BufRing`] is memory: buffers are offered by writing to it, and picked by reading from it.

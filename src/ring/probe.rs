@@ -33,7 +33,6 @@ pub(crate) struct Optional {
 
 const OPERATIONS: &[(&str, u8)] = &[
     ("NOP", opcode::Nop::CODE),
-    ("SOCKET", opcode::Socket::CODE),
     ("CONNECT", opcode::Connect::CODE),
     ("ACCEPT", opcode::Accept::CODE),
     ("BIND", opcode::Bind::CODE),

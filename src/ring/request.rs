@@ -14,11 +14,6 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Nop,
-    Socket {
-        domain: i32,
-        kind: i32,
-        protocol: i32,
-    },
     Connect {
         fd: RawFd,
         addr: *const libc::sockaddr,
@@ -212,7 +207,7 @@ impl Cqe {
         }
     }
 
-    /// The descriptor that this completion of a socket, accept or openat hands over; to be called once.
+    /// The descriptor that this completion of an accept or openat hands over; to be called once.
     pub(crate) fn into_fd(self) -> io::Result<OwnedFd> {
         let fd = self.into_result()?;
         // SAFETY: the kernel has just opened this descriptor for the operation, and nobody else knows it.

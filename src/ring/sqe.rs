@@ -10,11 +10,6 @@ use super::request::Request;
 pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
     let entry = match *request {
         Request::Nop => opcode::Nop::new().build(),
-        Request::Socket {
-            domain,
-            kind,
-            protocol,
-        } => opcode::Socket::new(domain, kind, protocol).build(),
         Request::Connect { fd, addr, addr_len } => {
             opcode::Connect::new(Fd(fd), addr, addr_len).build()
         }
