@@ -73,7 +73,7 @@ impl File {
     /// Where no reactor runs on this thread.
     pub fn from_std(file: std::fs::File) -> io::Result<File> {
         let core = Core::current()?;
-        let fd = core.share(file.into());
+        let fd = core.share_file(file.into());
         Ok(File::new(&core, fd))
     }
 

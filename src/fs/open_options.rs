@@ -121,7 +121,7 @@ impl OpenOptions {
             mode: self.mode,
         };
         let (fd, _) = core.submit(open).await;
-        Ok(File::new(&core, core.share(fd?)))
+        Ok(File::new(&core, core.share_file(fd?)))
     }
 
     fn flags(&self) -> io::Result<i32> {

@@ -10,7 +10,8 @@ use crate::ring::{Cqe, Request};
 /// `IORING_OP_CLOSE`; as close(2). Owns the descriptor until the kernel has closed it.
 ///
 /// Nobody holds its future: the last [`SharedFd`](super::SharedFd) that goes makes one, and who awaits a
-/// close waits for the [`CloseSignal`].
+/// close waits for the [`CloseSignal`]. A close that nobody awaits is mostly none of these; see
+/// [`Closing::let_go`].
 #[derive(Debug)]
 pub(crate) struct Close {
     fd: Option<OwnedFd>,
@@ -36,7 +37,10 @@ impl Operation for Close {
             .fd
             .as_ref()
             .expect("a close in flight has its descriptor");
-        Request::Close { fd: fd.as_raw_fd() }
+        Request::Close {
+            fd: fd.as_raw_fd(),
+            quiet: false,
+        }
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {

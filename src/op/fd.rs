@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -25,6 +25,8 @@ pub(super) struct Descriptor {
     fd: Option<OwnedFd>,
     reactor: Rc<Descriptors>,
     signal: Cell<Option<Rc<CloseSignal>>>,
+    /// Its close may wait, as that of a file on some file systems does.
+    slow: bool,
     /// Whether an answer is awaited, as [`Asking`] sees it.
     asked: Cell<u32>,
     incoming: Late<Arrived>,
@@ -42,11 +44,22 @@ impl std::fmt::Debug for Descriptor {
 }
 
 impl SharedFd {
+    /// That of a socket.
     pub(crate) fn new(fd: OwnedFd, reactor: &Rc<Descriptors>) -> SharedFd {
+        SharedFd::make(fd, reactor, false)
+    }
+
+    /// That of a file.
+    pub(crate) fn of_file(fd: OwnedFd, reactor: &Rc<Descriptors>) -> SharedFd {
+        SharedFd::make(fd, reactor, true)
+    }
+
+    fn make(fd: OwnedFd, reactor: &Rc<Descriptors>, slow: bool) -> SharedFd {
         SharedFd(Rc::new(Descriptor {
             fd: Some(fd),
             reactor: Rc::clone(reactor),
             signal: Cell::new(None),
+            slow,
             asked: Cell::new(0),
             incoming: Late::default(),
             outgoing: Late::default(),
@@ -182,6 +195,7 @@ impl Drop for Descriptor {
             self.reactor.closes.push(Closing {
                 fd,
                 signal: self.signal.take(),
+                slow: self.slow,
             });
         }
     }
@@ -209,6 +223,7 @@ pub(crate) struct CloseQueue {
 pub(crate) struct Closing {
     pub(super) fd: OwnedFd,
     pub(super) signal: Option<Rc<CloseSignal>>,
+    slow: bool,
 }
 
 impl Default for CloseQueue {
@@ -259,6 +274,15 @@ impl CloseQueue {
 }
 
 impl Closing {
+    /// The descriptor, for the kernel to close without a word, if nobody wants to know and it is done by the enter that
+    /// submits it: then no operation has to stay for the completion, and no wait ends with it.
+    pub(crate) fn let_go(self) -> Result<RawFd, Closing> {
+        match self.signal {
+            None if !self.slow => Ok(self.fd.into_raw_fd()),
+            _ => Err(self),
+        }
+    }
+
     fn close_now(self) {
         drop(self.fd);
         if let Some(signal) = self.signal {

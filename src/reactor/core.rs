@@ -303,17 +303,23 @@ impl Core {
         Submission::new(self, Box::new(op))
     }
 
+    /// Whether an operation may be staged at once: nothing waits before it, and there is room for it in the table.
+    #[inline(always)]
+    fn is_clear(&self, inner: &mut Inner) -> bool {
+        // Once the reactor is being shut down nobody else stages anything.
+        let open = !inner.table.is_shut() && inner.table.has_room(None);
+        let closed = self.descriptors.closes.is_empty() || (open && self.stage_closes(inner));
+        open && closed && inner.queue.is_empty()
+    }
+
     /// Stages a post with its request; gives it back as [`stage_now`](Core::stage_now) does.
     #[inline(always)]
     pub(crate) fn post(&self, (post, request): (Post, Request)) -> Result<(), Post> {
-        let Inner {
-            ring, table, queue, ..
-        } = &mut *self.inner();
-        let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
-        let room = table.has_room(None) && !table.posts.is_full();
-        if something_waits || table.is_shut() || !room {
+        let inner = &mut *self.inner();
+        if !self.is_clear(inner) || inner.table.posts.is_full() {
             return Err(post);
         }
+        let Inner { ring, table, .. } = inner;
         let Some(place) = ring.place() else {
             return Err(post);
         };
@@ -333,13 +339,11 @@ impl Core {
         mut op: Box<O>,
         waker: Waker,
     ) -> Result<OpId, (Box<O>, Waker)> {
-        let Inner {
-            ring, table, queue, ..
-        } = &mut *self.inner();
-        let something_waits = !queue.is_empty() || !self.descriptors.closes.is_empty();
-        if something_waits || table.is_shut() || !table.has_room(None) {
+        let inner = &mut *self.inner();
+        if !self.is_clear(inner) {
             return Err((op, waker));
         }
+        let Inner { ring, table, .. } = inner;
         let Some(place) = ring.place() else {
             return Err((op, waker));
         };
@@ -357,9 +361,14 @@ impl Core {
         self.hurried.set(true);
     }
 
-    /// A counted descriptor that this reactor closes.
+    /// The counted descriptor of a socket, which this reactor closes.
     pub(crate) fn share(&self, fd: OwnedFd) -> SharedFd {
         SharedFd::new(fd, &self.descriptors)
+    }
+
+    /// The counted descriptor of a file, likewise.
+    pub(crate) fn share_file(&self, fd: OwnedFd) -> SharedFd {
+        SharedFd::of_file(fd, &self.descriptors)
     }
 
     /// The future of `id` has gone; `cancel` also stops an operation that would rather finish.

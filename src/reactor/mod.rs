@@ -43,8 +43,8 @@
 //! the submission queue filled by calls since the last turn goes out with the next. And no SQE of the reactor's own is
 //! ever lost. An operation that finds the table full waits in its future. When a slot is freed the future that has
 //! waited longest is called, and the slot is kept for it until the next turn, so that neither a busy task nor a
-//! forgotten future can keep the others out. The reactor's own closes take a slot beyond the limit if they must: a full
-//! table has to be able to shrink.
+//! forgotten future can keep the others out. A close takes no slot, but where it is awaited or may take a while (that of a
+//! file); then it takes one beyond the limit if it must: a full table has to be able to shrink.
 //!
 //! # What a dropped future does
 //!

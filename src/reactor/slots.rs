@@ -24,8 +24,9 @@ type Generation = NonZeroU32;
 const CANCEL_BIT: u64 = 1 << 63;
 const LAST_GENERATION: u32 = (1 << 31) - 1;
 
-/// The `user_data` of the reactor's own wake-up poll; no table grows to this slot.
+/// The `user_data` of the reactor's own wake-up poll, and of its closes: without a generation.
 pub(crate) const WAKE_USER_DATA: u64 = u32::MAX as u64;
+pub(crate) const CLOSE_USER_DATA: u64 = WAKE_USER_DATA - 1;
 
 impl OpId {
     #[inline]
@@ -38,8 +39,8 @@ impl OpId {
         self.user_data() | CANCEL_BIT
     }
 
-    /// Whether `user_data` is that of an operation, not of a cancel, a post or the wake-up poll: only that has a
-    /// generation and no more.
+    /// Whether `user_data` is that of an operation, not of a cancel, a post, a close or the wake-up poll: only
+    /// that has a generation and no more.
     #[inline(always)]
     pub(super) fn is_of_operation(user_data: u64) -> bool {
         (user_data >> 32) as i32 > 0

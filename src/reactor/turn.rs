@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Inner};
-use super::slots::{OpId, WAKE_USER_DATA};
+use super::slots::{CLOSE_USER_DATA, OpId, WAKE_USER_DATA};
 use super::table::Arrival;
 use crate::error::Error;
-use crate::op::{Close, Next, Operation};
+use crate::op::{Close, Closing, Next, Operation};
 use crate::ring::{Cqe, Entered, Request, Wait};
 
 /// How many turns a stream waits for a buffer to return while the reactor does not come to rest.
@@ -100,9 +100,10 @@ impl Core {
     /// hold them up. None is ever lost: what finds the queue full stays where it is.
     pub(super) fn stage(&self) -> bool {
         self.retry_cancels();
+        let inner = &mut *self.inner();
         let Inner {
             ring, table, queue, ..
-        } = &mut *self.inner();
+        } = inner;
         if !self.wake_armed.get() && !table.is_shut() {
             let request = Request::Poll {
                 fd: self.executor.remote().eventfd().as_raw_fd(),
@@ -128,10 +129,12 @@ impl Core {
             }
             queue.cancels.pop_front();
         }
-        while let Some(closing) = self.descriptors.closes.pop() {
-            let id = table.insert_detached(Box::new(Close::new(closing)));
-            queue.ops.push_front(id);
+        if !self.stage_closes(inner) {
+            return false;
         }
+        let Inner {
+            ring, table, queue, ..
+        } = inner;
         let mut room = ring.room();
         while room > 0 {
             let Some(id) = queue.ops.pop_front() else {
@@ -147,6 +150,32 @@ impl Core {
             }
         }
         queue.ops.is_empty()
+    }
+
+    /// Brings the descriptors that nobody holds any more on their way to be closed; `false` when the submission queue is
+    /// full.
+    pub(super) fn stage_closes(&self, inner: &mut Inner) -> bool {
+        let Inner {
+            ring, table, queue, ..
+        } = inner;
+        let closes = &self.descriptors.closes;
+        while !closes.is_empty() {
+            let Some(place) = ring.place() else {
+                return false;
+            };
+            match closes.pop().map(Closing::let_go) {
+                Some(Ok(fd)) => {
+                    place.stage(&Request::Close { fd, quiet: true }, CLOSE_USER_DATA);
+                    self.counters.sqes.add(1);
+                }
+                Some(Err(closing)) => {
+                    let id = table.insert_detached(Box::new(Close::new(closing)));
+                    queue.ops.push_front(id);
+                }
+                None => break,
+            }
+        }
+        true
     }
 
     #[inline(never)]
@@ -330,7 +359,8 @@ impl Core {
         self.slot_freed();
     }
 
-    /// A completion of what has no slot: the wake-up poll, a cancel, or a post.
+    /// A completion of what has no slot: the wake-up poll, a cancel, a post, or a close that has failed, of which nobody
+    /// wants to know.
     #[inline(never)]
     fn see_to_other(&self, cqe: Cqe) {
         if cqe.user_data == WAKE_USER_DATA {
@@ -338,7 +368,7 @@ impl Core {
             self.wake_armed.set(cqe.has_more());
         } else if OpId::is_of_cancel(cqe.user_data) {
             self.cancel_missed(cqe);
-        } else {
+        } else if cqe.user_data != CLOSE_USER_DATA {
             self.post_failed(cqe);
         }
     }

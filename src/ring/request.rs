@@ -75,6 +75,8 @@ pub(crate) enum Request {
     },
     Close {
         fd: RawFd,
+        /// Only a failure completes.
+        quiet: bool,
     },
     Poll {
         fd: RawFd,
@@ -163,7 +165,9 @@ impl Request {
             | Request::Poll {
                 multishot: true, ..
             } => Completions::Many,
-            Request::Send { quiet: true, .. } => Completions::FailureOnly,
+            Request::Send { quiet: true, .. } | Request::Close { quiet: true, .. } => {
+                Completions::FailureOnly
+            }
             Request::SendZc { .. } => Completions::ResultThenNotification,
             _ => Completions::One,
         }

@@ -73,7 +73,14 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             flags,
         } => opcode::SendZc::new(Fd(fd), data, len).flags(flags).build(),
         Request::Shutdown { fd, how } => opcode::Shutdown::new(Fd(fd), how).build(),
-        Request::Close { fd } => opcode::Close::new(Fd(fd)).build(),
+        Request::Close { fd, quiet } => {
+            let close = opcode::Close::new(Fd(fd)).build();
+            if quiet {
+                close.flags(squeue::Flags::SKIP_SUCCESS)
+            } else {
+                close
+            }
+        }
         Request::Poll {
             fd,
             events,
