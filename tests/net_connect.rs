@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use eyewall::net::{ConnectError, Keepalive, TcpConnector, TcpStream};
@@ -364,19 +365,97 @@ fn c10_what_becomes_of_a_failed_connect_never_reaches_who_has_its_descriptor_now
 #[test]
 fn a_connection_that_is_dropped_unfetched_is_closed() {
     let alone = alone();
+    let mut late = Blackhole::new("127.0.0.1");
+    alone.run(async {
+        let mut before = open();
+        let mut connect = Box::pin(TcpStream::connect(late.address));
+        let reaped_before = cqes();
+        assert!(poll_once(connect.as_mut()).await.is_pending());
+        before.fds -= late.clients.len();
+        late.drain();
+        reaped(reaped_before, 1).await;
+        drop(connect);
+        settles_to(before).await;
+        let (mut peer, _) = late.listener.accept().unwrap();
+        peer.set_read_timeout(Some(LIMIT)).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0, "the peer sees the end");
+    });
+}
+
+#[test]
+fn a_connection_that_comes_about_late_is_like_any_other() {
+    let alone = alone();
+    let mut late = Blackhole::new("127.0.0.1");
+    alone.run(async {
+        let mut connect = Box::pin(TcpStream::connect(late.address));
+        assert!(poll_once(connect.as_mut()).await.is_pending());
+        late.drain();
+        let mut stream = connect.await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), late.address);
+        assert!(stream.nodelay().unwrap());
+        let (mut peer, _) = late.listener.accept().unwrap();
+        // The receive waits for what is not there yet.
+        let mut receive = Box::pin(stream.recv_chunk());
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        turns(3).await;
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        peer.write_all(b"late").unwrap();
+        assert_eq!(receive.await.unwrap().as_deref(), Some(&b"late"[..]));
+    });
+}
+
+#[test]
+fn a_connection_to_this_machine_takes_no_turn() {
+    let alone = alone();
+    for ip in ["127.0.0.1:0", "[::1]:0"] {
+        let (server, good) = listener(ip);
+        alone.run(async {
+            let enters = metrics().unwrap().enters;
+            let mut connect = Box::pin(TcpStream::connect(good));
+            let Poll::Ready(Ok(mut stream)) = poll_once(connect.as_mut()).await else {
+                panic!("it has still to be waited for");
+            };
+            assert_eq!(metrics().unwrap().enters, enters);
+            let (mut peer, _) = server.accept().unwrap();
+            let mut receive = Box::pin(stream.recv_chunk());
+            assert!(poll_once(receive.as_mut()).await.is_pending());
+            turns(3).await;
+            assert!(poll_once(receive.as_mut()).await.is_pending());
+            peer.write_all(b"near").unwrap();
+            assert_eq!(receive.await.unwrap().as_deref(), Some(&b"near"[..]));
+        });
+    }
+}
+
+#[test]
+fn a_close_that_nobody_awaits_has_no_completion() {
+    let alone = alone();
     let (server, good) = listener("127.0.0.1:0");
     alone.run(async {
         let before = open();
-        let mut connect = Box::pin(TcpStream::connect(good));
-        let reaped_before = cqes();
-        assert!(poll_once(connect.as_mut()).await.is_pending());
-        reaped(reaped_before, 1).await;
-        // It has its socket; the connect goes out.
-        assert!(poll_once(connect.as_mut()).await.is_pending());
-        reaped(reaped_before, 2).await;
-        drop(connect);
-        settles_to(before).await;
+        let stream = TcpStream::connect(good).await.unwrap();
         let (mut peer, _) = server.accept().unwrap();
+        // The reactor's own poll goes out.
+        turns(1).await;
+        let now = || {
+            let now = metrics().unwrap();
+            (now.cqes, now.sqes)
+        };
+        let (cqes, sqes) = now();
+        drop(stream);
+        // It goes out with whatever the reactor enters the kernel for.
+        while now().1 == sqes {
+            turns(1).await;
+        }
+        turns(1).await;
+        assert_eq!(now(), (cqes, sqes + 1));
+        assert_eq!(
+            open(),
+            Open {
+                fds: before.fds + 1,
+                ..before
+            }
+        );
         peer.set_read_timeout(Some(LIMIT)).unwrap();
         assert_eq!(peer.read(&mut [0]).unwrap(), 0, "the peer sees the end");
     });

@@ -2,18 +2,18 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{self, Context};
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use socket2::{Domain, SockRef, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{ConnectError, TcpConnector, TcpStream, ToAddresses, bind, new_socket};
-use crate::op::Connect;
+use super::{ConnectError, TcpConnector, TcpStream, ToAddresses};
+use crate::op::Poll;
 use crate::reactor::Core;
 use crate::time::{Sleep, sleep, sleep_until};
 
@@ -58,12 +58,14 @@ pub(super) async fn race(
             delay = (left.len() > 0).then(|| sleep(connector.attempt_delay));
         }
         let event = poll_fn(|cx| match running.poll_next_unpin(cx) {
-            Poll::Ready(Some((_, Ok(stream)))) => Poll::Ready(Event::Connected(stream)),
-            Poll::Ready(Some((index, Err(error)))) => Poll::Ready(Event::Failed(index, error)),
-            Poll::Ready(None) => Poll::Ready(Event::AllFailed),
-            Poll::Pending if is_over(&mut deadline, cx) => Poll::Ready(Event::TimedOut),
-            Poll::Pending if is_over(&mut delay, cx) => Poll::Ready(Event::Delayed),
-            Poll::Pending => Poll::Pending,
+            task::Poll::Ready(Some((_, Ok(stream)))) => task::Poll::Ready(Event::Connected(stream)),
+            task::Poll::Ready(Some((index, Err(error)))) => {
+                task::Poll::Ready(Event::Failed(index, error))
+            }
+            task::Poll::Ready(None) => task::Poll::Ready(Event::AllFailed),
+            task::Poll::Pending if is_over(&mut deadline, cx) => task::Poll::Ready(Event::TimedOut),
+            task::Poll::Pending if is_over(&mut delay, cx) => task::Poll::Ready(Event::Delayed),
+            task::Poll::Pending => task::Poll::Pending,
         });
         match event.await {
             Event::Connected(stream) => return Ok(stream),
@@ -99,34 +101,59 @@ fn is_over(timer: &mut Option<Sleep>, cx: &mut Context<'_>) -> bool {
 }
 
 /// Connects to one address.
+///
+/// The connect is a system call that does not wait. To a peer on this machine it is over when that returns, and then
+/// takes no turn of the reactor, and the peer is not woken twice, for the connection and for the first bytes. Any other
+/// is waited for on the ring.
 async fn attempt(
     core: &Rc<Core>,
     connector: &TcpConnector,
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
-    let fd = new_socket(core, Domain::for_address(address), Type::STREAM)?;
-    if let Some(name) = &connector.interface {
-        SockRef::from(&fd)
-            .bind_device(Some(name.as_bytes()))
-            .map_err(|error| named(error, &format!("interface {name:?}")))?;
+    core.check_open()?;
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+    connector.set_up(&socket)?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        begun => begun?,
     }
-    if let Some(source) = connector.source {
-        bind(core, &fd, SocketAddr::new(source, 0).into())
-            .await
-            .map_err(|error| named(error, &format!("source address {source}")))?;
+    if socket.peer_addr().is_ok() {
+        // The ring waits only where it may block. This is one system call, socket2 makes two.
+        let stream = net::TcpStream::from(socket);
+        stream.set_nonblocking(false)?;
+        return Ok(TcpStream::new(core, stream.into()));
     }
-    let (result, op) = core
-        .submit(Connect {
-            fd,
-            address: address.into(),
-        })
-        .await;
-    result?;
-    let stream = TcpStream::over(core, op.fd);
-    if connector.nodelay {
-        stream.set_nodelay(true)?;
+    let fd = core.share(socket.into());
+    let events = libc::POLLOUT;
+    let (polled, op) = core.submit(Poll { fd, events }).await;
+    polled?;
+    let socket = SockRef::from(&op.fd);
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
     }
-    Ok(stream)
+    socket.set_nonblocking(false)?;
+    Ok(TcpStream::over(core, op.fd))
+}
+
+impl TcpConnector {
+    /// Puts the settings of a connection into its socket.
+    fn set_up(&self, socket: &Socket) -> io::Result<()> {
+        if let Some(name) = &self.interface {
+            socket
+                .bind_device(Some(name.as_bytes()))
+                .map_err(|error| named(error, &format!("interface {name:?}")))?;
+        }
+        if let Some(source) = self.source {
+            socket
+                .bind(&SocketAddr::new(source, 0).into())
+                .map_err(|error| named(error, &format!("source address {source}")))?;
+        }
+        match self.nodelay {
+            true => socket.set_tcp_nodelay(true),
+            false => Ok(()),
+        }
+    }
 }
 
 /// An error that says which setting it is about.
