@@ -116,7 +116,7 @@ impl Exchange {
                 let watch = Rc::clone(&self.watch);
                 // In a box, since it is large, and seldom needed.
                 let mut upload = Box::pin(self.upload(outgoing, request, timings));
-                watch.over(Some(slot.closing()), upload.as_mut()).await
+                watch.over_in(slot, upload.as_mut()).await
             }
         }
     }

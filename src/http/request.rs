@@ -87,16 +87,19 @@ impl Request {
 
     /// Whether it asks the server to close the connection.
     pub(super) fn closes(&self) -> bool {
-        if self.fields.is_none() {
-            return false;
-        }
-        self.headers()
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|option| option.trim().eq_ignore_ascii_case("close"))
+        self.fields.as_ref().is_some_and(|fields| {
+            let mut headers = fields.headers.iter();
+            headers.any(|(name, value)| *name == header::CONNECTION && says_close(value.as_bytes()))
+        })
     }
+}
+
+/// Whether the value of a Connection field has the option `close`.
+fn says_close(value: &[u8]) -> bool {
+    value.eq_ignore_ascii_case(b"close")
+        || value
+            .split(|&byte| byte == b',')
+            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

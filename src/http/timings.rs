@@ -120,6 +120,14 @@ impl Timings {
         };
     }
 
+    /// The connection was there as soon as it was asked for.
+    pub(super) fn connected_now(&mut self) {
+        let now = self.now();
+        self.resolved = now;
+        self.connected = now;
+        self.sending = now;
+    }
+
     pub(super) fn now(&self) -> Option<Duration> {
         Some(self.start.elapsed())
     }

@@ -218,6 +218,19 @@ impl Watch {
         .await
     }
 
+    /// As [`over`](Watch::over), for a fetch that has its place, and may leave its deadlines to the caretaker.
+    pub(super) async fn over_in<T>(
+        &self,
+        slot: &Slot,
+        mut future: Pin<&mut impl Future<Output = Result<T, Error>>>,
+    ) -> Result<T, Error> {
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => self.poll_over(slot, cx).map(Err),
+        })
+        .await
+    }
+
     /// Ready with the error when a deadline is over or the client of `slot` is closed: for whoever has found nothing
     /// else to do.
     pub(super) fn poll_over(&self, slot: &Slot, cx: &mut Context<'_>) -> Poll<Error> {

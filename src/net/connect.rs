@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{self, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Context};
@@ -13,7 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{ConnectError, TcpConnector, TcpStream, ToAddresses};
-use crate::op::Poll;
+use crate::op::{Poll, SharedFd};
 use crate::reactor::Core;
 use crate::time::{Sleep, sleep, sleep_until};
 
@@ -42,7 +43,7 @@ pub(super) async fn race(
 ) -> io::Result<TcpStream> {
     if let (&[address], None) = (&*addresses, deadline) {
         let attempt = attempt(core, connector, address).await;
-        return attempt.map_err(|error| ConnectError::new(vec![(address, error)], false).into());
+        return attempt.map_err(|error| error_of(address, error));
     }
     let mut deadline = deadline.map(sleep_until);
     let mut left = addresses.into_iter();
@@ -101,30 +102,27 @@ fn is_over(timer: &mut Option<Sleep>, cx: &mut Context<'_>) -> bool {
 }
 
 /// Connects to one address.
-///
-/// The connect is a system call that does not wait. To a peer on this machine it is over when that returns, and then
-/// takes no turn of the reactor, and the peer is not woken twice, for the connection and for the first bytes. Any other
-/// is waited for on the ring.
 async fn attempt(
     core: &Rc<Core>,
     connector: &TcpConnector,
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
-    core.check_open()?;
-    let domain = Domain::for_address(address);
-    let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
-    connector.set_up(&socket)?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-        begun => begun?,
+    match connector.begin(core, address)? {
+        Begun::Made(socket) => Ok(TcpStream::new(core, socket)),
+        Begun::Waiting(fd) => made(core, fd).await,
     }
-    if socket.peer_addr().is_ok() {
-        // The ring waits only where it may block. This is one system call, socket2 makes two.
-        let stream = net::TcpStream::from(socket);
-        stream.set_nonblocking(false)?;
-        return Ok(TcpStream::new(core, stream.into()));
-    }
-    let fd = core.share(socket.into());
+}
+
+/// A connect that has begun.
+pub(crate) enum Begun {
+    /// The connection is there.
+    Made(OwnedFd),
+    /// The peer has still to answer.
+    Waiting(SharedFd),
+}
+
+/// Waits for the connection of a socket whose connect has begun.
+async fn made(core: &Rc<Core>, fd: SharedFd) -> io::Result<TcpStream> {
     let events = libc::POLLOUT;
     let (polled, op) = core.submit(Poll { fd, events }).await;
     polled?;
@@ -136,7 +134,46 @@ async fn attempt(
     Ok(TcpStream::over(core, op.fd))
 }
 
+/// As [`made`], with the address in the error.
+#[cfg(feature = "http")]
+pub(crate) async fn made_to(
+    core: &Rc<Core>,
+    fd: SharedFd,
+    address: SocketAddr,
+) -> io::Result<TcpStream> {
+    let made = made(core, fd).await;
+    made.map_err(|error| error_of(address, error))
+}
+
+/// The error of the only address there is.
+fn error_of(address: SocketAddr, error: io::Error) -> io::Error {
+    ConnectError::new(vec![(address, error)], false).into()
+}
+
 impl TcpConnector {
+    /// Begins to connect to one address.
+    ///
+    /// The connect is a system call that does not wait. To a peer on this machine it is over when that returns, and then
+    /// takes no turn of the reactor, and the peer is not woken twice, for the connection and for the first bytes. Any
+    /// other is waited for on the ring.
+    pub(crate) fn begin(&self, core: &Rc<Core>, address: SocketAddr) -> io::Result<Begun> {
+        core.check_open()?;
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+        self.set_up(&socket)?;
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+            begun => begun?,
+        }
+        if socket.peer_addr().is_err() {
+            return Ok(Begun::Waiting(core.share(socket.into())));
+        }
+        // The ring waits only where it may block. This is one system call, socket2 makes two.
+        let stream = net::TcpStream::from(socket);
+        stream.set_nonblocking(false)?;
+        Ok(Begun::Made(stream.into()))
+    }
+
     /// Puts the settings of a connection into its socket.
     fn set_up(&self, socket: &Socket) -> io::Result<()> {
         if let Some(name) = &self.interface {

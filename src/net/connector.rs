@@ -163,19 +163,22 @@ impl TcpConnector {
         io::Error::new(io::ErrorKind::TimedOut, message)
     }
 
+    /// Whether the settings allow to connect to `address`.
+    pub(crate) fn allows(&self, address: &SocketAddr) -> bool {
+        let family_is_on = match address {
+            SocketAddr::V4(_) => self.ipv4,
+            SocketAddr::V6(_) => self.ipv6,
+        };
+        let source_fits = self
+            .source
+            .is_none_or(|source| source.is_ipv4() == address.is_ipv4());
+        family_is_on && source_fits
+    }
+
     /// The addresses to try, in order.
     fn select(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
         let found = addresses.len();
-        addresses.retain(|address| {
-            let family_is_on = match address {
-                SocketAddr::V4(_) => self.ipv4,
-                SocketAddr::V6(_) => self.ipv6,
-            };
-            let source_fits = self
-                .source
-                .is_none_or(|source| source.is_ipv4() == address.is_ipv4());
-            family_is_on && source_fits
-        });
+        addresses.retain(|address| self.allows(address));
         if addresses.len() > 1 {
             addresses = take_turns(addresses);
         }

@@ -35,12 +35,14 @@ use std::rc::Rc;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 pub use addresses::ToAddresses;
+#[cfg(feature = "http")]
+pub(crate) use connect::{Begun, made_to};
 pub use connect_error::ConnectError;
 pub use connector::TcpConnector;
 pub use datagram::Datagram;
-#[cfg(feature = "http")]
-pub(crate) use stream::close_half as close;
 pub use stream::{Chunks, RecvHalf, SendHalf};
+#[cfg(feature = "http")]
+pub(crate) use stream::{close_half as close, halves};
 pub use tcp_listener::{Incoming, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{Keepalive, TcpStream};
 pub use udp::{UdpSender, UdpSocket};

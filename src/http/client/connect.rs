@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use url::Url;
+
 use super::Client;
 use crate::http::connection::Connection;
 use crate::http::error::{Error, Stage};
@@ -12,7 +14,7 @@ use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::timings::Timings;
 use crate::http::trace::Trace;
-use crate::http::transport::{Transport, open, tunnel};
+use crate::http::transport::{Opened, Transport, Waiting, open, open_now, tunnel};
 use crate::http::watch::Watch;
 use crate::net::ConnectError;
 use crate::time::sleep;
@@ -38,11 +40,35 @@ fn lacks_descriptors(error: &Error) -> bool {
 }
 
 impl Client {
-    /// Makes a connection to `origin`, the way that `route` says. The deadlines are the watch's.
+    /// Makes a connection to the host of `url`, the way that `route` says, if that takes no waiting. Otherwise what has
+    /// begun is for [`connect`](Client::connect).
+    pub(super) fn connect_now(
+        &self,
+        route: &Route<'_>,
+        url: &Url,
+        timings: &mut Timings,
+        hooks: &Hooks,
+    ) -> Result<Box<Connection>, Option<Waiting>> {
+        // A trace tells of the connect before it begins.
+        if route.secure || route.proxy.is_some() || hooks.is_traced() {
+            return Err(None);
+        }
+        let transport = match open_now(route.connect, url) {
+            Opened::Made(transport) => transport,
+            Opened::Waiting(waiting) => return Err(Some(waiting)),
+            Opened::Nothing => return Err(None),
+        };
+        timings.connected_now();
+        Ok(self.connected(transport))
+    }
+
+    /// Makes a connection to `origin`, the way that `route` says, or waits for what has `begun`. The deadlines are the
+    /// watch's.
     pub(super) async fn connect(
         &self,
         route: &Route<'_>,
         origin: Origin,
+        mut begun: Option<Waiting>,
         timings: &mut Timings,
         watch: &Watch,
         hooks: &Hooks,
@@ -58,7 +84,7 @@ impl Client {
         });
         let mut pause = FIRST_PAUSE;
         let mut transport = loop {
-            let opened = open(route.connect, host, port, timings, watch).await;
+            let opened = open(route.connect, host, port, begun.take(), timings, watch).await;
             match opened {
                 Err(error) if pause <= LAST_PAUSE && lacks_descriptors(&error) => {
                     self.inner.pool.make_room();
@@ -77,10 +103,14 @@ impl Client {
         if route.secure {
             transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
+        Ok(self.connected(transport))
+    }
+
+    fn connected(&self, transport: Transport) -> Box<Connection> {
         let connection = Box::new(Connection::new(transport));
         let remote = connection.peer();
         self.watchers().tell(&ClientEvent::Connected { remote });
-        Ok(connection)
+        connection
     }
 }
 

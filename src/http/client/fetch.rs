@@ -226,7 +226,7 @@ impl Client {
             // There will be no second try, and the ends of connections are seen when the ring has a turn: if somebody
             // has held it up, they wait to be seen. What comes back from the ring has let them come before.
             let turn = pin!(async { Ok(nop().await) });
-            let _ = watch.over(Some(slot.closing()), turn).await?;
+            let _ = watch.over_in(slot, turn).await?;
             waited = true;
         }
         let now = timings.start + timings.queued.unwrap_or_default();
@@ -244,18 +244,20 @@ impl Client {
                     }
                     connection
                 }
-                None => {
-                    let origin = Origin::of(&request.url)?;
-                    // In a box, since it is large, and seldom needed.
-                    let mut connecting =
-                        Box::pin(self.connect(ways.route, origin, timings, watch, &request.hooks));
-                    let made = watch
-                        .over(Some(slot.closing()), connecting.as_mut())
-                        .await?;
-                    drop(connecting);
-                    timings.sending = timings.now();
-                    made
-                }
+                None => match self.connect_now(ways.route, &request.url, timings, &request.hooks) {
+                    Ok(connection) => connection,
+                    Err(begun) => {
+                        let (origin, hooks) = (Origin::of(&request.url)?, &request.hooks);
+                        // In a box, since it is large, and seldom needed.
+                        let mut connecting = Box::pin(
+                            self.connect(ways.route, origin, begun, timings, watch, hooks),
+                        );
+                        let made = watch.over_in(slot, connecting.as_mut()).await?;
+                        drop(connecting);
+                        timings.sending = timings.now();
+                        made
+                    }
+                },
             };
             watch.connected(&connection);
             let expect = outgoing.expect;

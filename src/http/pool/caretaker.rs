@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::Pool;
-use super::events::Events;
 use crate::reactor::Core;
 use crate::time::{Sleep, sleep_until};
 
@@ -46,27 +45,38 @@ impl Drop for Tending {
 }
 
 impl Caretaker {
+    /// Begins, if it does not run.
+    fn begin(pool: &Rc<Pool>) -> bool {
+        if pool.caretaker.runs.replace(true) {
+            return false;
+        }
+        let core = Core::current().map(|core| Rc::downgrade(&core));
+        pool.caretaker.core.replace(core.unwrap_or_default());
+        crate::task::in_background(tend(Tending(Rc::downgrade(pool))));
+        true
+    }
+
     /// A connection that may stay until `expires` has come to `pool`.
     pub(super) fn see_to(pool: &Rc<Pool>, expires: Option<Instant>) {
-        if !pool.caretaker.runs.replace(true) {
-            let core = Core::current().map(|core| Rc::downgrade(&core));
-            pool.caretaker.core.replace(core.unwrap_or_default());
-            crate::task::in_background(tend(Tending(Rc::downgrade(pool))));
-        } else if let Some(expires) = expires
+        if !Caretaker::begin(pool)
+            && let Some(expires) = expires
             && pool.caretaker.next.get().is_some_and(|next| expires < next)
         {
             pool.events.call();
         }
     }
 
-    /// Whether it will wake by `deadline`: not where it does not run, or on a reactor that nobody turns now.
-    pub(super) fn sees_to(&self, events: &Events, deadline: Instant) -> bool {
-        if !self.is_here() {
+    /// Whether it will wake by `deadline`: not where it has only now begun, or runs on a reactor that nobody turns now.
+    pub(super) fn sees_to(pool: &Rc<Pool>, deadline: Instant) -> bool {
+        let caretaker = &pool.caretaker;
+        if !caretaker.is_here() {
+            // For the deadlines to come.
+            Caretaker::begin(pool);
             return false;
         }
-        if self.next.get().is_some_and(|next| deadline < next) {
-            self.next.set(Some(deadline));
-            events.call();
+        if caretaker.next.get().is_some_and(|next| deadline < next) {
+            caretaker.next.set(Some(deadline));
+            pool.events.call();
         }
         true
     }

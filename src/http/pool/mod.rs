@@ -448,21 +448,23 @@ impl Slot {
     /// over, and the fetch needs a timer of its own.
     pub(super) fn leave_deadline(&self, deadline: Instant) -> bool {
         let pool = &self.pool;
-        let mut active = pool.active.borrow_mut();
-        let Some(active) = active.get_mut(self.id) else {
+        let actives = pool.active.borrow();
+        let Some(active) = actives.get(self.id) else {
             return false;
         };
         match active.deadline {
             // It may have gone on to another reactor.
-            Some(known) if known == deadline => pool.caretaker.is_here(),
+            Some(known) if known == deadline => return pool.caretaker.is_here(),
             // It has been woken.
-            None if active.woken => false,
-            _ => {
-                let seen_to = pool.caretaker.sees_to(&pool.events, deadline);
-                active.deadline = seen_to.then_some(deadline);
-                seen_to
-            }
+            None if active.woken => return false,
+            // Where he cannot begin, he looks at those that are active.
+            _ => drop(actives),
         }
+        let seen_to = Caretaker::sees_to(pool, deadline);
+        if let Some(active) = pool.active.borrow_mut().get_mut(self.id) {
+            active.deadline = seen_to.then_some(deadline);
+        }
+        seen_to
     }
 
     /// The memory for large bodies.

@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 
 pub use conduit::Conduit;
 pub use connector::{Connector, Target};
-pub(super) use open::open;
+pub(super) use open::{Opened, Waiting, open, open_now};
 pub use options::ConnectOptions;
 pub(super) use recv::RecvSide;
 pub use resolver::Resolver;

@@ -7,6 +7,8 @@ mod send;
 mod sending;
 
 use std::io;
+#[cfg(feature = "http")]
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 pub use recv::{Chunks, RecvHalf};
@@ -42,6 +44,13 @@ impl Stream {
         drop(self);
         close(&core, fd).await
     }
+}
+
+/// The halves of a connected socket.
+#[cfg(feature = "http")]
+pub(crate) fn halves(core: &Rc<Core>, socket: OwnedFd) -> (RecvHalf, SendHalf) {
+    let fd = core.share(socket);
+    (RecvHalf::new(core, &fd), SendHalf::new(core, fd))
 }
 
 /// Closes the connection that `half` belongs to, once both halves have been dropped.
