@@ -10,10 +10,15 @@
 //! counts: since the one before, something else than a receive, an accept or a poll has been submitted. The reactor
 //! keeps a moving average of these gaps (a quarter of the newest), each counted as at most sixteen times the limit.
 //! It spins in them, for at most the limit, while the average is not above two limits: a gap that is slept through
-//! also has the time of the wake-up in it, so that only a spin shows how soon the answer comes. After four that failed
-//! in a row it sleeps through the next gap, after the next four through two, then four, up to 1,024. So:
+//! also has the time of the wake-up in it, so that only a spin shows how soon the answer comes. A spin is given up before
+//! the limit where those that won have not taken so long: by an eighth of the newest they have an average, and by a quarter
+//! a mean distance from it, and four distances beyond the average is the end. The third and fourth in a row that fail go up
+//! to the limit all the same, since answers may have become slower. After four that failed in a row it sleeps through the
+//! next gap, after the next four through two, then four, up to 1,024. So:
 //!
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
+//! - An answer that is late, by the measure of those before, mostly is so for a reason that lasts longer than a spin: the
+//!   peer sleeps, or its processor has something else to do. It costs little more than the usual time.
 //! - Under load there is always something to do, so that there are no gaps and no spins. Where the peers are only just
 //!   slower, a spin would take their answers one by one that a sleep takes together: there is none while more than a few
 //!   streams await an answer. Those are counted (`op/asking.rs`). After a long gap they are taken to get none; and so
@@ -42,8 +47,14 @@ const WORTH_A_TRY_LIMITS: u64 = 2;
 /// the sooner they come.
 const TRIES: u32 = 4;
 
+/// After so many the next one goes up to the limit.
+const SHORT_TRIES: u32 = 2;
+
 /// For how many gaps it rests then, at most.
 const LONGEST_REST: u32 = 1024;
+
+/// No spin is shorter than this part of the limit.
+const SHORTEST_PART: u64 = 16;
 
 /// Other gaps after each that counts, up to so many, are counted in sixteenths for their average.
 const MOST_OTHERS: u32 = 16;
@@ -67,6 +78,9 @@ const LONGEST_TRUCE: Duration = Duration::from_secs(1);
 pub(super) struct Spin {
     limit_ns: u64,
     average_gap_ns: Cell<u64>,
+    /// How long spins take that win, on average, and how far they are from that; zero before the first has won.
+    won_ns: Cell<u64>,
+    won_off_ns: Cell<u64>,
     /// Something that may be answered has been submitted since the last gap.
     prompted: Cell<bool>,
     /// The other gaps since the last that counts, and their average in sixteenths.
@@ -92,6 +106,8 @@ impl Spin {
         Spin {
             limit_ns,
             average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
+            won_ns: Cell::new(0),
+            won_off_ns: Cell::new(0),
             prompted: Cell::new(false),
             others: Cell::new(0),
             average_others: Cell::new(0),
@@ -134,14 +150,25 @@ impl Spin {
         let few = awaited <= FEW_ANSWERS;
         let whole = self.average_others.get() <= SIXTEENTHS;
         (near && few && whole && self.truce.get().is_none_or(|(end, _)| now >= end))
-            .then(|| Duration::from_nanos(self.limit_ns))
+            .then(|| Duration::from_nanos(self.patience_ns()))
     }
 
-    /// A spin has ended.
-    pub(super) fn ended(&self, won: bool) {
-        if won {
+    /// How long it is worth while to wait for an answer.
+    fn patience_ns(&self) -> u64 {
+        let won = self.won_ns.get();
+        if won == 0 || self.failures.get() >= SHORT_TRIES {
+            return self.limit_ns;
+        }
+        let usual = won.saturating_add(self.won_off_ns.get().saturating_mul(4));
+        usual.clamp(self.limit_ns / SHORTEST_PART, self.limit_ns)
+    }
+
+    /// A spin has ended; it has `won` after so long, or failed.
+    pub(super) fn ended(&self, won: Option<Duration>) {
+        if let Some(took) = won {
             self.next_rest.set(1);
             self.failures.set(0);
+            self.note_won(took);
             return;
         }
         let failures = self.failures.get() + 1;
@@ -151,6 +178,22 @@ impl Spin {
             self.rest.set(rest);
             self.next_rest.set((rest * 2).min(LONGEST_REST));
         }
+    }
+
+    /// Takes a spin that has won into the average.
+    fn note_won(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let took = took.clamp(1, self.limit_ns);
+        let average = self.won_ns.get();
+        if average == 0 {
+            self.won_ns.set(took);
+            self.won_off_ns.set(took / 2);
+            return;
+        }
+        let off = self.won_off_ns.get();
+        self.won_off_ns
+            .set(off - off / 4 + took.abs_diff(average) / 4);
+        self.won_ns.set(average - average / 8 + took / 8);
     }
 
     /// Two looks of a spin lay so far apart; says whether to go on.
@@ -263,7 +306,7 @@ mod tests {
                 spin.learn(LIMIT * 2);
                 let tries = spin.duration_now().is_some();
                 if tries {
-                    spin.ended(won);
+                    spin.ended(won.then_some(LIMIT));
                 }
                 tries
             });
@@ -274,6 +317,60 @@ mod tests {
         assert_eq!(tries_in(2 * (4 + 1024), false), 8);
         assert_eq!(tries_in(100, true), 100);
         assert_eq!(tries_in(4 + 1, false), 4);
+    }
+
+    #[test]
+    fn what_those_that_won_took_is_how_long_it_waits() {
+        let spin = Spin::after_short_gaps();
+        let usual = LIMIT / 4;
+        spin.ended(Some(usual));
+        assert_eq!(spin.duration_now(), Some(usual * 3), "one says little");
+        for _ in 0..50 {
+            spin.ended(Some(usual));
+        }
+        let patience = spin.duration_now().unwrap();
+        assert!(
+            patience >= usual - usual / 100 && patience < usual * 5 / 4,
+            "{patience:?}"
+        );
+        // They differ.
+        for _ in 0..50 {
+            spin.ended(Some(usual / 2));
+            spin.ended(Some(usual * 3 / 2));
+        }
+        assert!(spin.duration_now().unwrap() > usual * 2);
+        for _ in 0..50 {
+            spin.ended(Some(LIMIT * 2));
+        }
+        assert_eq!(spin.duration_now(), Some(LIMIT));
+        for _ in 0..100 {
+            spin.ended(Some(Duration::ZERO));
+        }
+        assert_eq!(spin.duration_now(), Some(LIMIT / SHORTEST_PART as u32));
+    }
+
+    #[test]
+    fn where_answers_have_become_slower_a_later_try_waits_for_them() {
+        let spin = Spin::after_short_gaps();
+        let usual = LIMIT / 4;
+        for _ in 0..50 {
+            spin.ended(Some(usual));
+        }
+        let mut tries = Vec::new();
+        for _ in 0..TRIES {
+            tries.push(spin.duration_now().unwrap());
+            spin.ended(None);
+        }
+        assert!(tries[0] < usual * 2 && tries[1] == tries[0], "{tries:?}");
+        assert_eq!(tries[2..], [LIMIT; 2]);
+        // The first rest.
+        assert_eq!(spin.duration_now(), None);
+        assert_eq!(spin.duration_now(), Some(tries[0]));
+        spin.ended(Some(usual * 2));
+        assert!(
+            spin.duration_now().unwrap() > usual * 2,
+            "and it has learned"
+        );
     }
 
     #[test]

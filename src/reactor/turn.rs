@@ -218,7 +218,7 @@ impl Core {
                 }
                 self.counters.spins.add(1);
                 let won = self.spin_until(start, limit, deadline);
-                self.spin.ended(won);
+                self.spin.ended(won.then(|| start.elapsed()));
                 if won {
                     self.counters.spins_won.add(1);
                     self.enter_ring(Wait::No)?;
