@@ -43,9 +43,10 @@ impl Ends {
 const _: () = assert!(size_of::<Connection>() <= 120);
 
 impl Connection {
-    pub(super) fn new(stream: Transport) -> Connection {
+    /// A connection to `peer`, where that has an IP address.
+    pub(super) fn to(stream: Transport, peer: Option<SocketAddr>) -> Connection {
         Connection {
-            ends: Ends::of(stream.local_addr(), stream.peer_addr()),
+            ends: Ends::of(stream.local_addr(), peer),
             stream,
             reused: false,
             stir: None,

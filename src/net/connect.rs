@@ -108,15 +108,15 @@ async fn attempt(
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
     match connector.begin(core, address)? {
-        Begun::Made(socket) => Ok(TcpStream::new(core, socket)),
+        Begun::Made(socket, _) => Ok(TcpStream::new(core, socket)),
         Begun::Waiting(fd) => made(core, fd).await,
     }
 }
 
 /// A connect that has begun.
 pub(crate) enum Begun {
-    /// The connection is there.
-    Made(OwnedFd),
+    /// The connection is there, with this address at its other end.
+    Made(OwnedFd, SocketAddr),
     /// The peer has still to answer.
     Waiting(SharedFd),
 }
@@ -165,13 +165,14 @@ impl TcpConnector {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
             begun => begun?,
         }
-        if socket.peer_addr().is_err() {
+        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+        let Some(peer) = peer else {
             return Ok(Begun::Waiting(core.share(socket.into())));
-        }
+        };
         // The ring waits only where it may block. This is one system call, socket2 makes two.
         let stream = net::TcpStream::from(socket);
         stream.set_nonblocking(false)?;
-        Ok(Begun::Made(stream.into()))
+        Ok(Begun::Made(stream.into(), peer))
     }
 
     /// Puts the settings of a connection into its socket.

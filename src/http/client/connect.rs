@@ -53,13 +53,13 @@ impl Client {
         if route.secure || route.proxy.is_some() || hooks.is_traced() {
             return Err(None);
         }
-        let transport = match open_now(route.connect, url) {
-            Opened::Made(transport) => transport,
+        let (transport, peer) = match open_now(route.connect, url) {
+            Opened::Made(transport, peer) => (transport, peer),
             Opened::Waiting(waiting) => return Err(Some(waiting)),
             Opened::Nothing => return Err(None),
         };
         timings.connected_now();
-        Ok(self.connected(transport))
+        Ok(self.connected(Connection::to(transport, Some(peer))))
     }
 
     /// Makes a connection to `origin`, the way that `route` says, or waits for what has `begun`. The deadlines are the
@@ -103,11 +103,12 @@ impl Client {
         if route.secure {
             transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
-        Ok(self.connected(transport))
+        let peer = transport.peer_addr();
+        Ok(self.connected(Connection::to(transport, peer)))
     }
 
-    fn connected(&self, transport: Transport) -> Box<Connection> {
-        let connection = Box::new(Connection::new(transport));
+    fn connected(&self, connection: Connection) -> Box<Connection> {
+        let connection = Box::new(connection);
         let remote = connection.peer();
         self.watchers().tell(&ClientEvent::Connected { remote });
         connection

@@ -18,7 +18,8 @@ use crate::reactor::Core;
 
 /// What has come of a connection without waiting.
 pub(in crate::http) enum Opened {
-    Made(Transport),
+    /// With the address of the peer.
+    Made(Transport, SocketAddr),
     /// The peer has still to answer.
     Waiting(Waiting),
     /// Something has to be asked or done before, or has failed: it is to be made by [`open`] from the start.
@@ -49,7 +50,7 @@ pub(in crate::http) fn open_now(options: &ConnectOptions, url: &Url) -> Opened {
         return Opened::Nothing;
     };
     match connector.begin(&core, address) {
-        Ok(Begun::Made(socket)) => Opened::Made(net::halves(&core, socket).into()),
+        Ok(Begun::Made(socket, peer)) => Opened::Made(net::halves(&core, socket).into(), peer),
         Ok(Begun::Waiting(fd)) => Opened::Waiting(Waiting { core, address, fd }),
         Err(_) => Opened::Nothing,
     }
