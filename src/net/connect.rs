@@ -116,7 +116,14 @@ async fn attempt(
 /// A connect that has begun.
 pub(crate) enum Begun {
     /// The connection is there, with this address at its other end.
-    Made(OwnedFd, SocketAddr),
+    Made(
+        OwnedFd,
+        #[cfg_attr(
+            not(feature = "http"),
+            expect(dead_code, reason = "asked for only by who keeps it")
+        )]
+        SocketAddr,
+    ),
     /// The peer has still to answer.
     Waiting(SharedFd),
 }
