@@ -428,6 +428,32 @@ fn a_connection_to_this_machine_takes_no_turn() {
 }
 
 #[test]
+fn connects_that_begin_together_share_an_enter() {
+    const CONNECTS: u64 = 16;
+    let alone = alone();
+    let (server, good) = listener("127.0.0.1:0");
+    alone.run(async {
+        let mut before = open();
+        turns(1).await;
+        let counted = metrics().unwrap();
+        let tasks: Vec<_> = (0..CONNECTS)
+            .map(|_| eyewall::spawn(TcpStream::connect(good)))
+            .collect();
+        let mut streams = Vec::new();
+        for task in tasks {
+            streams.push(task.await.unwrap().unwrap());
+        }
+        let now = metrics().unwrap();
+        assert_eq!(now.sqes - counted.sqes, CONNECTS);
+        assert!(now.enters - counted.enters < CONNECTS / 2);
+        let peers: Vec<_> = streams.iter().map(|_| server.accept().unwrap()).collect();
+        drop(streams);
+        before.fds += peers.len();
+        settles_to(before).await;
+    });
+}
+
+#[test]
 fn a_close_that_nobody_awaits_has_no_completion() {
     let alone = alone();
     let (server, good) = listener("127.0.0.1:0");

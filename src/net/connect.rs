@@ -14,8 +14,8 @@ use futures_util::stream::FuturesUnordered;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{ConnectError, TcpConnector, TcpStream, ToAddresses};
-use crate::op::{Poll, SharedFd};
-use crate::reactor::Core;
+use crate::op::{Connect, Poll, SharedFd};
+use crate::reactor::{Core, Submission};
 use crate::time::{Sleep, sleep, sleep_until};
 
 impl TcpStream {
@@ -109,7 +109,7 @@ async fn attempt(
 ) -> io::Result<TcpStream> {
     match connector.begin(core, address)? {
         Begun::Made(socket, _) => Ok(TcpStream::new(core, socket)),
-        Begun::Waiting(fd) => made(core, fd).await,
+        Begun::Waiting(pending) => pending.made(core).await,
     }
 }
 
@@ -125,31 +125,51 @@ pub(crate) enum Begun {
         SocketAddr,
     ),
     /// The peer has still to answer.
-    Waiting(SharedFd),
+    Waiting(Pending),
 }
 
-/// Waits for the connection of a socket whose connect has begun.
-async fn made(core: &Rc<Core>, fd: SharedFd) -> io::Result<TcpStream> {
-    let events = libc::POLLOUT;
-    let (polled, op) = core.submit(Poll { fd, events }).await;
-    polled?;
-    let socket = SockRef::from(&op.fd);
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
+/// A connect that goes on. Dropping it closes its socket.
+pub(crate) enum Pending {
+    /// It has begun, and is over when the socket can be written to.
+    Called(SharedFd),
+    /// On the ring.
+    Submitted(Submission<Connect>),
+}
+
+impl Pending {
+    /// Waits for the connection.
+    async fn made(self, core: &Rc<Core>) -> io::Result<TcpStream> {
+        let fd = match self {
+            Pending::Submitted(submission) => {
+                let (result, op) = submission.await;
+                result?;
+                op.fd
+            }
+            Pending::Called(fd) => {
+                let events = libc::POLLOUT;
+                let (polled, op) = core.submit(Poll { fd, events }).await;
+                polled?;
+                let socket = SockRef::from(&op.fd);
+                if let Some(error) = socket.take_error()? {
+                    return Err(error);
+                }
+                socket.set_nonblocking(false)?;
+                op.fd
+            }
+        };
+        Ok(TcpStream::over(core, fd))
     }
-    socket.set_nonblocking(false)?;
-    Ok(TcpStream::over(core, op.fd))
-}
 
-/// As [`made`], with the address in the error.
-#[cfg(feature = "http")]
-pub(crate) async fn made_to(
-    core: &Rc<Core>,
-    fd: SharedFd,
-    address: SocketAddr,
-) -> io::Result<TcpStream> {
-    let made = made(core, fd).await;
-    made.map_err(|error| error_of(address, error))
+    /// Waits for the connection to `address`, which is in the error.
+    #[cfg(feature = "http")]
+    pub(crate) async fn made_to(
+        self,
+        core: &Rc<Core>,
+        address: SocketAddr,
+    ) -> io::Result<TcpStream> {
+        let made = self.made(core).await;
+        made.map_err(|error| error_of(address, error))
+    }
 }
 
 /// The error of the only address there is.
@@ -160,21 +180,34 @@ fn error_of(address: SocketAddr, error: io::Error) -> io::Error {
 impl TcpConnector {
     /// Begins to connect to one address.
     ///
-    /// The connect is a system call that does not wait. To a peer on this machine it is over when that returns, and then
-    /// takes no turn of the reactor, and the peer is not woken twice, for the connection and for the first bytes. Any
-    /// other is waited for on the ring.
+    /// Where nothing else goes out in this turn, the connect is a system call that does not wait. To a peer on this
+    /// machine it is over when that returns, and then takes no turn of the reactor, and the peer is not woken twice, for
+    /// the connection and for the first bytes. Any other is waited for on the ring. Among others it goes through the ring
+    /// from the start: there they share an enter, and the kernel does the same for many, one behind the other.
     pub(crate) fn begin(&self, core: &Rc<Core>, address: SocketAddr) -> io::Result<Begun> {
         core.check_open()?;
-        let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+        let (domain, together) = (Domain::for_address(address), core.is_busy());
+        let kind = match together {
+            true => Type::STREAM,
+            false => Type::STREAM.nonblocking(),
+        };
+        let socket = Socket::new(domain, kind, None)?;
         self.set_up(&socket)?;
+        if together {
+            let connect = Connect {
+                fd: core.share(socket.into()),
+                address: address.into(),
+            };
+            return Ok(Begun::Waiting(Pending::Submitted(core.submit(connect))));
+        }
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
             begun => begun?,
         }
         let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
         let Some(peer) = peer else {
-            return Ok(Begun::Waiting(core.share(socket.into())));
+            let fd = core.share(socket.into());
+            return Ok(Begun::Waiting(Pending::Called(fd)));
         };
         // The ring waits only where it may block. This is one system call, socket2 makes two.
         let stream = net::TcpStream::from(socket);

@@ -36,7 +36,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 pub use addresses::ToAddresses;
 #[cfg(feature = "http")]
-pub(crate) use connect::{Begun, made_to};
+pub(crate) use connect::{Begun, Pending};
 pub use connect_error::ConnectError;
 pub use connector::TcpConnector;
 pub use datagram::Datagram;

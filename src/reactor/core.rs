@@ -356,6 +356,12 @@ impl Core {
         Ok(id)
     }
 
+    /// Whether something else goes out in this turn, or may: other tasks are to run, or something is staged.
+    pub(crate) fn is_busy(&self) -> bool {
+        let Inner { ring, queue, .. } = &mut *self.inner();
+        self.executor.has_ready() || !queue.is_empty() || ring.staged() > 0
+    }
+
     /// Somebody waits for the end of a posted operation: the next turn must not sleep before it has told.
     pub(crate) fn hurry(&self) {
         self.hurried.set(true);

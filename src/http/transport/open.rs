@@ -12,8 +12,7 @@ use crate::dns;
 use crate::http::error::{Error, ErrorKind, Stage};
 use crate::http::timings::Timings;
 use crate::http::watch::Watch;
-use crate::net::{self, Begun, TcpConnector, TcpStream, UnixStream};
-use crate::op::SharedFd;
+use crate::net::{self, Begun, Pending, TcpConnector, TcpStream, UnixStream};
 use crate::reactor::Core;
 
 /// What has come of a connection without waiting.
@@ -30,7 +29,7 @@ pub(in crate::http) enum Opened {
 pub(in crate::http) struct Waiting {
     core: Rc<Core>,
     address: SocketAddr,
-    fd: SharedFd,
+    pending: Pending,
 }
 
 /// Begins to connect to the host of `url` where that is an address, and needs nothing but the connect itself.
@@ -51,7 +50,11 @@ pub(in crate::http) fn open_now(options: &ConnectOptions, url: &Url) -> Opened {
     };
     match connector.begin(&core, address) {
         Ok(Begun::Made(socket, peer)) => Opened::Made(net::halves(&core, socket).into(), peer),
-        Ok(Begun::Waiting(fd)) => Opened::Waiting(Waiting { core, address, fd }),
+        Ok(Begun::Waiting(pending)) => Opened::Waiting(Waiting {
+            core,
+            address,
+            pending,
+        }),
         Err(_) => Opened::Nothing,
     }
 }
@@ -68,10 +71,15 @@ pub(in crate::http) async fn open(
     let inner = options.inner();
     // Also where no name is resolved: the limit of connecting begins here.
     watch.enter(Stage::Resolve);
-    if let Some(Waiting { core, address, fd }) = begun {
+    if let Some(Waiting {
+        core,
+        address,
+        pending,
+    }) = begun
+    {
         timings.resolved = timings.now();
         watch.enter(Stage::Connect);
-        let made = net::made_to(&core, fd, address).await;
+        let made = pending.made_to(&core, address).await;
         let stream = made.map_err(|error| Error::io(ErrorKind::Connect, error))?;
         timings.connected = timings.now();
         return Ok(stream.into());
