@@ -47,6 +47,37 @@ fn the_timings_say_when_it_began_by_the_wall_clock() {
 }
 
 #[test]
+fn the_total_is_when_the_last_byte_came() {
+    let whole = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let (go, wait) = channel();
+    let parted = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+            .unwrap();
+        wait.recv().unwrap();
+        stream.write_all(b"k").unwrap();
+    });
+    run(async {
+        let mut response = eyewall::fetch(whole.url()).await.unwrap();
+        response.bytes().await.unwrap();
+        let timings = response.timings();
+        assert_eq!(timings.total, timings.first_byte);
+
+        let mut response = eyewall::fetch(parted.url()).await.unwrap();
+        assert_eq!(&*response.chunk().await.unwrap().unwrap(), b"o");
+        let between = response.timings().start.elapsed();
+        go.send(()).unwrap();
+        assert_eq!(&*response.bytes().await.unwrap(), b"k");
+        let timings = response.timings();
+        assert!(timings.first_byte.unwrap() < between && between < timings.total.unwrap());
+    });
+    whole.join();
+    parted.join();
+}
+
+#[test]
 fn f15_a_chunked_body_with_trailers() {
     let peer = Peer::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Sum: 7\r\n\r\n",

@@ -82,6 +82,7 @@ enum Sent {
 }
 
 impl Exchange {
+    #[inline(always)]
     pub(super) fn new(
         connection: Box<Connection>,
         decoder: ResponseDecoder,

@@ -38,6 +38,8 @@ pub(super) struct Watch {
     timer: RefCell<Option<Sleep>>,
     /// When something was received last.
     arrived: Cell<Instant>,
+    /// How often something was received.
+    arrivals: Cell<u64>,
     local: Cell<Option<SocketAddr>>,
     peer: Cell<Option<SocketAddr>>,
 }
@@ -58,6 +60,7 @@ impl Watch {
             idle_write: Cell::new(None),
             timer: RefCell::new(None),
             arrived: Cell::new(start),
+            arrivals: Cell::new(0),
             local: Cell::new(None),
             peer: Cell::new(None),
         }
@@ -117,6 +120,7 @@ impl Watch {
             Stage::Send => {
                 self.sent.set(0);
                 self.received.set(0);
+                self.arrivals.set(0);
                 self.out.set(true);
                 self.part.set(None);
                 self.tls.set(None);
@@ -170,6 +174,7 @@ impl Watch {
             self.enter(Stage::Head);
         }
         self.received.set(self.received.get() + bytes);
+        self.arrivals.set(self.arrivals.get() + 1);
         let now = Instant::now();
         self.arrived.set(now);
         if let Some(limit) = self.times.of(Phase::IdleRead) {
@@ -180,6 +185,11 @@ impl Watch {
     /// When something was received last, or the connection ended.
     pub(super) fn arrived(&self) -> Instant {
         self.arrived.get()
+    }
+
+    /// Whether all that was received of this response came at one time.
+    pub(super) fn came_at_once(&self) -> bool {
+        self.arrivals.get() == 1
     }
 
     /// The addresses of the connection that the fetch goes over.

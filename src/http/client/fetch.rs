@@ -305,18 +305,21 @@ impl Client {
     ) -> Box<Reply> {
         let settings = &self.inner.settings;
         let client = &settings.options;
-        let decoder = decoder(request, settings);
-        let exchange = Exchange::new(connection, decoder, Rc::clone(watch));
-        Box::new(Reply::new(
-            exchange,
-            *timings,
-            outgoing.head.len() as u64,
-            Reading {
-                decode: request.decompresses(client),
-                limit: request.option(client, |options| options.max_body_size, MAX_BODY_SIZE),
-                expansion: request.option(client, |options| options.max_expansion, 0),
-            },
-        ))
+        let reading = Reading {
+            decode: request.decompresses(client),
+            limit: request.option(client, |options| options.max_body_size, MAX_BODY_SIZE),
+            expansion: request.option(client, |options| options.max_expansion, 0),
+        };
+        // Written where it stays, not moved there.
+        Box::write(
+            Box::new_uninit(),
+            Reply::new(
+                Exchange::new(connection, decoder(request, settings), Rc::clone(watch)),
+                *timings,
+                outgoing.head.len() as u64,
+                reading,
+            ),
+        )
     }
 }
 
@@ -334,6 +337,7 @@ fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
     asks.then(|| request.option(client, |options| options.times.expect, LEAVE))
 }
 
+#[inline(always)]
 fn decoder(request: &Request, settings: &Settings) -> ResponseDecoder {
     let client = &settings.options;
     let mut limits = Limits::default();

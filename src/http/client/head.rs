@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, Method, header};
 
 use super::Client;
-use crate::http::codec::{BodyFraming, RequestHead, check_target};
+use crate::http::codec::{BodyFraming, RequestHead};
 use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
@@ -156,7 +156,7 @@ impl Client {
             });
             return Ok(head);
         };
-        check_target(target).map_err(Error::request)?;
+        request.url.check_target()?;
         let mut head = Vec::with_capacity(method.len() + 1 + target.len() + end.len());
         head.extend_from_slice(method.as_bytes());
         head.push(b' ');

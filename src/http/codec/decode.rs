@@ -76,6 +76,7 @@ impl ResponseDecoder {
 
     /// Refuses what is tolerated otherwise: a bare LF at the end of a head's line, and a 204 response that
     /// announces content.
+    #[inline]
     pub fn strict(mut self, strict: bool) -> Self {
         self.rules.strict = strict;
         self

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use url::{Position, Url};
 
+use crate::http::codec::check_target;
 use crate::http::error::Error;
 use crate::http::origin;
 
@@ -21,6 +22,8 @@ struct Parts {
     secure: Option<bool>,
     authority: Range<usize>,
     target: Range<usize>,
+    /// Whether the target can be sent.
+    sendable: bool,
 }
 
 impl RequestUrl {
@@ -35,6 +38,14 @@ impl RequestUrl {
     /// The value of the Host field (RFC 9110 section 7.2): the authority without its userinfo.
     pub(in crate::http) fn authority(&self) -> &str {
         &self.as_str()[self.0.authority.clone()]
+    }
+
+    /// Refuses one whose target cannot be sent.
+    pub(in crate::http) fn check_target(&self) -> Result<(), Error> {
+        match self.0.sendable {
+            true => Ok(()),
+            false => check_target(self.target()).map_err(Error::request),
+        }
     }
 
     /// The request target in origin form (RFC 9112 section 3.2.1).
@@ -59,10 +70,12 @@ impl RequestUrl {
 impl From<Url> for RequestUrl {
     fn from(url: Url) -> RequestUrl {
         let at = |position| url[..position].len();
+        let target = at(Position::BeforePath)..at(Position::AfterQuery);
         RequestUrl(Rc::new(Parts {
             secure: origin::is_secure(&url).ok(),
             authority: at(Position::BeforeHost)..at(Position::AfterPort),
-            target: at(Position::BeforePath)..at(Position::AfterQuery),
+            sendable: check_target(&url.as_str()[target.clone()]).is_ok(),
+            target,
             url,
         }))
     }

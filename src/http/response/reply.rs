@@ -62,6 +62,7 @@ pub(in crate::http) struct Reading {
 
 impl Reply {
     /// One whose request has not been sent yet, which will have a head of `request_size` bytes.
+    #[inline(always)]
     pub(in crate::http) fn new(
         exchange: Exchange,
         timings: Timings,
@@ -136,7 +137,11 @@ impl Reply {
     /// The body has ended: the connection goes back to the pool, if it may.
     pub(super) fn end(&mut self) {
         if self.slot.is_some() {
-            self.timings.total = self.timings.at(self.exchange.watch().arrived());
+            let watch = self.exchange.watch();
+            self.timings.total = match watch.came_at_once() {
+                true => self.timings.first_byte,
+                false => self.timings.at(watch.arrived()),
+            };
         }
         self.let_go();
     }
