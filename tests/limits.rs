@@ -6,6 +6,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::task::Poll;
+use std::time::Duration;
 
 use common::{connected, now, poll_once, run, settles, turns};
 use eyewall::{Reactor, spawn};
@@ -168,6 +169,44 @@ fn a_post_that_is_dropped_while_it_waits_for_room_sends_nothing() {
         let mut all = String::new();
         peer.read_to_string(&mut all).unwrap();
         assert_eq!(all, "sent");
+    });
+}
+
+#[test]
+fn the_room_that_a_post_leaves_goes_to_who_waits_for_it() {
+    // What comes by itself, such as a timer that moves down the wheel, would hide that nobody tells.
+    const AT_ONCE: Duration = Duration::from_secs(10);
+    let reactor = small();
+    run(&reactor, async {
+        let mut tasks = Vec::new();
+        let mut peers = Vec::new();
+        for _ in 0..3 {
+            let (mut stream, peer) = connected().await;
+            peers.push(peer);
+            tasks.push(async move { stream.recv(vec![0; 10]).await.0.unwrap() });
+        }
+        let (mut stream, mut peer) = connected().await;
+        peer.set_read_timeout(Some(AT_ONCE)).unwrap();
+        let tasks: Vec<_> = tasks.into_iter().map(spawn).collect();
+        turns(2).await;
+        peer.write_all(b"early").unwrap();
+        stream.post("ping").await.unwrap();
+        assert_eq!(now().operations, 4);
+        // It has to wait for the end of the post.
+        let reader = std::thread::spawn(move || {
+            let mut got = [0; 5];
+            let ended = peer
+                .read_exact(&mut got[..4])
+                .and_then(|()| peer.read_exact(&mut got));
+            ended.map(|()| got)
+        });
+        assert_eq!(
+            stream.recv_chunk().await.unwrap().as_deref(),
+            Some(&b"early"[..])
+        );
+        stream.send_all("again").await.0.unwrap();
+        assert_eq!(&reader.join().unwrap().unwrap(), b"again");
+        drop(tasks);
     });
 }
 

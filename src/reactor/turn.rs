@@ -25,6 +25,10 @@ impl Core {
         let waited_for = self.table().end_reservations();
         if waited_for {
             self.call_waiting();
+            if self.table().posts.staged() > 0 {
+                // Their end makes room, and nothing else tells of it.
+                self.hurry();
+            }
         }
         let due = if self.is_all_staged()
             && !self.has_work()
