@@ -17,6 +17,7 @@ use common::{
 use eyewall::net::TcpStream;
 use eyewall::spawn;
 use eyewall::time::timeout;
+use futures_channel::oneshot;
 use futures_util::FutureExt;
 use socket2::SockRef;
 
@@ -260,6 +261,27 @@ fn a_stream_dropped_behind_a_small_post_ends_in_order() {
         let mut all = String::new();
         peer.read_to_string(&mut all).unwrap();
         assert_eq!(all, "farewell", "{name}");
+    });
+}
+
+#[test]
+fn nobody_sleeps_over_the_close_of_a_stream_dropped_behind_a_post() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        peer.set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        // What is left of the way here would wake the reactor.
+        turns(3).await;
+        let (tell, told) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut all = String::new();
+            let read = peer.read_to_string(&mut all);
+            tell.send(read.map(|_| all)).unwrap();
+        });
+        stream.post("farewell").await.unwrap();
+        drop(stream);
+        assert_eq!(told.await.unwrap().unwrap(), "farewell", "{name}");
     });
 }
 

@@ -241,6 +241,10 @@ impl Drop for SendHalf {
             // Fails for other than TCP sockets, which have no reset to send.
             let _ = SockRef::from(&self.state.fd).set_linger(Some(Duration::ZERO));
         }
+        if late.is_busy() {
+            // The close waits for the end of a post, of which nothing else tells.
+            self.state.core.hurry();
+        }
         late.desert();
         if let Some(id) = self.state.current {
             self.state.core.abandon(id, true);
