@@ -428,6 +428,27 @@ fn a_connection_to_this_machine_takes_no_turn() {
 }
 
 #[test]
+fn who_connects_again_and_again_leaves_the_reactor_its_turns() {
+    const CONNECTS: usize = 200;
+    let alone = alone();
+    let (server, good) = listener("127.0.0.1:0");
+    alone.run(async {
+        let before = open();
+        // Its time has come as soon as the reactor looks.
+        let timer = eyewall::spawn(eyewall::time::sleep(Duration::ZERO));
+        let mut most = 0;
+        for _ in 0..CONNECTS {
+            drop(TcpStream::connect(good).await.unwrap());
+            drop(server.accept().unwrap());
+            most = most.max(open().fds - before.fds);
+        }
+        assert!(timer.is_finished());
+        assert!(most <= 4, "{most} descriptors wait for their close");
+        settles_to(before).await;
+    });
+}
+
+#[test]
 fn connects_that_begin_together_share_an_enter() {
     const CONNECTS: u64 = 16;
     let alone = alone();

@@ -183,17 +183,18 @@ impl TcpConnector {
     /// Where nothing else goes out in this turn, the connect is a system call that does not wait. To a peer on this
     /// machine it is over when that returns, and then takes no turn of the reactor, and the peer is not woken twice, for
     /// the connection and for the first bytes. Any other is waited for on the ring. Among others it goes through the ring
-    /// from the start: there they share an enter, and the kernel does the same for many, one behind the other.
+    /// from the start: there they share an enter, and the kernel does the same for many, one behind the other. So does all
+    /// but the first in a turn, since who connects again and again has to wait for one.
     pub(crate) fn begin(&self, core: &Rc<Core>, address: SocketAddr) -> io::Result<Begun> {
         core.check_open()?;
-        let (domain, together) = (Domain::for_address(address), core.is_busy());
-        let kind = match together {
-            true => Type::STREAM,
-            false => Type::STREAM.nonblocking(),
+        let alone = core.may_call();
+        let kind = match alone {
+            true => Type::STREAM.nonblocking(),
+            false => Type::STREAM,
         };
-        let socket = Socket::new(domain, kind, None)?;
+        let socket = Socket::new(Domain::for_address(address), kind, None)?;
         self.set_up(&socket)?;
-        if together {
+        if !alone {
             let connect = Connect {
                 fd: core.share(socket.into()),
                 address: address.into(),

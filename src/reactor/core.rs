@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(super) parked_turns: Cell<u32>,
     /// Somebody waits for the end of an operation that says nothing of itself.
     pub(super) hurried: Cell<bool>,
+    /// Something has been done beside the ring since the last turn.
+    pub(super) called: Cell<bool>,
     pub(super) task_budget: usize,
     bind_listen: bool,
     /// What other rooms keep once for each reactor, by type.
@@ -157,6 +159,7 @@ impl Core {
             wake_armed: Cell::new(false),
             parked_turns: Cell::new(0),
             hurried: Cell::new(false),
+            called: Cell::new(false),
             task_budget: builder.task_budget,
             locals: RefCell::default(),
         }))
@@ -356,10 +359,13 @@ impl Core {
         Ok(id)
     }
 
-    /// Whether something else goes out in this turn, or may: other tasks are to run, or something is staged.
-    pub(crate) fn is_busy(&self) -> bool {
+    /// Whether what may go beside the ring, with a system call of its own, should: nothing else goes out in this turn, or
+    /// may, and it is the first of this turn. Whoever does one after the other would otherwise never let the reactor have
+    /// its turn, in which timers fire and descriptors are closed.
+    pub(crate) fn may_call(&self) -> bool {
         let Inner { ring, queue, .. } = &mut *self.inner();
-        self.executor.has_ready() || !queue.is_empty() || ring.staged() > 0
+        let busy = self.executor.has_ready() || !queue.is_empty() || ring.staged() > 0;
+        !busy && !self.called.replace(true)
     }
 
     /// Somebody waits for the end of a posted operation: the next turn must not sleep before it has told.

@@ -39,6 +39,7 @@ impl Core {
         } else {
             self.busy_turn()?
         };
+        self.called.set(false);
         let reaped = self.reap();
         // What a completion has ended leaves a timer that has become due meanwhile to the next turn, which looks at the
         // clock before it sleeps: to look here, too, takes 3 % of a round trip.
