@@ -77,6 +77,31 @@ async fn run_out(with_incoming: bool) {
     assert_eq!(peer, late.local_addr().unwrap());
 }
 
+/// A descriptor that has been given up is there for the next socket, wherever its close has got to.
+async fn use_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut other, _peer) = common::connected().await;
+    let file = File::open("/dev/null").unwrap();
+    common::turns(3).await;
+    let files = use_up();
+    for posts in [false, true] {
+        drop(stream);
+        if posts {
+            // Brings the close on its way.
+            other.post("ping").await.unwrap();
+        }
+        stream = TcpStream::connect(address).await.unwrap();
+    }
+    let error = TcpStream::connect(address).await.unwrap_err();
+    assert!(error.to_string().contains("os error 24"), "{error}");
+    drop(file);
+    drop(TcpStream::connect(address).await.unwrap());
+    eyewall::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    drop((files, stream));
+}
+
 #[test]
 fn a_listener_without_descriptors_waits_for_some() {
     let (_, hard) = Resource::NOFILE.get().unwrap();
@@ -87,6 +112,7 @@ fn a_listener_without_descriptors_waits_for_some() {
         common::run(&reactor, async {
             run_out(false).await;
             run_out(true).await;
+            use_again().await;
         });
         assert_eq!(reactor.metrics().stale, 0);
     }

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{ConnectError, TcpConnector, TcpStream, ToAddresses};
+use super::{ConnectError, TcpConnector, TcpStream, ToAddresses, make_socket};
 use crate::op::{Connect, Poll, SharedFd};
 use crate::reactor::{Core, Submission};
 use crate::time::{Sleep, sleep, sleep_until};
@@ -192,7 +192,7 @@ impl TcpConnector {
             true => Type::STREAM.nonblocking(),
             false => Type::STREAM,
         };
-        let socket = Socket::new(Domain::for_address(address), kind, None)?;
+        let socket = make_socket(core, Domain::for_address(address), kind)?;
         self.set_up(&socket)?;
         if !alone {
             let connect = Connect {

@@ -57,8 +57,19 @@ use crate::reactor::Core;
 /// socket can be used.
 fn new_socket(core: &Rc<Core>, domain: Domain, kind: Type) -> io::Result<SharedFd> {
     core.check_open()?;
-    let socket = Socket::new(domain, kind, None)?;
+    let socket = make_socket(core, domain, kind)?;
     Ok(core.share(socket.into()))
+}
+
+/// Makes a socket, also where the descriptors are used up of which some only wait for their close.
+fn make_socket(core: &Core, domain: Domain, kind: Type) -> io::Result<Socket> {
+    match Socket::new(domain, kind, None) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            core.close_early()?;
+            Socket::new(domain, kind, None)
+        }
+        made => made,
+    }
 }
 
 /// Binds a socket: on the ring where the kernel can (6.11), else with the system call, which does not block.

@@ -24,7 +24,7 @@ use crate::buf::{Pool, Spares};
 use crate::dns::Names;
 use crate::error::{Error, ErrorKind, elsewhere, no_reactor, shut_down};
 use crate::op::{Descriptors, Erased, Operation, Post, SharedFd};
-use crate::ring::{BufRing, Cqe, Request, Ring, Setup};
+use crate::ring::{BufRing, Cqe, Request, Ring, Setup, Wait};
 use crate::task::{Executor, Remote, StallWatch, own_wakers};
 
 thread_local! {
@@ -366,6 +366,21 @@ impl Core {
         let Inner { ring, queue, .. } = &mut *self.inner();
         let busy = self.executor.has_ready() || !queue.is_empty() || ring.staged() > 0;
         !busy && !self.called.replace(true)
+    }
+
+    /// Descriptors are short: closes those that nobody holds any more, as the next turn would. What waits beside them goes
+    /// out, too.
+    ///
+    /// # Errors
+    ///
+    /// Only if the ring itself fails.
+    #[cold]
+    pub(crate) fn close_early(&self) -> Result<(), Error> {
+        self.stage();
+        if self.ring().staged() > 0 {
+            self.enter_ring(Wait::No)?;
+        }
+        Ok(())
     }
 
     /// Somebody waits for the end of a posted operation: the next turn must not sleep before it has told.
