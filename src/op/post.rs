@@ -93,12 +93,15 @@ fn request(fd: &impl AsRawFd, buffer: &impl IoBuf, sent: usize, way: Try) -> Req
         Try::Unheard | Try::First => libc::MSG_DONTWAIT,
         Try::Patient => 0,
     };
+    let left = buffer.bytes_len() - sent;
+    let len = sqe_len(left);
     Request::Send {
         fd: fd.as_raw_fd(),
         data: buffer.bytes_ptr().wrapping_add(sent),
-        len: sqe_len(buffer.bytes_len() - sent),
+        len,
         flags: flags | wait,
-        quiet: way == Try::Unheard,
+        // What is more than one send takes has a rest, of which the completion tells.
+        quiet: way == Try::Unheard && len as usize == left,
     }
 }
 
@@ -159,5 +162,30 @@ impl Operation for Postponed {
         let error = cqe.into_result().err();
         self.in_flight
             .keep(Err(error.unwrap_or(io::ErrorKind::WriteZero.into())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn one_that_is_too_long_for_one_send_is_heard_of() {
+        let file = File::open("/dev/null").unwrap();
+        const MOST: usize = 0x7fff_f000;
+        // Memory that nobody touches.
+        let mut bytes = vec![0; MOST + 1];
+        for (count, unheard) in [(1, true), (MOST, true), (MOST + 1, false)] {
+            let part = bytes.slice(..count);
+            let request = request(&file, &part, 0, Try::Unheard);
+            bytes = part.into_inner();
+            let Request::Send { len, quiet, .. } = request else {
+                panic!("{request:?}");
+            };
+            assert_eq!((len as usize, quiet), (count.min(MOST), unheard));
+        }
     }
 }
