@@ -4,13 +4,20 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::fs::File;
+use std::future::Future;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use common::{now, setups, until};
 use eyewall::net::{TcpListener, TcpStream};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use rlimit::Resource;
+use socket2::SockRef;
 
 const CLIENTS: usize = 8;
 
@@ -102,6 +109,50 @@ async fn use_again() {
     drop((files, stream));
 }
 
+thread_local! {
+    static BROKEN: Cell<Option<TcpStream>> = const { Cell::new(None) };
+}
+
+/// Posts to a connection that has been reset, and then connects, with whatever wakes it.
+struct Hasty(SocketAddr);
+
+impl Wake for Hasty {
+    fn wake(self: Arc<Hasty>) {
+        if let Some(mut stream) = BROKEN.take() {
+            stream.post("lost").now_or_never().unwrap().unwrap();
+            let files = use_up();
+            let connected = TcpStream::connect(self.0).now_or_never();
+            assert!(connected.unwrap().is_err());
+            drop(files);
+            BROKEN.set(Some(stream));
+        }
+    }
+}
+
+/// What is submitted in the middle of a turn has not ended with it.
+async fn post_from_a_waker() {
+    let (mut broken, peer) = common::connected().await;
+    SockRef::from(&peer)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    let address = broken.local_addr().unwrap();
+    drop(peer);
+    broken.recv_chunk().await.unwrap_err();
+    BROKEN.set(Some(broken));
+    let (mut stream, mut peer) = common::connected().await;
+    let mut receive = Box::pin(stream.recv_chunk());
+    let waker = Waker::from(Arc::new(Hasty(address)));
+    let polled = receive.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    peer.write_all(b"now").unwrap();
+    let before = now().cqes;
+    common::reaped(before, 1).await;
+    assert!(receive.await.unwrap().is_some());
+    let mut broken = BROKEN.take().unwrap();
+    let error = broken.flush().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
 #[test]
 fn a_listener_without_descriptors_waits_for_some() {
     let (_, hard) = Resource::NOFILE.get().unwrap();
@@ -113,6 +164,7 @@ fn a_listener_without_descriptors_waits_for_some() {
             run_out(false).await;
             run_out(true).await;
             use_again().await;
+            post_from_a_waker().await;
         });
         assert_eq!(reactor.metrics().stale, 0);
     }

@@ -80,7 +80,8 @@
 //! Tasks that are ready run, and the future of `block_on` whenever it has been woken, until none is ready or as many as
 //! [`task_budget`](Builder::task_budget) says have run; or until that future wakes itself, as it does to wait for a turn.
 //! Then: stage, enter, reap, fire timers. There is one `io_uring_enter` a turn, and none if nothing is staged, no task work is
-//! flagged and no completions overflowed. It waits only when no task is ready, no other thread has called, nobody
+//! flagged and no completions overflowed. (One comes in between where descriptors are used up and some wait for their
+//! close.) It waits only when no task is ready, no other thread has called, nobody
 //! waits for the end of a post and no stream is parked for want of a buffer. `spin.rs` says when it spins before
 //! that: then what is staged goes out by an enter of its own, and another one ends the spin. Timers cost no SQE:
 //! the next deadline is the timeout of the enter. No user code (a task, a waker, the drop of a buffer) runs

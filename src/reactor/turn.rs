@@ -1,6 +1,5 @@
 //! One turn: stage, enter, reap, fire timers.
 
-use std::cell::RefMut;
 use std::cmp::Reverse;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -318,6 +317,9 @@ impl Core {
         let mut inner = self.inner();
         // What comes meanwhile is for the next turn, so that this one ends.
         let count = inner.ring.completions();
+        // Nor is what is posted meanwhile over, even if it is submitted meanwhile.
+        let posts = inner.table.posts.staged();
+        let settled = posts == 0 || inner.ring.is_settled();
         self.counters.cqes.add(count as u64);
         for _ in 0..count {
             let Inner { ring, table, .. } = &mut *inner;
@@ -336,9 +338,13 @@ impl Core {
             }
             inner = self.inner();
         }
-        let posts = inner.table.posts.staged();
-        if posts > 0 {
-            self.end_posts(inner, posts);
+        drop(inner);
+        if !settled {
+            // Some may not have been submitted, or their completions are still to come. Nor does the next turn sleep:
+            // somebody may wait for one of these, of which nothing else tells.
+            self.hurry();
+        } else if posts > 0 {
+            self.end_posts(posts);
         }
         count
     }
@@ -346,14 +352,7 @@ impl Core {
     /// Ends the posts that the enter before has ended without a word. Those that failed have a completion, which has
     /// been reaped.
     #[inline(always)]
-    fn end_posts<'a>(&'a self, mut inner: RefMut<'a, Inner>, count: usize) {
-        if !inner.ring.is_settled() {
-            // Some may not have been submitted, or their completions are still to come. Nor does the next turn sleep:
-            // somebody may wait for one of these, of which nothing else tells.
-            self.hurry();
-            return;
-        }
-        drop(inner);
+    fn end_posts(&self, count: usize) {
         // The drop of a buffer may stage another, behind these, which has not been submitted.
         let mut left = count;
         while left > 0 {
