@@ -242,3 +242,16 @@ fn delayed_ticks_that_are_fetched_in_time_do_not_drift() {
     })
     .unwrap();
 }
+
+/// Where each turn brings a completion at once, none of them sleeps.
+#[test]
+fn a_timer_fires_beside_operations_that_are_over_at_once() {
+    run_everywhere(async |name| {
+        let timer = spawn(sleep(Duration::from_millis(20)));
+        let begun = Instant::now();
+        while !timer.is_finished() {
+            eyewall::reactor::nop().await.unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(10), "{name}");
+        }
+    });
+}

@@ -219,7 +219,7 @@ impl Core {
                 if staged {
                     self.enter_ring(Wait::No)?;
                     if self.has_completions() {
-                        return Ok(false);
+                        return Ok(deadline.is_some_and(|at| at <= start));
                     }
                 }
                 self.counters.spins.add(1);
