@@ -225,7 +225,8 @@ impl TcpStream {
     }
 
     /// What closing does with unsent bytes (`SO_LINGER`, socket(7)): `None`, the default, sends them in the
-    /// background; zero resets the connection; any other duration makes the close wait that long.
+    /// background; zero resets the connection; any other duration makes the close wait until they have been acknowledged,
+    /// for that long at most. The kernel waits where it closes: the whole reactor stands still meanwhile.
     ///
     /// # Errors
     ///

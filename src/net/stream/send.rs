@@ -130,7 +130,8 @@ impl SendHalf {
     /// waits for an answer next: the send and the wait for the answer then take one system call.
     ///
     /// One post is on its way at a time: where the one before has not ended, this waits for it, and so does every
-    /// other send. [`flush`](SendHalf::flush) waits for the last.
+    /// other send. [`flush`](SendHalf::flush) waits for the last. The buffer is dropped behind that, or when the reactor next
+    /// has something to do.
     ///
     /// A half that is dropped behind a post still sends what the kernel takes at once; if that is not all, a TCP
     /// connection is reset.
