@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eyewall::http::{Client, Conduit, ErrorKind, Phase, Stage, Target};
+use eyewall::http::{Body, BodyWriter, Client, Conduit, ErrorKind, Phase, Stage, Target};
 use eyewall::net::TcpStream;
 use eyewall::reactor::{Reactor, metrics};
 use eyewall::time::sleep;
@@ -354,6 +354,26 @@ fn t05_the_idle_time_of_a_first_try_is_not_that_of_the_second() {
             })
             .build();
         let request = client.post("http://elsewhere.test/").body("content");
+        let mut response = request.expect_continue(true).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "taken");
+    });
+    assert_eq!(server.accepted(), 2);
+}
+
+/// To an address the connection is there at once, and the second try begins with what it sends.
+#[test]
+fn t05_the_idle_time_of_a_first_try_does_not_end_the_body_of_the_second() {
+    let server = Server::new(|request| match request.field("expect") {
+        Some(_) => Reply::Close("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n".into()),
+        None => Reply::ok("taken"),
+    });
+    run(async {
+        let client = Client::builder().idle_read_timeout(SHORT).build();
+        let body = Body::producer(|mut writer: BodyWriter| async move {
+            sleep(2 * SHORT).await;
+            writer.write("content").await.map(drop)
+        });
+        let request = client.post(server.url("/")).body(body.with_length(7));
         let mut response = request.expect_continue(true).send().await.unwrap();
         assert_eq!(response.text().await.unwrap(), "taken");
     });

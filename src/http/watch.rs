@@ -2,8 +2,9 @@
 //!
 //! A fetch has several deadlines at once, and one timer. The timer stands at the nearest deadline, or before it:
 //! a deadline that moves on, as an idle time does with every piece that comes, leaves the timer alone, which then
-//! goes off too early, finds nothing over, and is set anew. On a kept connection there is none: the caretaker of the
-//! pool wakes the fetch when it is late, and only then it has a timer, if one deadline is still to come.
+//! goes off too early, finds nothing over, and is set anew. Mostly there is none: the caretaker of the pool wakes the
+//! fetch when it is late, and only then it has a timer, if one deadline is still to come. One that has waited for its
+//! place has a timer of its own, as has the first that waits where the caretaker has still to begin.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -124,6 +125,8 @@ impl Watch {
                 self.out.set(true);
                 self.part.set(None);
                 self.tls.set(None);
+                // It may be a second try, on a connection that was there at once.
+                self.idle_read.set(None);
                 self.idle_write.set(self.deadline(Phase::IdleWrite));
             }
             Stage::Wait => {
