@@ -7,10 +7,10 @@ mod net_support;
 
 use std::future::poll_fn;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyewall::Reactor;
 use eyewall::http::{Client, Error, ErrorKind, Phase, Response, Stage};
@@ -100,6 +100,25 @@ fn a_refusal_is_an_error_of_the_connect_and_nothing_was_sent() {
         assert_eq!(attempts.len(), 1);
         assert_eq!(attempts[0].0, refusing);
         settles_to(before).await;
+    });
+}
+
+/// The error of a bind is there at once, as is that of a network that cannot be reached.
+#[test]
+fn whoever_tries_again_and_again_lets_others_run() {
+    let alone = alone();
+    let (_refusing, refusing) = refusing("127.0.0.1");
+    let elsewhere: IpAddr = "192.0.2.1".parse().unwrap();
+    alone.run(async {
+        let client = Client::builder().local_address(elsewhere).build();
+        let other = eyewall::spawn(eyewall::time::sleep(Duration::from_millis(1)));
+        // Nothing is left that would go out with the connect.
+        turns(2).await;
+        let end = Instant::now() + Duration::from_secs(5);
+        while !other.is_finished() {
+            get(&client, refusing).await.unwrap_err();
+            assert!(Instant::now() < end, "nobody else has run");
+        }
     });
 }
 

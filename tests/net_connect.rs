@@ -427,6 +427,26 @@ fn a_connection_to_this_machine_takes_no_turn() {
     }
 }
 
+/// The error of a bind is there at once, as is that of a network that cannot be reached.
+#[test]
+fn whoever_tries_again_and_again_lets_others_run() {
+    let alone = alone();
+    let (_refusing, refusing) = refusing("127.0.0.1");
+    let connector = TcpConnector::new().source_address("192.0.2.1".parse().unwrap());
+    alone.run(async {
+        let end = Instant::now() + Duration::from_secs(5);
+        for connector in [TcpConnector::new(), connector] {
+            let other = eyewall::spawn(eyewall::time::sleep(Duration::from_millis(1)));
+            // Nothing is left that would go out with the connect.
+            turns(2).await;
+            while !other.is_finished() {
+                connector.connect(refusing).await.unwrap_err();
+                assert!(Instant::now() < end, "nobody else has run");
+            }
+        }
+    });
+}
+
 #[test]
 fn who_connects_again_and_again_leaves_the_reactor_its_turns() {
     const CONNECTS: usize = 200;

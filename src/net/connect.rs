@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{ConnectError, TcpConnector, TcpStream, ToAddresses, make_socket};
+use super::{ConnectError, TcpConnector, TcpStream, ToAddresses, late, make_socket};
 use crate::op::{Connect, Poll, SharedFd};
 use crate::reactor::{Core, Submission};
 use crate::time::{Sleep, sleep, sleep_until};
@@ -107,9 +107,10 @@ async fn attempt(
     connector: &TcpConnector,
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
-    match connector.begin(core, address)? {
-        Begun::Made(socket, _) => Ok(TcpStream::new(core, socket)),
-        Begun::Waiting(pending) => pending.made(core).await,
+    match connector.begin(core, address) {
+        Ok(Begun::Made(socket, _)) => Ok(TcpStream::new(core, socket)),
+        Ok(Begun::Waiting(pending)) => pending.made(core).await,
+        Err(error) => Err(late(core, error).await),
     }
 }
 

@@ -50,15 +50,25 @@ pub use unix_datagram::{UnixDatagram, UnixDatagramSender};
 pub use unix_listener::{UnixIncoming, UnixListener, UnixListenerBuilder};
 pub use unix_stream::{PeerCredentials, UnixStream};
 
-use crate::op::{Bind, Listen, SharedFd};
+use crate::op::{Bind, Listen, Nop, SharedFd};
 use crate::reactor::Core;
 
 /// Makes a socket, with the system call: that never blocks, and on the ring it would take a turn of its own before the
 /// socket can be used.
-fn new_socket(core: &Rc<Core>, domain: Domain, kind: Type) -> io::Result<SharedFd> {
+async fn new_socket(core: &Rc<Core>, domain: Domain, kind: Type) -> io::Result<SharedFd> {
     core.check_open()?;
-    let socket = make_socket(core, domain, kind)?;
-    Ok(core.share(socket.into()))
+    match make_socket(core, domain, kind) {
+        Ok(socket) => Ok(core.share(socket.into())),
+        Err(error) => Err(late(core, error).await),
+    }
+}
+
+/// The error of a system call, after a turn of the ring: who tries again and again would let nobody else run, nor time
+/// pass, nor descriptors be closed.
+async fn late(core: &Rc<Core>, error: io::Error) -> io::Error {
+    // One that fails, too, tells nothing more.
+    let _ = core.submit(Nop).await;
+    error
 }
 
 /// Makes a socket, also where the descriptors are used up of which some only wait for their close.
@@ -75,7 +85,10 @@ fn make_socket(core: &Core, domain: Domain, kind: Type) -> io::Result<Socket> {
 /// Binds a socket: on the ring where the kernel can (6.11), else with the system call, which does not block.
 async fn bind(core: &Rc<Core>, fd: &SharedFd, address: SockAddr) -> io::Result<()> {
     if !core.has_bind_listen() {
-        return SockRef::from(fd).bind(&address);
+        return match SockRef::from(fd).bind(&address) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(late(core, error).await),
+        };
     }
     let op = Bind {
         fd: fd.clone(),
@@ -93,7 +106,10 @@ async fn bind_and_listen(
 ) -> io::Result<()> {
     bind(core, fd, address).await?;
     if !core.has_bind_listen() {
-        return SockRef::from(fd).listen(backlog);
+        return match SockRef::from(fd).listen(backlog) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(late(core, error).await),
+        };
     }
     let op = Listen {
         fd: fd.clone(),

@@ -133,7 +133,8 @@ impl TcpListenerBuilder {
             core,
             socket2::Domain::for_address(address),
             socket2::Type::STREAM,
-        )?;
+        )
+        .await?;
         let socket = SockRef::from(&fd);
         socket.set_reuse_address(self.reuse_address)?;
         socket.set_reuse_port(self.reuse_port)?;

@@ -321,7 +321,7 @@ impl UdpSocket {
 }
 
 async fn bind_one(core: &Rc<Core>, address: SocketAddr) -> io::Result<SharedFd> {
-    let fd = new_socket(core, Domain::for_address(address), Type::DGRAM)?;
+    let fd = new_socket(core, Domain::for_address(address), Type::DGRAM).await?;
     bind(core, &fd, address.into()).await?;
     Ok(fd)
 }

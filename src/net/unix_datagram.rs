@@ -53,7 +53,7 @@ impl UnixDatagram {
     /// As socket(2), or where no reactor runs on this thread.
     pub async fn unbound() -> io::Result<UnixDatagram> {
         let core = Core::current()?;
-        let fd = new_socket(&core, Domain::UNIX, Type::DGRAM)?;
+        let fd = new_socket(&core, Domain::UNIX, Type::DGRAM).await?;
         Ok(UnixDatagram::over(&core, &fd))
     }
 

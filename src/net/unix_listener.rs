@@ -98,7 +98,7 @@ impl UnixListenerBuilder {
     /// As [`bind`](UnixListenerBuilder::bind).
     pub async fn bind_addr(self, address: &SocketAddr) -> io::Result<UnixListener> {
         let core = Core::current()?;
-        let fd = new_socket(&core, Domain::UNIX, Type::STREAM)?;
+        let fd = new_socket(&core, Domain::UNIX, Type::STREAM).await?;
         let raw = unix_address::to_raw(address)?;
         bind_and_listen(&core, &fd, raw, self.backlog)
             .await

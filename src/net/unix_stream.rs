@@ -81,7 +81,7 @@ impl UnixStream {
     /// ```
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let core = Core::current()?;
-        let fd = new_socket(&core, Domain::UNIX, Type::STREAM)?;
+        let fd = new_socket(&core, Domain::UNIX, Type::STREAM).await?;
         let op = Connect {
             fd,
             address: unix_address::to_raw(address)?,
