@@ -59,8 +59,8 @@ pub(super) fn without_tls() -> Error {
 /// Text without a scheme, such as `example.org/x`, is taken as `http`; a path alone is no URL, and an error of the kind
 /// [`Url`](ErrorKind::Url). It is implemented for `Url`, `&Url`, `&str`, `String` and `&String`, and for nothing else.
 ///
-/// Reading text takes time, most of it for the host: a client is quick with text that begins with the same origin as the
-/// URL before, quicker with a `Url`, which [has been read](Url::parse), and quickest with the same URL as before.
+/// Reading text takes time, most of it for the host: a client is quick with text that begins with the same origin as
+/// the URL before, quicker with a `Url`, which [has been read](Url::parse), and quickest with the same URL as before.
 ///
 /// ```
 /// use eyewall::http::{Client, Url};

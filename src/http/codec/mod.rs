@@ -61,9 +61,9 @@
 //! A head that lies whole in one input, as nearly all do, is parsed where it lies and then copied, once and as
 //! it is, so that the receive buffer is free as soon as the event is out. Its fields stay lines of that copy
 //! ([`Headers`]), which are looked for when somebody wants one, or the `HeaderMap`; what frames the content has been
-//! read from the lines by then. A head that is spread over several inputs is gathered first. Its end is looked for in each new piece
-//! only, so that a peer that sends a byte at a time costs no more than its bytes, and it is parsed once, when
-//! it is whole.
+//! read from the lines by then. A head that is spread over several inputs is gathered first. Its end is looked for
+//! in each new piece only, so that a peer that sends a byte at a time costs no more than its bytes, and it is parsed
+//! once, when it is whole.
 //!
 //! # Who does what
 //!
