@@ -4,7 +4,7 @@
 
 mod net_support;
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write, copy, sink};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
@@ -272,6 +272,37 @@ fn options_of_a_stream_are_those_of_its_socket() {
         }
         stream.set_nodelay(false).unwrap();
         assert!(!stream.nodelay().unwrap());
+    });
+}
+
+#[test]
+fn a_close_that_lingers_holds_nobody_up() {
+    let alone = alone();
+    let (listener, address) = listener("127.0.0.1:0");
+    alone.run(async {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        stream.set_linger(Some(Duration::from_secs(60))).unwrap();
+        let piece = [0; 1 << 16];
+        let mut sent = 0;
+        loop {
+            match SockRef::from(&stream).send_with_flags(&piece, libc::MSG_DONTWAIT) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let begun = Instant::now();
+        drop(stream);
+        for _ in 0..3 {
+            eyewall::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "it has waited for the peer"
+        );
+        let reader = std::thread::spawn(move || copy(&mut peer, &mut sink()).unwrap());
+        assert_eq!(reader.join().unwrap(), sent as u64);
     });
 }
 

@@ -226,13 +226,17 @@ impl TcpStream {
 
     /// What closing does with unsent bytes (`SO_LINGER`, socket(7)): `None`, the default, sends them in the
     /// background; zero resets the connection; any other duration makes the close wait until they have been acknowledged,
-    /// for that long at most. The kernel waits where it closes: the whole reactor stands still meanwhile.
+    /// for that long at most. That is done by a worker of the kernel, so that the reactor goes on, and does not hold up
+    /// [`close`](TcpStream::close) either. Where it is set by other means than this, the whole reactor stands still.
     ///
     /// # Errors
     ///
     /// As setsockopt(2).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.socket().set_linger(linger)
+        self.socket().set_linger(linger)?;
+        let lingers = linger.is_some_and(|limit| !limit.is_zero());
+        self.stream.recv.set_lingering(lingers);
+        Ok(())
     }
 
     /// The setting of [`set_linger`](TcpStream::set_linger).

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 
+use super::fd::Pace;
 use super::{CloseSignal, Closing, OnDrop, Operation};
 use crate::ring::{Cqe, Request};
 
@@ -16,6 +17,7 @@ use crate::ring::{Cqe, Request};
 pub(crate) struct Close {
     fd: Option<OwnedFd>,
     signal: Option<Rc<CloseSignal>>,
+    pace: Pace,
 }
 
 impl Close {
@@ -23,6 +25,7 @@ impl Close {
         Close {
             fd: Some(closing.fd),
             signal: closing.signal,
+            pace: closing.pace,
         }
     }
 }
@@ -40,6 +43,7 @@ impl Operation for Close {
         Request::Close {
             fd: fd.as_raw_fd(),
             quiet: false,
+            aside: self.pace == Pace::Lingering,
         }
     }
 

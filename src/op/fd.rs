@@ -25,14 +25,24 @@ pub(super) struct Descriptor {
     fd: Option<OwnedFd>,
     reactor: Rc<Descriptors>,
     signal: Cell<Option<Rc<CloseSignal>>>,
-    /// Its close may wait, as that of a file on some file systems does.
-    slow: bool,
+    pace: Cell<Pace>,
     /// Whether an answer is awaited, as [`Asking`] sees it.
     asked: Cell<u32>,
     incoming: Late<Arrived>,
     outgoing: Late<()>,
     /// What the last post that was not over at once has become; it may have ended.
     postponed: Cell<Option<OpId>>,
+}
+
+/// How long the close of a descriptor may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It is over with the enter that submits it.
+    Quick,
+    /// The kernel may hand it to a worker, as that of a file on some file systems.
+    Slow,
+    /// It waits where it is done, for what the socket has still to send (`SO_LINGER`): a worker has to do it.
+    Lingering,
 }
 
 impl std::fmt::Debug for Descriptor {
@@ -46,25 +56,33 @@ impl std::fmt::Debug for Descriptor {
 impl SharedFd {
     /// That of a socket.
     pub(crate) fn new(fd: OwnedFd, reactor: &Rc<Descriptors>) -> SharedFd {
-        SharedFd::make(fd, reactor, false)
+        SharedFd::make(fd, reactor, Pace::Quick)
     }
 
     /// That of a file.
     pub(crate) fn of_file(fd: OwnedFd, reactor: &Rc<Descriptors>) -> SharedFd {
-        SharedFd::make(fd, reactor, true)
+        SharedFd::make(fd, reactor, Pace::Slow)
     }
 
-    fn make(fd: OwnedFd, reactor: &Rc<Descriptors>, slow: bool) -> SharedFd {
+    fn make(fd: OwnedFd, reactor: &Rc<Descriptors>, pace: Pace) -> SharedFd {
         SharedFd(Rc::new(Descriptor {
             fd: Some(fd),
             reactor: Rc::clone(reactor),
             signal: Cell::new(None),
-            slow,
+            pace: Cell::new(pace),
             asked: Cell::new(0),
             incoming: Late::default(),
             outgoing: Late::default(),
             postponed: Cell::new(None),
         }))
+    }
+
+    /// Whether the close of this socket may wait for what it has still to send.
+    pub(crate) fn set_lingering(&self, lingers: bool) {
+        self.0.pace.set(match lingers {
+            true => Pace::Lingering,
+            false => Pace::Quick,
+        });
     }
 
     /// Gives up this holder; the returned signal says when the descriptor has been closed, which is after
@@ -195,7 +213,7 @@ impl Drop for Descriptor {
             self.reactor.closes.push(Closing {
                 fd,
                 signal: self.signal.take(),
-                slow: self.slow,
+                pace: self.pace.get(),
             });
         }
     }
@@ -223,7 +241,7 @@ pub(crate) struct CloseQueue {
 pub(crate) struct Closing {
     pub(super) fd: OwnedFd,
     pub(super) signal: Option<Rc<CloseSignal>>,
-    slow: bool,
+    pub(super) pace: Pace,
 }
 
 impl Default for CloseQueue {
@@ -278,7 +296,7 @@ impl Closing {
     /// submits it: then no operation has to stay for the completion, and no wait ends with it.
     pub(crate) fn let_go(self) -> Result<RawFd, Closing> {
         match self.signal {
-            None if !self.slow => Ok(self.fd.into_raw_fd()),
+            None if self.pace == Pace::Quick => Ok(self.fd.into_raw_fd()),
             _ => Err(self),
         }
     }

@@ -171,7 +171,12 @@ impl Core {
             };
             match closes.pop().map(Closing::let_go) {
                 Some(Ok(fd)) => {
-                    place.stage(&Request::Close { fd, quiet: true }, CLOSE_USER_DATA);
+                    let close = Request::Close {
+                        fd,
+                        quiet: true,
+                        aside: false,
+                    };
+                    place.stage(&close, CLOSE_USER_DATA);
                     self.counters.sqes.add(1);
                 }
                 Some(Err(closing)) => {

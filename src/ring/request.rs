@@ -77,6 +77,8 @@ pub(crate) enum Request {
         fd: RawFd,
         /// Only a failure completes.
         quiet: bool,
+        /// A worker of the kernel does it, since it may wait.
+        aside: bool,
     },
     Poll {
         fd: RawFd,

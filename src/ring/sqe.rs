@@ -73,13 +73,11 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             flags,
         } => opcode::SendZc::new(Fd(fd), data, len).flags(flags).build(),
         Request::Shutdown { fd, how } => opcode::Shutdown::new(Fd(fd), how).build(),
-        Request::Close { fd, quiet } => {
-            let close = opcode::Close::new(Fd(fd)).build();
-            if quiet {
-                close.flags(squeue::Flags::SKIP_SUCCESS)
-            } else {
-                close
-            }
+        Request::Close { fd, quiet, aside } => {
+            let mut flags = squeue::Flags::empty();
+            flags.set(squeue::Flags::SKIP_SUCCESS, quiet);
+            flags.set(squeue::Flags::ASYNC, aside);
+            opcode::Close::new(Fd(fd)).build().flags(flags)
         }
         Request::Poll {
             fd,

@@ -351,6 +351,13 @@ impl Drop for RecvHalf {
     }
 }
 
+impl RecvHalf {
+    /// Whether the close of the socket may wait for what it has still to send.
+    pub(in crate::net) fn set_lingering(&self, lingers: bool) {
+        self.state.fd.set_lingering(lingers);
+    }
+}
+
 impl AsFd for RecvHalf {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.state.fd.as_fd()
