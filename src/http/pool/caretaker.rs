@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::Pool;
+use super::events::Events;
 use crate::reactor::Core;
 use crate::time::{Sleep, sleep_until};
 
@@ -46,7 +47,7 @@ impl Drop for Tending {
 
 impl Caretaker {
     /// Begins, if it does not run.
-    fn begin(pool: &Rc<Pool>) -> bool {
+    pub(super) fn begin(pool: &Rc<Pool>) -> bool {
         if pool.caretaker.runs.replace(true) {
             return false;
         }
@@ -66,19 +67,12 @@ impl Caretaker {
         }
     }
 
-    /// Whether it will wake by `deadline`: not where it has only now begun, or runs on a reactor that nobody turns now.
-    pub(super) fn sees_to(pool: &Rc<Pool>, deadline: Instant) -> bool {
-        let caretaker = &pool.caretaker;
-        if !caretaker.is_here() {
-            // For the deadlines to come.
-            Caretaker::begin(pool);
-            return false;
+    /// Lets it wake by `deadline`; it is [here](Caretaker::is_here).
+    pub(super) fn hasten(&self, events: &Events, deadline: Instant) {
+        if self.next.get().is_some_and(|next| deadline < next) {
+            self.next.set(Some(deadline));
+            events.call();
         }
-        if caretaker.next.get().is_some_and(|next| deadline < next) {
-            caretaker.next.set(Some(deadline));
-            pool.events.call();
-        }
-        true
     }
 
     /// Whether it has begun, on the reactor that is turned now.

@@ -448,21 +448,24 @@ impl Slot {
     /// over, and the fetch needs a timer of its own.
     pub(super) fn leave_deadline(&self, deadline: Instant) -> bool {
         let pool = &self.pool;
-        let actives = pool.active.borrow();
-        let Some(active) = actives.get(self.id) else {
+        let mut actives = pool.active.borrow_mut();
+        let Some(active) = actives.get_mut(self.id) else {
             return false;
         };
-        match active.deadline {
-            // It may have gone on to another reactor.
-            Some(known) if known == deadline => return pool.caretaker.is_here(),
-            // It has been woken.
-            None if active.woken => return false,
-            // Where he cannot begin, he looks at those that are active.
-            _ => drop(actives),
+        if active.deadline.is_none() && active.woken {
+            return false;
         }
-        let seen_to = Caretaker::sees_to(pool, deadline);
-        if let Some(active) = pool.active.borrow_mut().get_mut(self.id) {
+        // It may have gone on to another reactor.
+        let seen_to = pool.caretaker.is_here();
+        if active.deadline != Some(deadline) {
             active.deadline = seen_to.then_some(deadline);
+            // Where he cannot begin, he looks at those that are active.
+            drop(actives);
+            match seen_to {
+                true => pool.caretaker.hasten(&pool.events, deadline),
+                // For the deadlines to come.
+                false => _ = Caretaker::begin(pool),
+            }
         }
         seen_to
     }
