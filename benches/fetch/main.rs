@@ -1,5 +1,5 @@
-//! GETs on kept connections, plain and over TLS, and on new ones, which the server closes. The server is this program once more, in a process of its own with a
-//! reactor of its own: time and instructions are the client's alone.
+//! GETs on kept connections, plain and over TLS, and on new ones, which the server closes. The server is this program
+//! once more, in a process of its own with a reactor of its own: time and instructions are the client's alone.
 
 #![forbid(unsafe_code)]
 

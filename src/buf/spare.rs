@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-/// Memory of boxes that have been emptied, for the next ones of the same size. Operations come and go with each send and
-/// each receive, and the allocator took a tenth of the time of those.
+/// Memory of boxes that have been emptied, for the next ones of the same size. Operations come and go with each send
+/// and each receive, and the allocator took a tenth of the time of those.
 #[derive(Default)]
 pub(crate) struct Spares {
     /// By size: of one word, of two, and so on.

@@ -119,8 +119,8 @@ impl Client {
             .collect()
     }
 
-    /// What to send for `request`, which goes by `route`. With `expect`, leave to send the body is asked for, and waited
-    /// for so long.
+    /// What to send for `request`, which goes by `route`. With `expect`, leave to send the body is asked for, and
+    /// waited for so long.
     pub(super) fn encode(
         &self,
         request: &Request,
@@ -144,7 +144,8 @@ impl Client {
             && !matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
     }
 
-    /// The head of a plain request to `host` itself: all such heads for one host go on in the same way behind the target.
+    /// The head of a plain request to `host` itself: all such heads for one host go on in the same way behind the
+    /// target.
     fn encode_plain(&self, request: &Request, host: &str) -> Result<Vec<u8>, Error> {
         let (method, target) = (request.method.as_str(), request.url.target());
         let mut last = self.inner.plain_end.borrow_mut();
