@@ -6,7 +6,7 @@ use std::net::{self, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{self, Context};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::StreamExt;
@@ -14,7 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{ConnectError, TcpConnector, TcpStream, ToAddresses, late, make_socket};
-use crate::op::{Connect, Poll, SharedFd};
+use crate::op::{self, Connect, SharedFd};
 use crate::reactor::{Core, Submission};
 use crate::time::{Sleep, sleep, sleep_until};
 
@@ -59,14 +59,12 @@ pub(super) async fn race(
             delay = (left.len() > 0).then(|| sleep(connector.attempt_delay));
         }
         let event = poll_fn(|cx| match running.poll_next_unpin(cx) {
-            task::Poll::Ready(Some((_, Ok(stream)))) => task::Poll::Ready(Event::Connected(stream)),
-            task::Poll::Ready(Some((index, Err(error)))) => {
-                task::Poll::Ready(Event::Failed(index, error))
-            }
-            task::Poll::Ready(None) => task::Poll::Ready(Event::AllFailed),
-            task::Poll::Pending if is_over(&mut deadline, cx) => task::Poll::Ready(Event::TimedOut),
-            task::Poll::Pending if is_over(&mut delay, cx) => task::Poll::Ready(Event::Delayed),
-            task::Poll::Pending => task::Poll::Pending,
+            Poll::Ready(Some((_, Ok(stream)))) => Poll::Ready(Event::Connected(stream)),
+            Poll::Ready(Some((index, Err(error)))) => Poll::Ready(Event::Failed(index, error)),
+            Poll::Ready(None) => Poll::Ready(Event::AllFailed),
+            Poll::Pending if is_over(&mut deadline, cx) => Poll::Ready(Event::TimedOut),
+            Poll::Pending if is_over(&mut delay, cx) => Poll::Ready(Event::Delayed),
+            Poll::Pending => Poll::Pending,
         });
         match event.await {
             Event::Connected(stream) => return Ok(stream),
@@ -148,7 +146,7 @@ impl Pending {
             }
             Pending::Called(fd) => {
                 let events = libc::POLLOUT;
-                let (polled, op) = core.submit(Poll { fd, events }).await;
+                let (polled, op) = core.submit(op::Poll { fd, events }).await;
                 polled?;
                 let socket = SockRef::from(&op.fd);
                 if let Some(error) = socket.take_error()? {

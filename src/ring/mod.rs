@@ -155,8 +155,9 @@ impl Place<'_> {
     #[inline(always)]
     pub(crate) fn stage(mut self, request: &Request, user_data: u64) {
         let entry = sqe::build(request, user_data);
-        // SAFETY: what the request points to is owned by the operation in the reactor's table, which keeps
-        // it at a fixed address until the final completion of `user_data`, or for ever.
+        // SAFETY: what the request points to is owned by the operation in the reactor's table, which keeps it at a fixed
+        // address until the final completion of `user_data`, or for ever; or by a post, which is kept likewise until the
+        // enter that submits it is over.
         let pushed = unsafe { self.0.push(&entry) };
         debug_assert!(pushed.is_ok(), "there is room");
     }
