@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use peers::meter::Values;
+use peers::process::Usage;
 
 use crate::args::{Args, Part};
 use crate::child::{self, MEASURED};
@@ -26,6 +27,7 @@ pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
     let nginx = Nginx::start(&[1 << 10, 1 << 20])?;
     let plain = |length| Fetch {
         part: Part::Fetch,
+        origin: nginx.pid(),
         url: nginx.url(length),
         length,
         options: Vec::new(),
@@ -57,6 +59,8 @@ pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
 /// What is fetched, and how.
 pub struct Fetch {
     pub part: Part,
+    /// The process that serves it.
+    pub origin: u32,
     pub url: String,
     pub length: usize,
     /// For every client.
@@ -85,9 +89,14 @@ impl Fetch {
             for contender in contenders {
                 eprintln!("{load}, round {round}: {}", contender.name);
                 let client = child::pinned(MEASURED, child::program(contender.program)?);
+                let before = Usage::of(self.origin)?;
                 let mut values = self.report(client, concurrency, args.window, contender)?;
+                let served = Usage::of(self.origin)?.since(before).cpu.as_secs_f64();
                 let megabytes = values["rate"] * self.length as f64 / 1e6;
                 values.insert("mb_s".to_owned(), megabytes);
+                // How much of its core the origin needs for that rate: no client gets more than all of it.
+                let busy = values["rate"] * served / values["all_requests"];
+                values.insert("origin_busy".to_owned(), busy);
                 add(contender, round, values)?;
             }
         }

@@ -74,6 +74,10 @@ impl Nginx {
         format!("https://{HOST}:{}/{length}", self.secure_port)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
     /// The certificate that has to be trusted for that.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("authority.pem")

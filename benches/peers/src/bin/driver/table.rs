@@ -3,8 +3,10 @@
 use crate::args::Part;
 use crate::sample::{Samples, Spread};
 
-/// The values of a part: name, heading, and how many digits after the point.
-fn columns(part: Part) -> &'static [(&'static str, &'static str, usize)] {
+/// A value: name, heading, and how many digits after the point.
+type Column = (&'static str, &'static str, usize);
+
+fn columns(part: Part) -> &'static [Column] {
     match part {
         Part::Echo | Part::Fetch | Part::Tls => &[
             ("p50_us", "p50 us", 1),
@@ -13,13 +15,15 @@ fn columns(part: Part) -> &'static [(&'static str, &'static str, usize)] {
             ("user_us", "user us", 2),
             ("syscalls", "syscalls", 2),
             ("enters", "enters", 2),
+            // How much of its core the origin of a fetch needs.
+            ("origin_busy", "origin", 2),
         ],
         Part::Micro | Part::Idle | Part::IdleClient | Part::Neighbour => &[],
     }
 }
 
-/// What the rows are ranked by beside the first: name, heading, digits.
-fn leading(part: Part) -> &'static [(&'static str, &'static str, usize)] {
+/// What the rows are ranked by beside the first.
+fn leading(part: Part) -> &'static [Column] {
     match part {
         Part::Echo | Part::Fetch | Part::Tls => {
             &[("rate", "requests/s", 0), ("cpu_us", "CPU us", 2)]

@@ -26,6 +26,7 @@ pub fn run(args: &Args, samples: &mut Samples) -> io::Result<()> {
     ] {
         let mut fetch = Fetch {
             part: Part::Tls,
+            origin: nginx.pid(),
             url: nginx.secure_url(length),
             length,
             options: vec!["--trust".into(), nginx.authority().into()],
