@@ -6,9 +6,18 @@ use crate::sample::{Samples, Spread};
 /// A value: name, heading, and how many digits after the point.
 type Column = (&'static str, &'static str, usize);
 
+/// The values of a part.
 fn columns(part: Part) -> &'static [Column] {
     match part {
-        Part::Echo | Part::Fetch | Part::Tls => &[
+        Part::Echo => &[
+            ("p50_us", "p50 us", 1),
+            ("p99_us", "p99 us", 1),
+            ("p999_us", "p99.9 us", 1),
+            ("user_us", "user us", 2),
+            ("syscalls", "syscalls", 2),
+            ("enters", "enters", 2),
+        ],
+        Part::Fetch | Part::Tls => &[
             ("p50_us", "p50 us", 1),
             ("p99_us", "p99 us", 1),
             ("p999_us", "p99.9 us", 1),
