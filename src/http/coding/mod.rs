@@ -129,7 +129,9 @@ impl Decoding {
             _ => Ok(()),
         };
         result.map_err(|error| Error::boxed(ErrorKind::Decode, error))?;
-        let left = self.input.is_some() || self.taken < self.middle.len();
+        // A middle that was filled may have left something in the first decoder, which has taken all of its input.
+        let filled = self.decoders.len() > 1 && self.middle.len() == self.middle.capacity();
+        let left = self.input.is_some() || self.taken < self.middle.len() || filled;
         Ok(match (output.is_empty(), left) {
             (false, _) => Decoded::Data(output),
             (true, true) => Decoded::Nothing,

@@ -276,3 +276,26 @@ fn d03_a_window_of_zstd_beyond_8_mib_is_refused() {
         ErrorKind::Decode
     );
 }
+
+/// As many bytes as one step puts between two decoders may stand for nothing, while the first has taken all its input.
+#[test]
+fn d01_a_long_way_to_the_first_byte_of_a_stacked_coding() {
+    // A name of a file in the head of gzip.
+    let mut named = vec![0x1f, 0x8b, 8, 0x08, 0, 0, 0, 0, 0, 0xff];
+    named.extend([b'n'; 100_000]);
+    named.push(0);
+    named.extend_from_slice(&gzip(b"hello")[10..]);
+    let mut members = gzip(b"").repeat(5000);
+    members.extend(gzip(b"hello"));
+    for inner in [named, members] {
+        for (coding, outer) in [
+            ("gzip", gzip(&inner)),
+            ("deflate", zlib(&inner)),
+            ("br", brotli(&inner)),
+            ("zstd", zstd(&inner)),
+        ] {
+            let codings = format!("gzip, {coding}");
+            assert_eq!(decode(&codings, &[&outer]).unwrap(), b"hello", "{codings}");
+        }
+    }
+}
