@@ -438,6 +438,29 @@ fn i08_who_does_not_know_the_expectation_is_asked_without() {
 }
 
 #[test]
+fn i08_a_refusal_that_comes_after_a_stream_is_the_answer() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        // It came without leave.
+        assert_eq!(read_exact(&mut stream, 4), b"body");
+        stream
+            .write_all(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 3\r\n\r\nno!")
+            .unwrap();
+    });
+    run(async {
+        let body = Body::stream(stream::iter([Ok::<_, io::Error>("body")])).with_length(4);
+        let request = Client::new().post(peer.url()).body(body);
+        let request = request.expect_continue(true);
+        let request = request.expect_timeout(Duration::from_millis(1));
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.status(), 417);
+        assert_eq!(response.text().await.unwrap(), "no!");
+    });
+    peer.join();
+}
+
+#[test]
 fn a_request_without_a_body_expects_nothing() {
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);

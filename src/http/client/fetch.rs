@@ -211,7 +211,7 @@ impl Client {
     /// where that does no harm: nothing had been sent, or the method is idempotent (RFC 9110, 9.2.2).
     ///
     /// Who cannot meet the expectation of leave to send the body (417) is asked again without it, on a fresh
-    /// connection: this one may wait for the body.
+    /// connection: this one may wait for the body. Not if a body that is there only once has begun to be sent.
     async fn answer(
         &self,
         request: &Request,
@@ -271,7 +271,8 @@ impl Client {
                 Ok(()) => {
                     let head = reply.head();
                     request.hooks.trace(&Trace::Response(head));
-                    if expect.is_none() || head.status != StatusCode::EXPECTATION_FAILED {
+                    let refused = head.status == StatusCode::EXPECTATION_FAILED;
+                    if expect.is_none() || !refused || !request.may_replay() {
                         return Ok(reply);
                     }
                     None
