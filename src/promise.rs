@@ -9,8 +9,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use futures_util::FutureExt;
-
 use crate::task::{contain_panic, in_background, is_shut};
 
 /// A place for a value: the one half sets it, the other waits for it.
@@ -156,16 +154,36 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) {
     if let Some(waker) = waker {
         waker.wake();
     }
-    if running && !in_background(call_back(Rc::clone(state))) {
-        state.borrow_mut().running = false;
-        // A reactor that is being shut down has no later turn.
-        if is_shut() {
-            call_back(Rc::clone(state)).now_or_never();
+    if running {
+        let mut calls = Calls(Some(Rc::clone(state)));
+        in_background(async move { calls.make() });
+    }
+}
+
+/// The calls of the callbacks, which are made by a task.
+struct Calls<T: 'static>(Option<Rc<RefCell<State<T>>>>);
+
+impl<T: 'static> Calls<T> {
+    fn make(&mut self) {
+        if let Some(state) = self.0.take() {
+            call_back(&state);
         }
     }
 }
 
-async fn call_back<T: 'static>(state: Rc<RefCell<State<T>>>) {
+impl<T: 'static> Drop for Calls<T> {
+    /// The task was refused, or went before its turn.
+    fn drop(&mut self) {
+        if is_shut() {
+            // There will be no later turn.
+            self.make();
+        } else if let Some(state) = &self.0 {
+            state.borrow_mut().running = false;
+        }
+    }
+}
+
+fn call_back<T: 'static>(state: &Rc<RefCell<State<T>>>) {
     loop {
         let mut inner = state.borrow_mut();
         if inner.callbacks.is_empty() {

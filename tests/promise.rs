@@ -94,3 +94,22 @@ fn a_callback_may_add_a_callback_and_set_another_promise() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_reactor_that_is_shut_down_before_their_turn_makes_the_calls() {
+    let seen = Rc::new(Cell::new(0));
+    let (promise, promised) = promise();
+    for _ in 0..2 {
+        let seen = Rc::clone(&seen);
+        promised.on_done(move |value| seen.set(seen.get() + value.as_ref().unwrap()));
+    }
+    eyewall::block_on(async {
+        promise.set(7);
+        assert_eq!(seen.get(), 0, "called inside set");
+    })
+    .unwrap();
+    assert_eq!(seen.get(), 14);
+    // It can still be awaited, elsewhere.
+    assert_eq!(eyewall::block_on(promised).unwrap(), Ok(7));
+    assert_eq!(seen.get(), 14, "called twice");
+}
