@@ -63,7 +63,10 @@ impl Gate {
 
     /// Goes out; the first in the queue takes the place.
     pub(super) fn leave(&self) {
-        let next = self.waiting.borrow_mut().pop_first();
+        let next = match self.closed.get() {
+            true => None,
+            false => self.waiting.borrow_mut().pop_first(),
+        };
         match next {
             Some((_, waker)) => waker.wake(),
             None => self.inside.set(self.inside.get() - 1),
@@ -73,8 +76,9 @@ impl Gate {
     /// Lets nobody in any more, those who wait neither.
     pub(super) fn close(&self) {
         self.closed.set(true);
-        let waiting = self.waiting.take();
-        for waker in waiting.into_values() {
+        // They stay in the queue until they see it, since who is not there has been let in.
+        let waiting: Vec<Waker> = self.waiting.borrow().values().cloned().collect();
+        for waker in waiting {
             waker.wake();
         }
     }
@@ -89,7 +93,7 @@ struct Place<'a> {
 impl Place<'_> {
     fn poll(&mut self, waker: &Waker) -> Poll<Result<(), Closed>> {
         if self.gate.closed.get() {
-            self.ticket = None;
+            self.give_up();
             return Poll::Ready(Err(Closed));
         }
         let ticket = match self.ticket {
@@ -116,16 +120,22 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket else {
+impl Place<'_> {
+    fn give_up(&mut self) {
+        let Some(ticket) = self.ticket.take() else {
             return;
         };
         let left = self.gate.waiting.borrow_mut().remove(&ticket);
         // It had been let in, and has not seen it.
-        if left.is_none() && !self.gate.closed.get() {
+        if left.is_none() {
             self.gate.leave();
         }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -184,5 +194,25 @@ mod tests {
         gate.leave();
         assert!(!gate.try_enter());
         assert_eq!(gate.inside(), 0);
+    }
+
+    #[test]
+    fn who_was_let_in_and_finds_it_closed_does_not_stay_inside() {
+        for polled in [true, false] {
+            let gate = Gate::new(1);
+            assert!(gate.try_enter());
+            let mut granted = Box::pin(gate.enter());
+            let mut waiting = Box::pin(gate.enter());
+            assert!(granted.as_mut().now_or_never().is_none());
+            assert!(waiting.as_mut().now_or_never().is_none());
+            gate.leave();
+            gate.close();
+            if polled {
+                assert!(matches!(granted.as_mut().now_or_never(), Some(Err(Closed))));
+                assert!(matches!(waiting.as_mut().now_or_never(), Some(Err(Closed))));
+            }
+            drop((granted, waiting));
+            assert_eq!((gate.inside(), gate.waiting()), (0, 0));
+        }
     }
 }
