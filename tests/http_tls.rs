@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use bytes::Bytes;
 use eyewall::http::{
-    CertificateFault, Client, ClientBuilder, ConnectOptions, Error, ErrorKind, Pem, Phase, Stage,
+    CertificateFault, Client, ClientBuilder, Conduit, ConnectOptions, Error, ErrorKind, Pem, Phase,
+    Stage, Target,
 };
+use futures_util::{FutureExt, sink, stream};
 use tls_support::{
     Authority, Identity, Peer, accept, accept_tcp, goodbye, provider, read_head, run, self_signed,
     server, server_of,
@@ -665,6 +668,46 @@ fn a_send_that_is_dropped_in_the_middle_tears_nothing() {
 }
 
 #[test]
+fn a_send_that_is_dropped_in_the_flush_of_a_conduit_is_sent_once() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(SWITCH).unwrap();
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
+        assert_eq!(all, b"the first, the last");
+    });
+    let address = peer.address;
+    run(async {
+        let client = Client::builder()
+            .ca_certificates(Pem::text(authority.pem()))
+            .connector(move |_: Target| async move {
+                let stream = eyewall::net::TcpStream::connect(address).await?;
+                let (recv, send) = stream.into_split();
+                let incoming = stream::unfold(recv, |mut recv| async {
+                    let chunk = recv.recv_chunk().await.transpose()?;
+                    Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
+                });
+                // It takes what it is given at once, and sends it while it is flushed.
+                let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async {
+                    eyewall::yield_now().await;
+                    send.send_all(bytes).await.0.map(|()| send)
+                });
+                Conduit::new(incoming, outgoing)
+            })
+            .build();
+        let mut raw = upgraded(&client, &peer.url()).await;
+        assert!(raw.send_all("the first").now_or_never().is_none());
+        raw.send_all(", the last").await.0.unwrap();
+        raw.shutdown().await.unwrap();
+        assert!(raw.recv_chunk().await.is_err(), "no goodbye");
+    });
+    peer.join();
+}
+
+#[test]
 fn a_receive_that_is_dropped_loses_nothing() {
     // A large buffer is received for in another way.
     for capacity in [2, 100 << 10] {
@@ -720,7 +763,7 @@ fn c12_tls_goes_through_what_a_connector_makes_and_a_dot_is_no_part_of_a_name() 
     run(async {
         let client = Client::builder()
             .ca_certificates(Pem::text(authority.pem()))
-            .connector(move |target: eyewall::http::Target| async move {
+            .connector(move |target: Target| async move {
                 assert_eq!((target.host(), target.port()), ("far.test.", 443));
                 eyewall::net::TcpStream::connect(address)
                     .await

@@ -254,8 +254,17 @@ impl TlsSend {
             let Some(pending) = &self.pending else {
                 return Ok(());
             };
-            self.below.post(pending.clone()).await?;
+            let SendSide::Conduit(conduit) = &mut self.below else {
+                self.below.post(pending.clone()).await?;
+                self.pending = None;
+                continue;
+            };
+            conduit.ready().await?;
+            // From here on the conduit has it, also if its flush is not waited for.
+            let started = conduit.start(pending);
             self.pending = None;
+            started?;
+            conduit.flush().await?;
         }
     }
 

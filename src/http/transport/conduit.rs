@@ -133,16 +133,24 @@ impl ConduitSend {
 
     pub(super) async fn send(&mut self, slices: &[&[u8]]) -> io::Result<()> {
         for slice in slices {
-            poll_fn(|cx| self.sink.as_mut().poll_ready(cx)).await?;
-            self.settled = false;
-            self.sink
-                .as_mut()
-                .start_send(Bytes::copy_from_slice(slice))?;
+            self.ready().await?;
+            self.start(slice)?;
         }
         self.flush().await
     }
 
-    pub(super) async fn flush(&mut self) -> io::Result<()> {
+    /// Waits until there is room.
+    pub(in crate::http) async fn ready(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.sink.as_mut().poll_ready(cx)).await
+    }
+
+    /// Hands `bytes` over, for which there is room; they are sent by [`flush`](ConduitSend::flush).
+    pub(in crate::http) fn start(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.settled = false;
+        self.sink.as_mut().start_send(Bytes::copy_from_slice(bytes))
+    }
+
+    pub(in crate::http) async fn flush(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.sink.as_mut().poll_flush(cx)).await?;
         self.settled = true;
         Ok(())
