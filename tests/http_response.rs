@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use eyewall::fs::File;
-use eyewall::http::{Body, Client, ErrorKind, Flow};
+use eyewall::http::{Body, Client, ErrorKind, Flow, Phase};
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use futures_util::StreamExt;
@@ -154,6 +154,53 @@ fn a_push_is_cancelled_by_its_callback_a_panic_or_a_drop() {
             // The close goes out with the next turns.
             sleep(Duration::from_millis(20)).await;
             assert_eq!(client.idle_connections(), 0);
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn a_push_that_is_held_up_ends_with_its_time_or_its_client() {
+    for expected in ["time", "close"] {
+        let peer = Peer::new(|listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+                .unwrap();
+            assert_eq!(read_rest(&mut stream), b"");
+        });
+        run(async {
+            let short = Duration::from_millis(50);
+            let client = Client::builder().idle_read_timeout(short);
+            let client = match expected {
+                "time" => client.timeout(2 * short),
+                _ => client,
+            };
+            let client = client.build();
+            let response = client.get(peer.url()).send().await.unwrap();
+            let push = response.push(|_| Flow::Pause);
+            if expected == "close" {
+                // The pause is not the server's.
+                sleep(2 * short).await;
+                assert_eq!(client.active_fetches(), 1);
+                client.close();
+            }
+            let error = push.await.unwrap_err();
+            match expected {
+                "time" => assert!(
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Timeout {
+                            phase: Phase::Total,
+                            ..
+                        }
+                    ),
+                    "{error:?}"
+                ),
+                _ => assert_eq!(error.kind(), ErrorKind::Closed),
+            }
+            assert_eq!(client.active_fetches(), 0);
         });
         peer.join();
     }

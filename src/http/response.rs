@@ -6,9 +6,11 @@ mod reply;
 mod save;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -286,6 +288,26 @@ impl Response {
             }
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// Reads nothing until `open` is ready. The time of the whole fetch goes on, if the server has not said all by then,
+    /// and the client may be closed.
+    async fn rest_until(
+        &mut self,
+        mut open: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> Result<(), Error> {
+        if open(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return Ok(());
+        }
+        let watch = Rc::clone(self.reply.exchange.watch());
+        watch.pause_reading();
+        let opened = poll_fn(|cx| open(cx).map(Ok));
+        if self.reply.exchange.is_complete() {
+            return opened.await;
+        }
+        let closing = self.reply.slot.as_ref().map(Slot::closing);
+        let rested = watch.over(closing, pin!(opened)).await;
+        rested.map_err(|error| self.fail(error))
     }
 
     /// The rest of the body cannot be had.

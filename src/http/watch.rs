@@ -204,6 +204,11 @@ impl Watch {
         self.peer.get()
     }
 
+    /// The response is not being waited for.
+    pub(super) fn pause_reading(&self) {
+        self.idle_read.set(None);
+    }
+
     /// The response is being waited for again, after its reader has had a pause: a pause of ours is not one of
     /// the server's.
     pub(super) fn resume_reading(&self) {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ pub enum Flow {
     /// Go on.
     Continue,
     /// Nothing more until [`Pusher::resume`] is called. The connection holds no buffer meanwhile, and the server is
-    /// slowed.
+    /// slowed. The time of the whole fetch goes on, if the server has not said all by then.
     Pause,
     /// No more: the connection is closed.
     Cancel,
@@ -92,14 +92,12 @@ impl Push {
         let state = Rc::clone(&pusher.state);
         let task = spawn(async move {
             loop {
-                poll_fn(|cx| state.poll_open(cx)).await;
+                response.rest_until(|cx| state.poll_open(cx)).await?;
                 let Some(chunk) = response.chunk().await? else {
                     return Ok(response);
                 };
-                if state.paused.get() {
-                    // While it was on its way.
-                    poll_fn(|cx| state.poll_open(cx)).await;
-                }
+                // It may have been held up while the chunk was on its way.
+                response.rest_until(|cx| state.poll_open(cx)).await?;
                 let reason = match catch_unwind(AssertUnwindSafe(|| callback(&chunk))) {
                     Ok(Flow::Continue) => continue,
                     Ok(Flow::Pause) => {
