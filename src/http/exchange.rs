@@ -169,7 +169,10 @@ impl Exchange {
                             watch.sent(size);
                             watch.sent_all();
                         }
-                        Err(error) => watch.send_failed(error),
+                        Err(error) => {
+                            watch.send_failed(error);
+                            watch.end_sending();
+                        }
                     }
                     *sent = result.into();
                 }
@@ -177,7 +180,7 @@ impl Exchange {
                     return watch.poll_over(slot, cx).map(Err);
                 };
                 incoming.take_in(received, sent, watch, timings)?;
-                if incoming.next_head(answer, |interim| request.hooks.interim(interim))? {
+                if incoming.next_head(answer, watch, |interim| request.hooks.interim(interim))? {
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -186,7 +189,7 @@ impl Exchange {
         if matches!(sent, Sent::Going) {
             // By itself; the connection knows when it has been sent.
             *sent = Sent::Whole;
-            watch.pause_writing();
+            watch.end_sending();
         }
         Ok(())
     }
@@ -216,10 +219,12 @@ impl Exchange {
             }
             let (incoming, sent) = (&mut self.incoming, &mut self.sent);
             incoming.take_in(received, sent, &self.watch, timings)?;
-            let come = self.incoming.next_head(&mut self.head, |interim| {
-                leave |= interim.status == StatusCode::CONTINUE;
-                request.hooks.interim(interim);
-            })?;
+            let come = self
+                .incoming
+                .next_head(&mut self.head, &self.watch, |interim| {
+                    leave |= interim.status == StatusCode::CONTINUE;
+                    request.hooks.interim(interim);
+                })?;
             if come {
                 break;
             }
@@ -228,7 +233,6 @@ impl Exchange {
             && (self.head.status.as_u16() >= 300 || uploading.shared.gate.get() == Gate::Waiting)
         {
             uploading.shared.gate.set(Gate::Shut);
-            self.watch.pause_writing();
             poll_fn(|cx| self.poll_stopped(cx)).await;
         }
         Ok(())

@@ -30,6 +30,8 @@ pub(super) struct Watch {
     received: Cell<u64>,
     /// The request may have reached the peer, in part at least.
     out: Cell<bool>,
+    /// The request is still being sent: the server need not say anything yet.
+    sending: Cell<bool>,
     total: Option<Instant>,
     /// The deadline of the part that is going on: queue, connect, or first byte.
     part: Cell<Option<(Instant, Phase)>>,
@@ -55,6 +57,7 @@ impl Watch {
             sent: Cell::new(0),
             received: Cell::new(0),
             out: Cell::new(false),
+            sending: Cell::new(false),
             part: Cell::new(None),
             tls: Cell::new(None),
             idle_read: Cell::new(None),
@@ -123,6 +126,7 @@ impl Watch {
                 self.received.set(0);
                 self.arrivals.set(0);
                 self.out.set(true);
+                self.sending.set(true);
                 self.part.set(None);
                 self.tls.set(None);
                 // It may be a second try, on a connection that was there at once.
@@ -155,10 +159,17 @@ impl Watch {
 
     /// The request has been sent to its end.
     pub(super) fn sent_all(&self) {
+        self.end_sending();
         if self.stage.get() == Stage::Send {
             self.enter(Stage::Wait);
         }
+    }
+
+    /// No more of the request will be sent, be that all of it or not: from here on the server is waited for.
+    pub(super) fn end_sending(&self) {
+        self.sending.set(false);
         self.idle_write.set(None);
+        self.resume_reading();
     }
 
     /// There is nothing to send for now: the server is not to blame for that.
@@ -180,8 +191,18 @@ impl Watch {
         self.arrivals.set(self.arrivals.get() + 1);
         let now = Instant::now();
         self.arrived.set(now);
-        if let Some(limit) = self.times.of(Phase::IdleRead) {
+        if let Some(limit) = self.times.of(Phase::IdleRead)
+            && !self.sending.get()
+        {
             self.idle_read.set(now.checked_add(limit));
+        }
+    }
+
+    /// What has come was an interim response, and nothing behind it: the response is still to come.
+    pub(super) fn received_interim(&self) {
+        match self.sending.get() {
+            true => self.stage.set(Stage::Send),
+            false => self.enter(Stage::Wait),
         }
     }
 
@@ -212,7 +233,7 @@ impl Watch {
     /// The response is being waited for again, after its reader has had a pause: a pause of ours is not one of
     /// the server's.
     pub(super) fn resume_reading(&self) {
-        if self.times.idle_read.is_some() {
+        if self.times.idle_read.is_some() && !self.sending.get() {
             self.idle_read.set(self.deadline(Phase::IdleRead));
         }
     }

@@ -144,7 +144,7 @@ impl ClientBuilder {
     }
 
     /// How long the first byte of the response may take, once the request has been sent; zero for no limit of its
-    /// own.
+    /// own. An interim response (1xx) is not the response, but the time begins anew behind it.
     pub fn first_byte_timeout(self, limit: Duration) -> ClientBuilder {
         self.set(|options| options.times.first_byte = Some(limit))
     }

@@ -109,7 +109,7 @@ pub enum Phase {
     Connect,
     /// The TLS handshake.
     Tls,
-    /// From the end of the request to the first byte of the response.
+    /// From the end of the request, or the last interim response behind it, to the first byte of the response.
     FirstByte,
     /// Between two pieces of the response.
     IdleRead,

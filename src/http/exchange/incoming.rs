@@ -108,6 +108,7 @@ impl Incoming {
     pub(super) fn next_head(
         &mut self,
         answer: &mut Head,
+        watch: &Watch,
         mut interim: impl FnMut(&Head),
     ) -> Result<bool, Error> {
         while let Some(chunk) = &self.pending {
@@ -121,7 +122,12 @@ impl Incoming {
                     *answer = head;
                     return Ok(true);
                 }
-                Event::Informational(head) => interim(&head),
+                Event::Informational(head) => {
+                    if self.pending.is_none() {
+                        watch.received_interim();
+                    }
+                    interim(&head);
+                }
                 _ => {}
             }
         }

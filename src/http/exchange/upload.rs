@@ -97,6 +97,7 @@ async fn drive(
         })
         .await
     };
+    watch.end_sending();
     (connection, sent)
 }
 

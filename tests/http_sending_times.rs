@@ -1,0 +1,104 @@
+//! Times that a request has while it is being sent, and right behind that.
+#![cfg(feature = "http")]
+
+mod http_peer;
+
+use std::io::Write;
+use std::time::Duration;
+
+use eyewall::http::{Body, Client, ErrorKind, Phase, Stage};
+use eyewall::time::sleep;
+use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
+
+const SHORT: Duration = Duration::from_millis(100);
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Parts with pauses between them, longer than `SHORT` together.
+fn leisurely() -> Body {
+    Body::producer(|mut writer| async move {
+        for _ in 0..6 {
+            sleep(SHORT / 3).await;
+            writer.write("part").await?;
+        }
+        Ok::<(), std::io::Error>(())
+    })
+}
+
+#[test]
+fn t05_a_server_has_nothing_to_say_before_the_request_is_whole() {
+    // What comes before that: leave, an interim response that nobody asked for, and the head of the response.
+    let early = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let rest = b"2\r\nok\r\n0\r\n\r\n";
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let cases: [(bool, &[u8], &[u8]); 3] = [
+        (true, CONTINUE, whole),
+        (false, b"HTTP/1.1 102 Processing\r\n\r\n", whole),
+        (false, early, rest),
+    ];
+    for (asks, first, second) in cases {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(first).unwrap();
+            assert_eq!(read_chunked(&mut stream).len(), 6);
+            stream.write_all(second).unwrap();
+        });
+        run(async {
+            let request = Client::new().post(peer.url()).body(leisurely());
+            let request = request.expect_continue(asks).idle_read_timeout(SHORT);
+            let mut response = request.first_byte_timeout(SHORT).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn t04_an_interim_response_is_no_answer() {
+    let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n";
+    for (asks, first) in [(true, CONTINUE), (false, interim)] {
+        for phase in [Phase::FirstByte, Phase::IdleRead] {
+            let peer = Peer::new(move |listener| {
+                let mut stream = accept(&listener);
+                read_head(&mut stream);
+                stream.write_all(first).unwrap();
+                read_rest(&mut stream);
+            });
+            run(async {
+                let request = Client::new().post(peer.url()).body("body");
+                let request = request.expect_continue(asks);
+                let request = match phase {
+                    Phase::IdleRead => request.idle_read_timeout(SHORT),
+                    _ => request.first_byte_timeout(SHORT),
+                };
+                let error = request.send().await.unwrap_err();
+                let limit = SHORT;
+                assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+                assert_eq!(error.stage(), Some(Stage::Wait));
+            });
+            peer.join();
+        }
+    }
+}
+
+#[test]
+fn t05_the_head_that_begins_behind_an_interim_response_is_the_answer() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n")
+            .unwrap();
+        std::thread::sleep(2 * SHORT);
+        stream.write_all(b"Content-Length: 0\r\n\r\n").unwrap();
+        read_head(&mut stream);
+        ok(&mut stream);
+    });
+    run(async {
+        let client = Client::new();
+        let request = client.get(peer.url()).first_byte_timeout(SHORT);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        assert!(client.get(peer.url()).send().await.unwrap().is_reused());
+    });
+    peer.join();
+}
