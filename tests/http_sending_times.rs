@@ -3,11 +3,14 @@
 
 mod http_peer;
 
-use std::io::Write;
+use std::future::pending;
+use std::io::{Read, Write};
 use std::time::Duration;
 
-use eyewall::http::{Body, Client, ErrorKind, Phase, Stage};
+use bytes::Bytes;
+use eyewall::http::{Body, Client, Conduit, ErrorKind, Phase, Stage, Target};
 use eyewall::time::sleep;
+use futures_util::{sink, stream};
 use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -101,4 +104,51 @@ fn t05_the_head_that_begins_behind_an_interim_response_is_the_answer() {
         assert!(client.get(peer.url()).send().await.unwrap().is_reused());
     });
     peer.join();
+}
+
+#[test]
+fn a_slow_server_takes_something_of_a_large_piece() {
+    const SIZE: usize = 16 << 20;
+    let limit = 3 * SHORT;
+    let peer = Peer::new(|listener| {
+        let socket = socket2::SockRef::from(&listener);
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        let (mut part, mut left) = (vec![0; 64 << 10], SIZE);
+        while left > 0 {
+            left -= stream.read(&mut part).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ok(&mut stream);
+    });
+    run(async {
+        let piece = stream::iter([Ok::<_, std::io::Error>(vec![7; SIZE])]);
+        let body = Body::stream(piece).with_length(SIZE as u64);
+        let request = Client::new().post(peer.url()).body(body);
+        let sent = request.idle_write_timeout(limit).send().await;
+        assert_eq!(sent.unwrap().status(), 200);
+    });
+    peer.join();
+}
+
+#[test]
+fn the_last_chunk_has_the_time_of_the_others() {
+    run(async {
+        // Whoever is at the other end takes all but that.
+        let client = Client::builder().connector(async |_: Target| {
+            let sink = sink::unfold((), |(), bytes: Bytes| async move {
+                match &bytes[..] {
+                    b"0\r\n\r\n" => pending().await,
+                    _ => Ok(()),
+                }
+            });
+            Conduit::new(stream::pending(), sink)
+        });
+        let body = Body::stream(stream::iter([Ok::<_, std::io::Error>("part")]));
+        let request = client.build().post("http://site.test/").body(body);
+        let error = request.idle_write_timeout(SHORT).send().await.unwrap_err();
+        let (phase, limit) = (Phase::IdleWrite, SHORT);
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+    });
 }

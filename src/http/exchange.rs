@@ -40,6 +40,10 @@ use crate::buf::{Chunk, IoBuf};
 /// size, so that it can be stopped between two of them.
 pub(super) const PIECE: usize = 256 << 10;
 
+/// As much is sent at a time where the server has a time to take something of it: nobody sees how much of an operation
+/// it has taken until that is over.
+const TIMED_PIECE: usize = 16 << 10;
+
 /// How a request goes over the wire, but for its body.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
@@ -108,8 +112,9 @@ impl Exchange {
         timings: &mut Timings,
     ) -> Result<(), Error> {
         self.watch.enter(Stage::Send);
+        let most = self.piece();
         let at_once = outgoing.expect.is_none()
-            && (request.body.as_ref()).is_none_or(|body| body.at_once(PIECE).is_some());
+            && (request.body.as_ref()).is_none_or(|body| body.at_once(most).is_some());
         match at_once {
             true => self.send_at_once(outgoing, request, slot, timings).await,
             false => {
@@ -119,6 +124,14 @@ impl Exchange {
                 let mut upload = Box::pin(self.upload(outgoing, request, timings));
                 watch.over_in(slot, upload.as_mut()).await
             }
+        }
+    }
+
+    /// How much is sent in one operation at most.
+    fn piece(&self) -> usize {
+        match self.watch.times_writing() {
+            true => TIMED_PIECE,
+            false => PIECE,
         }
     }
 

@@ -172,6 +172,11 @@ impl Watch {
         self.resume_reading();
     }
 
+    /// Whether there is a time in which the server has to take something.
+    pub(super) fn times_writing(&self) -> bool {
+        self.times.of(Phase::IdleWrite).is_some()
+    }
+
     /// There is nothing to send for now: the server is not to blame for that.
     pub(super) fn pause_writing(&self) {
         self.idle_write.set(None);

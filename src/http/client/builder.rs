@@ -155,7 +155,8 @@ impl ClientBuilder {
         self.set(|options| options.times.idle_read = Some(limit))
     }
 
-    /// How long the server may take nothing of a request that is being sent; zero for no limit of its own.
+    /// How long the server may take nothing of a request that is being sent; zero for no limit of its own. The body goes
+    /// out in pieces of at most 16 KiB then, since what is taken of a piece is seen at its end.
     pub fn idle_write_timeout(self, limit: Duration) -> ClientBuilder {
         self.set(|options| options.times.idle_write = Some(limit))
     }

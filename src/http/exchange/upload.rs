@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{Outgoing, Sent};
+use super::{Outgoing, Sent, TIMED_PIECE};
 use crate::buf::Chunk;
 use crate::http::body::Body;
 use crate::http::codec::{BodyFraming, CHUNK_END, CHUNKED_END, encode_chunk_header};
@@ -152,29 +152,34 @@ async fn send_body(send: &mut SendSide, body: &Body, watch: &Watch) -> Result<()
         if piece.is_empty() {
             continue;
         }
-        watch.resume_writing();
-        let size = piece.len() as u64;
-        sent += size;
-        let result = match framing {
-            BodyFraming::Chunked => {
-                let mut line = Vec::with_capacity(20);
-                encode_chunk_header(piece.len(), &mut line);
-                let end = Chunk::owned(CHUNK_END);
-                send.send_vectored(vec![Chunk::owned(line), piece, end])
-                    .await
-                    .0
-            }
-            BodyFraming::Length(length) if sent > length => {
-                return Err(Error::boxed(
-                    ErrorKind::Body,
-                    format!("the body is longer than the {length} bytes that were announced"),
-                ));
-            }
-            BodyFraming::Length(_) | BodyFraming::None => send.send_all(piece).await.0,
-        };
-        result.map_err(|error| Error::io(ErrorKind::Send, error))?;
-        watch.sent(size);
+        sent += piece.len() as u64;
+        if let BodyFraming::Length(length) = framing
+            && sent > length
+        {
+            return Err(Error::boxed(
+                ErrorKind::Body,
+                format!("the body is longer than the {length} bytes that were announced"),
+            ));
+        }
+        for part in parts(piece, watch) {
+            watch.resume_writing();
+            let size = part.len() as u64;
+            let result = match framing {
+                BodyFraming::Chunked => {
+                    let mut line = Vec::with_capacity(20);
+                    encode_chunk_header(part.len(), &mut line);
+                    let end = Chunk::owned(CHUNK_END);
+                    send.send_vectored(vec![Chunk::owned(line), part, end])
+                        .await
+                        .0
+                }
+                BodyFraming::Length(_) | BodyFraming::None => send.send_all(part).await.0,
+            };
+            result.map_err(|error| Error::io(ErrorKind::Send, error))?;
+            watch.sent(size);
+        }
     }
+    watch.resume_writing();
     match framing {
         BodyFraming::Length(length) if sent < length => Err(Error::boxed(
             ErrorKind::Body,
@@ -186,4 +191,17 @@ async fn send_body(send: &mut SendSide, body: &Body, watch: &Watch) -> Result<()
         }
         BodyFraming::Length(_) | BodyFraming::None => Ok(()),
     }
+}
+
+/// The parts of `piece` that go out in an operation each.
+fn parts(mut piece: Chunk, watch: &Watch) -> impl Iterator<Item = Chunk> {
+    let most = match watch.times_writing() {
+        true => TIMED_PIECE,
+        false => usize::MAX,
+    };
+    std::iter::from_fn(move || {
+        let part = piece.slice_ref(..piece.len().min(most));
+        piece.advance(part.len());
+        (!part.is_empty()).then_some(part)
+    })
 }
