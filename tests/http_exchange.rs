@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use eyewall::http::{Body, Client, ErrorKind, Method};
+use eyewall::http::{Body, Client, ErrorKind, Method, Proxy};
 use eyewall::time::sleep;
 use futures_util::stream::{self, StreamExt};
 use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_rest, run};
@@ -537,16 +537,40 @@ fn i09_a_server_that_does_not_switch_answers_as_ever() {
 
 #[test]
 fn a_tunnel_by_connect_can_be_taken_over() {
-    let peer = Peer::answering("HTTP/1.1 200 OK\r\n\r\nfirst bytes");
-    run(async {
-        let request = Client::new()
-            .request(Method::CONNECT, peer.url())
-            .allow_nonstandard_methods(true);
-        let mut tunnel = request.send().await.unwrap().upgrade().unwrap();
-        assert_eq!(
-            &tunnel.recv_chunk().await.unwrap().unwrap()[..],
-            b"first bytes"
-        );
-    });
-    peer.join();
+    // By whom it is asked for, and for where.
+    for through_proxy in [false, true] {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            let head = read_head(&mut stream);
+            let host = match through_proxy {
+                true => "site.test:80".to_owned(),
+                false => listener.local_addr().unwrap().to_string(),
+            };
+            // RFC 9112 section 3.2.3: the target has a port, and RFC 9112 section 3.2: so has the host.
+            let start = format!("connect {host} http/1.1\r\nhost: {host}\r\n");
+            assert!(head.starts_with(&start), "{head}");
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\n\r\nfirst bytes")
+                .unwrap();
+        });
+        run(async {
+            let (client, url) = match through_proxy {
+                true => {
+                    let proxy = Proxy::http(peer.url()).unwrap();
+                    let client = Client::builder().proxy(proxy).build();
+                    (client, "http://site.test/path?query".to_owned())
+                }
+                false => (Client::new(), peer.url()),
+            };
+            let request = client
+                .request(Method::CONNECT, url)
+                .allow_nonstandard_methods(true);
+            let mut tunnel = request.send().await.unwrap().upgrade().unwrap();
+            assert_eq!(
+                &tunnel.recv_chunk().await.unwrap().unwrap()[..],
+                b"first bytes"
+            );
+        });
+        peer.join();
+    }
 }

@@ -224,8 +224,8 @@ impl Response {
     }
 
     /// Takes the connection over, which speaks another protocol from here on: after 101 to a request that asked for
-    /// it with an `Upgrade` field, or after a 2xx to CONNECT. (A 101 that nobody asked for is an error of the
-    /// protocol before there is a response.)
+    /// it with an `Upgrade` field, or after a 2xx to CONNECT, which asks for the host and port of its URL. (A 101 that
+    /// nobody asked for is an error of the protocol before there is a response.)
     ///
     /// # Errors
     ///

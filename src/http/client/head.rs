@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::Client;
 use crate::http::codec::{BodyFraming, RequestHead};
@@ -11,6 +11,7 @@ use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
 use crate::http::key::Route;
+use crate::http::origin::Origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::is_credential;
 use crate::http::request::Request;
@@ -141,7 +142,10 @@ impl Client {
             && request.fields.is_none()
             && request.decompresses(&self.inner.settings.options)
             && request.body.is_none()
-            && !matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
+            && !matches!(
+                request.method,
+                Method::POST | Method::PUT | Method::PATCH | Method::CONNECT
+            )
     }
 
     /// The head of a plain request to `host` itself: all such heads for one host go on in the same way behind the
@@ -188,13 +192,19 @@ impl Client {
             }
         };
         let mut head = Vec::with_capacity(512);
+        // A tunnel is asked for by host and port alone, whoever is asked (RFC 9112, 3.2.3).
+        let tunnel = match request.method {
+            Method::CONNECT => Some(Origin::of(&request.url)?.authority()),
+            _ => None,
+        };
         RequestHead {
             method: &request.method,
-            target: match forwarder {
-                Some(_) => request.url.absolute_target(),
-                None => request.url.target(),
+            target: match (&tunnel, forwarder) {
+                (Some(authority), _) => authority,
+                (None, Some(_)) => request.url.absolute_target(),
+                (None, None) => request.url.target(),
             },
-            host: request.url.authority(),
+            host: tunnel.as_deref().unwrap_or_else(|| request.url.authority()),
             headers,
             body: match &request.body {
                 Some(body) => body.framing(),
