@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use eyewall::http::{Body, Client, ErrorKind, Method, Proxy};
+use eyewall::http::{Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy};
 use eyewall::time::sleep;
 use futures_util::stream::{self, StreamExt};
+use http::header::UPGRADE;
 use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_rest, run};
 use socket2::SockRef;
 
@@ -516,6 +517,21 @@ fn i09_a_switch_that_was_asked_for_hands_the_connection_over() {
         assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"end");
         assert!(chat.recv_chunk().await.unwrap().is_none());
         chat.close().await.unwrap();
+    });
+    peer.join();
+}
+
+#[test]
+fn i09_a_client_may_ask_for_a_switch_in_every_request() {
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\nhello";
+    let peer = Peer::answering(answer);
+    run(async {
+        let chat = HeaderMap::from_iter([(UPGRADE, HeaderValue::from_static("chat"))]);
+        let client = Client::builder().default_headers(chat).build();
+        let chat = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(chat.status(), 101);
+        let mut chat = chat.upgrade().unwrap();
+        assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"hello");
     });
     peer.join();
 }

@@ -12,11 +12,14 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eyewall::http::{Client, ClientEvent, Conduit, Error, ErrorKind, Phase, Stage, Target};
+use eyewall::http::{
+    Client, ClientEvent, Conduit, Error, ErrorKind, HeaderMap, HeaderValue, Phase, Stage, Target,
+};
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use futures_channel::mpsc::unbounded;
 use futures_util::{FutureExt, sink, stream};
+use http::header::CONNECTION;
 use http_support::{Reply, Request, Server, run, until};
 
 async fn get(client: &Client, url: &str) -> Result<String, Error> {
@@ -431,6 +434,15 @@ fn p08_close_in_any_connection_line_of_either_side_ends_it() {
         let request = client.get(server.url("/")).header("connection", "close");
         request.send().await.unwrap().text().await.unwrap();
         assert_eq!(client.idle_connections(), 0);
+
+        // A client may say it in every request, and a request may say otherwise.
+        let close = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]);
+        let client = Client::builder().default_headers(close).build();
+        get(&client, &server.url("/")).await.unwrap();
+        assert_eq!(client.idle_connections(), 0);
+        let request = client.get(server.url("/")).header(CONNECTION, "keep-alive");
+        request.send().await.unwrap().text().await.unwrap();
+        assert_eq!(client.idle_connections(), 1);
     });
 }
 

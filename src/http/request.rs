@@ -85,7 +85,7 @@ impl Request {
         self.option(client, |options| options.decompress, true)
     }
 
-    /// Whether it asks the server to close the connection.
+    /// Whether it asks the server to close the connection, by itself.
     pub(super) fn closes(&self) -> bool {
         self.fields.as_ref().is_some_and(|fields| {
             let mut headers = fields.headers.iter();
@@ -95,7 +95,7 @@ impl Request {
 }
 
 /// Whether the value of a Connection field has the option `close`.
-fn says_close(value: &[u8]) -> bool {
+pub(super) fn says_close(value: &[u8]) -> bool {
     value.eq_ignore_ascii_case(b"close")
         || value
             .split(|&byte| byte == b',')

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderName, Method, StatusCode, header};
+use http::{HeaderName, Method, StatusCode};
 use url::Url;
 
 use super::{Client, Settings};
@@ -200,7 +200,7 @@ impl Client {
         };
         let mut reply = self.answer(request, outgoing, ways, timings, watch).await?;
         watch.enter(Stage::Body);
-        let keep = reply.head().keep_alive && !request.closes();
+        let keep = reply.head().keep_alive && !self.closes(request);
         reply.keep(slot, keep, kept_by_peer(&reply.head().headers));
         Ok(reply)
     }
@@ -315,12 +315,25 @@ impl Client {
         Box::write(
             Box::new_uninit(),
             Reply::new(
-                Exchange::new(connection, decoder(request, settings), Rc::clone(watch)),
+                Exchange::new(connection, self.decoder(request), Rc::clone(watch)),
                 *timings,
                 outgoing.head.len() as u64,
                 reading,
             ),
         )
+    }
+
+    #[inline(always)]
+    fn decoder(&self, request: &Request) -> ResponseDecoder {
+        let settings = &self.inner.settings;
+        let client = &settings.options;
+        let mut limits = Limits::default();
+        limits.head_bytes =
+            request.option(client, |options| options.max_head_size, limits.head_bytes);
+        limits.fields = request.option(client, |options| options.max_head_fields, limits.fields);
+        let kind = RequestKind::of(&request.method);
+        let upgrade = self.asks_for_upgrade(request);
+        ResponseDecoder::new(limits, kind.with_upgrade(upgrade)).strict(settings.strict)
     }
 }
 
@@ -336,17 +349,6 @@ fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
     let empty = request.body.as_ref().is_none_or(Body::is_empty);
     let asks = !empty && request.option(client, |options| options.expect_continue, false);
     asks.then(|| request.option(client, |options| options.times.expect, LEAVE))
-}
-
-#[inline(always)]
-fn decoder(request: &Request, settings: &Settings) -> ResponseDecoder {
-    let client = &settings.options;
-    let mut limits = Limits::default();
-    limits.head_bytes = request.option(client, |options| options.max_head_size, limits.head_bytes);
-    limits.fields = request.option(client, |options| options.max_head_fields, limits.fields);
-    let kind = RequestKind::of(&request.method);
-    let upgrade = request.has_field(&header::UPGRADE);
-    ResponseDecoder::new(limits, kind.with_upgrade(upgrade)).strict(settings.strict)
 }
 
 /// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method

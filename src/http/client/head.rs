@@ -14,7 +14,7 @@ use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::is_credential;
-use crate::http::request::Request;
+use crate::http::request::{Request, says_close};
 
 /// Fields that a client adds to every request, ready to be sent.
 #[derive(Debug, Default)]
@@ -66,6 +66,18 @@ impl Defaults {
         defaults
     }
 
+    /// What it says in fields of this name, which the encoder looks at, where `request` leaves that to it.
+    fn special<'a>(
+        &'a self,
+        request: &'a Request,
+        name: &'a HeaderName,
+    ) -> impl Iterator<Item = &'a HeaderValue> {
+        let own = request.fields.as_deref();
+        let said = self.special.is_empty() || own.is_some_and(|own| own.says(name));
+        let values = (!said).then(|| self.special.get_all(name));
+        values.into_iter().flatten()
+    }
+
     /// Appends the fields that `request` does not say otherwise.
     fn write(&self, request: &Request, decompress: bool, out: &mut Vec<u8>) {
         if request.fields.is_none() && decompress {
@@ -108,6 +120,18 @@ fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 impl Client {
+    /// Whether `request`, as it goes out, asks the server to close the connection.
+    pub(super) fn closes(&self, request: &Request) -> bool {
+        let mut ours = self.inner.defaults.special(request, &header::CONNECTION);
+        request.closes() || ours.any(|value| says_close(value.as_bytes()))
+    }
+
+    /// Whether `request`, as it goes out, asks for another protocol.
+    pub(super) fn asks_for_upgrade(&self, request: &Request) -> bool {
+        let mut ours = self.inner.defaults.special(request, &header::UPGRADE);
+        request.has_field(&header::UPGRADE) || ours.next().is_some()
+    }
+
     /// The fields of `request`, and of the client, whose values are not to be shown.
     pub(super) fn sensitive_names(&self, request: &Request) -> Vec<HeaderName> {
         let marked = (request.headers().iter()).filter(|(_, value)| value.is_sensitive());
