@@ -390,6 +390,20 @@ fn s01_refusal_in_every_style() {
 }
 
 #[test]
+fn s01_a_request_that_cannot_be_sent_in_every_style() {
+    let server = answering();
+    for (url, expected) in [
+        ("http://[/", ErrorKind::Url),
+        ("user:secret@example.org", ErrorKind::UnsupportedScheme),
+        ("ftp://example.org/", ErrorKind::UnsupportedScheme),
+    ] {
+        let told = row(Ending::Refusal, url, &server);
+        assert_eq!(kind(&told), expected);
+    }
+    assert_eq!(server.accepted(), 0);
+}
+
+#[test]
 fn s01_timeout_in_every_style() {
     let server = stalling();
     let told = row(Ending::Timeout, &server.url("/"), &server);

@@ -16,6 +16,7 @@ use super::body::Body;
 use super::client::Client;
 use super::codec::Head;
 use super::error::{Error, ErrorKind};
+use super::faces::ClientEvent;
 use super::hooks::Hooks;
 use super::options::Options;
 use super::proxy::Proxy;
@@ -476,6 +477,13 @@ impl RequestBuilder {
     ///
     /// Dropping the future closes the connection. Whether the server has acted on the request is unknown then.
     pub async fn send(self) -> Result<Response, Error> {
-        self.client.fetch(self.request?).await
+        match self.request {
+            Ok(request) => self.client.fetch(request).await,
+            Err(error) => {
+                let watchers = self.client.watchers();
+                watchers.tell(&ClientEvent::Failed { error: &error });
+                Err(error)
+            }
+        }
     }
 }
