@@ -321,6 +321,7 @@ fn i04_i05_leave_is_waited_for_also_with_fields() {
             .await
             .unwrap();
         assert_eq!(response.text().await.unwrap(), "ok");
+        assert_eq!(response.bytes_sent(), response.request_size() + 4);
         assert!(client.get(peer.url()).send().await.unwrap().is_reused());
     });
     peer.join();
@@ -345,6 +346,7 @@ fn i06_a_final_answer_first_means_that_the_body_is_never_made() {
             let request = client.post(peer.url()).body(body).expect_continue(true);
             let mut response = request.send().await.unwrap();
             assert_eq!(response.text().await.unwrap(), "ok");
+            assert_eq!(response.bytes_sent(), response.request_size());
             assert_eq!(
                 client.idle_connections(),
                 0,

@@ -15,6 +15,7 @@ pub(crate) struct Record {
     pub(crate) file: Option<String>,
     pub(crate) method: String,
     pub(crate) referer: Option<String>,
+    /// Of the body of the last request.
     pub(crate) uploaded: u64,
     pub(crate) downloaded: u64,
     /// Connections that were made.
@@ -27,6 +28,7 @@ pub(crate) struct Record {
     /// Bytes of heads, over all redirects.
     pub(crate) heads_received: u64,
     pub(crate) heads_sent: u64,
+    last_head_sent: u64,
     /// All heads that came, as they came, if somebody wants them.
     pub(crate) heads: Option<Vec<u8>>,
     /// The status of the proxy's answer to CONNECT.
@@ -75,6 +77,7 @@ impl Record {
             certificates: 0,
             heads_received: 0,
             heads_sent: 0,
+            last_head_sent: 0,
             heads: wants_heads.then(Vec::new),
             tunnel: None,
             last: None,
@@ -100,7 +103,8 @@ impl Record {
             Trace::Reused { local, remote, .. } => (self.local, self.remote) = (*local, *remote),
             Trace::Secured { certificates, .. } => self.certificates = certificates.len(),
             Trace::Request(head) => {
-                self.heads_sent += head.as_bytes().len() as u64;
+                self.last_head_sent = head.as_bytes().len() as u64;
+                self.heads_sent += self.last_head_sent;
                 let mut words = head.as_bytes().split(|byte| *byte == b' ');
                 let method = String::from_utf8_lossy(words.next().unwrap_or_default());
                 self.asks_for_tunnel = method == "CONNECT";
@@ -137,11 +141,13 @@ impl Record {
         self.effective = Some(response.url().clone());
         self.timings = Some(*response.timings());
         self.downloaded = response.body_received();
+        self.uploaded = response.bytes_sent().saturating_sub(self.last_head_sent);
     }
 
     /// The fetch, or the reading of its body, has failed.
     pub(crate) fn error(&mut self, error: Error) -> Failure {
         self.timings = error.timings().copied().or(self.timings);
+        self.uploaded = error.bytes_sent().saturating_sub(self.last_head_sent);
         self.effective = error
             .url()
             .and_then(|url| Url::parse(url).ok())

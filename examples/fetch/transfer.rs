@@ -71,10 +71,6 @@ async fn fetch(context: &Context, job: &Job, record: &Rc<RefCell<Record>>) -> Re
     let upload = Upload::of(&args.request, job).await?;
     let result = exchange(context, job, record, &upload, &mut output).await;
     let finished = output.finish(result.is_ok()).await;
-    let mut record = record.borrow_mut();
-    if record.heads_sent > 0 {
-        record.uploaded = upload.sent.get();
-    }
     result.and(finished)
 }
 

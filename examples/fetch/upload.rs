@@ -1,9 +1,7 @@
 //! What is sent after the head of a request.
 
-use std::cell::Cell;
 use std::io::Seek;
 use std::os::fd::AsFd;
-use std::rc::Rc;
 
 use eyewall::fs::File;
 use eyewall::http::Body;
@@ -18,24 +16,19 @@ const READ: usize = 64 << 10;
 /// A longer body waits for leave to be sent.
 const LONG: u64 = 1 << 20;
 
-/// The body for a job, if it has one, and a count of the bytes that go out.
+/// The body for a job, if it has one.
 pub(crate) struct Upload {
     pub(crate) body: Option<Body>,
-    pub(crate) sent: Rc<Cell<u64>>,
 }
 
 impl Upload {
     pub(crate) async fn of(args: &RequestArgs, job: &Job) -> Result<Upload, Failure> {
-        let sent = Rc::new(Cell::new(0));
         let body = match (&job.upload, &args.data) {
-            (Some(file), _) => Some(file_body(file, &sent).await?),
-            (None, Some(data)) if !args.data_in_url => {
-                sent.set(data.len() as u64);
-                Some(Body::from(data.clone()))
-            }
+            (Some(file), _) => Some(file_body(file).await?),
+            (None, Some(data)) if !args.data_in_url => Some(Body::from(data.clone())),
             _ => None,
         };
-        Ok(Upload { body, sent })
+        Ok(Upload { body })
     }
 
     /// Whether to ask the server first if it wants the body.
@@ -52,7 +45,7 @@ impl Upload {
     }
 }
 
-async fn file_body(name: &str, sent: &Rc<Cell<u64>>) -> Result<Body, Failure> {
+async fn file_body(name: &str) -> Result<Body, Failure> {
     let failed = |error| Failure::read(name, &error);
     if matches!(name, "-" | ".") {
         let stdin = std::io::stdin();
@@ -60,7 +53,7 @@ async fn file_body(name: &str, sent: &Rc<Cell<u64>>) -> Result<Body, Failure> {
         // A file goes on from where others have read; a pipe has no place to be at.
         let start = file.stream_position().ok();
         let file = File::from_std(file).map_err(failed)?;
-        return Ok(stream_of(file, start, sent));
+        return Ok(stream_of(file, start));
     }
     let file = File::open(name).await.map_err(failed)?;
     let metadata = file.metadata().await.map_err(failed)?;
@@ -68,25 +61,19 @@ async fn file_body(name: &str, sent: &Rc<Cell<u64>>) -> Result<Body, Failure> {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
     if metadata.is_file() {
-        sent.set(metadata.len());
         return Body::file(file).await.map_err(failed);
     }
-    Ok(stream_of(file, None, sent))
+    Ok(stream_of(file, None))
 }
 
 /// What can be read from `file` to its end; from `start`, if it has places to read from.
-fn stream_of(file: File, start: Option<u64>, sent: &Rc<Cell<u64>>) -> Body {
-    let sent = Rc::clone(sent);
-    let parts = stream::try_unfold((file, start), move |(file, offset)| {
-        let sent = Rc::clone(&sent);
-        async move {
-            let buffer = Vec::with_capacity(READ);
-            let (result, buffer) = file.read_at(buffer, offset.unwrap_or(0)).await;
-            let count = result? as u64;
-            sent.set(sent.get() + count);
-            let next = offset.map(|offset| offset + count);
-            Ok::<_, std::io::Error>((count > 0).then_some((buffer, (file, next))))
-        }
+fn stream_of(file: File, start: Option<u64>) -> Body {
+    let parts = stream::try_unfold((file, start), |(file, offset)| async move {
+        let buffer = Vec::with_capacity(READ);
+        let (result, buffer) = file.read_at(buffer, offset.unwrap_or(0)).await;
+        let count = result? as u64;
+        let next = offset.map(|offset| offset + count);
+        Ok::<_, std::io::Error>((count > 0).then_some((buffer, (file, next))))
     });
     Body::stream(parts)
 }

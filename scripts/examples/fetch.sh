@@ -158,6 +158,10 @@ said '^> expect: 100-continue'
 said '^< HTTP/1.1 100 Continue'
 code 0 "$fetch" -sSv -H Expect: -o "$dir/echoed" -T "$dir/zeros" "$http/echo"
 not_said 100-continue
+code 0 "$fetch" -sS -T "$dir/zeros" "$http/refuse" -w '%{http_code} %{size_upload}\n'
+said '^403 0$'
+code 0 "$fetch" -sSL -d x -o "$dir/echoed" "$http/to/303?/echo" -w '%{size_upload} %{num_redirects}\n'
+said '^0 1$'
 code 65 "$fetch" -L -T - "$http/to/307?/echo" <"$dir/stdin"
 
 # Redirects.

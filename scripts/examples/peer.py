@@ -49,6 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def handle_expect_100(self):
+        if self.path == "/refuse":
+            self.close_connection = True
+            self.answer(403)
+            return False
         result = super().handle_expect_100()
         self.wfile.flush()
         return result

@@ -202,6 +202,7 @@ impl Exchange {
         if matches!(sent, Sent::Going) {
             // By itself; the connection knows when it has been sent.
             *sent = Sent::Whole;
+            watch.sent(size);
             watch.end_sending();
         }
         Ok(())

@@ -186,6 +186,12 @@ impl Response {
         self.reply.request_size
     }
 
+    /// How many bytes of the request the kernel has taken, with its head: fewer than it has where the server has answered
+    /// before it had all of it.
+    pub fn bytes_sent(&self) -> u64 {
+        self.reply.exchange.watch().bytes_sent()
+    }
+
     /// How long the parts of the fetch took.
     pub fn timings(&self) -> &Timings {
         &self.reply.timings

@@ -75,6 +75,11 @@ impl Watch {
         self.out.get()
     }
 
+    /// How many bytes of the request the kernel has taken.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.sent.get()
+    }
+
     /// How many bytes of the response have come.
     pub(super) fn bytes_received(&self) -> u64 {
         self.received.get()
