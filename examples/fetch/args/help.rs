@@ -62,7 +62,7 @@ Output:
   -D, --dump-header FILE       writes the heads to FILE; - is the standard output
   -f, --fail                   a status of 400 or above is a failure, and its body is not printed
       --fail-with-body         the same, but the body is printed
-      --max-filesize SIZE      fails if the body is larger, decoded; SIZE may end with k, M or G
+      --max-filesize SIZE      fails if the body is larger, decoded; SIZE may end with k, M or G; 0 for no limit
   -s, --silent                 no progress and no error messages; -S, --show-error: error messages all the same
       --no-progress-meter      no progress
   -v, --verbose                prints to the standard error what goes on: * connections, > heads as they are sent,

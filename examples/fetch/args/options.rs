@@ -120,7 +120,7 @@ pub(super) fn output(
         "D" | "dump-header" => args.heads_to = Some(values::text(parser)?),
         "f" | "fail" => args.fail = Fail::WithoutBody,
         "fail-with-body" => args.fail = Fail::WithBody,
-        "max-filesize" => args.max_size = Some(values::size(parser)?),
+        "max-filesize" => args.max_size = Some(values::size(parser)?).filter(|size| *size > 0),
         _ => return Ok(false),
     }
     Ok(true)
