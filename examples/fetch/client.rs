@@ -67,7 +67,7 @@ fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilde
         return Ok(client.no_proxy());
     }
     if let Some(url) = &args.proxy {
-        return Ok(client.proxy(proxy(Proxy::all, url, args)?));
+        return Ok(client.proxy(proxy(Proxy::all, &with_port(url), "", args)?));
     }
     if args.proxy_user.is_none() && args.no_proxy.is_none() {
         return Ok(client);
@@ -82,15 +82,31 @@ fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilde
     for (names, make) in known {
         let set = names.iter().find_map(|name| std::env::var(name).ok());
         if let Some(url) = set.filter(|url| !url.is_empty()) {
-            client = client.proxy(proxy(make, &url, args)?);
+            client = client.proxy(proxy(make, &url, THIS_MACHINE, args)?);
         }
     }
     Ok(client)
 }
 
+/// What is never reached through a proxy of the environment.
+const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
+/// The URL of a proxy with curl's port for one that says none.
+fn with_port(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let length = url[start..].find(['/', '?', '#']);
+    let (rest, path) = url.split_at(length.map_or(url.len(), |length| start + length));
+    let host = &rest[rest.rfind(['@', ']']).unwrap_or(start)..];
+    match host.contains(':') {
+        true => url.into(),
+        false => format!("{rest}:1080{path}"),
+    }
+}
+
 fn proxy(
     make: impl Fn(String) -> Result<Proxy, Error>,
     url: &str,
+    direct: &str,
     args: &ConnectArgs,
 ) -> Result<Proxy, Failure> {
     let mut proxy = make(url.into()).map_err(|error| {
@@ -107,7 +123,8 @@ fn proxy(
     }
     let around = args.no_proxy.clone();
     let around = around.or_else(|| std::env::var("no_proxy").or(std::env::var("NO_PROXY")).ok());
-    Ok(proxy.no_proxy(&*around.unwrap_or_default()))
+    let around = format!("{},{direct}", around.unwrap_or_default());
+    Ok(proxy.no_proxy(&*around))
 }
 
 #[cfg(feature = "__tls")]

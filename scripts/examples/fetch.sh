@@ -205,9 +205,14 @@ out hello -x http://127.0.0.1:1 --noproxy '*' "$http/hello"
   out hello "$http/hello"
   code 7 "$fetch" http://127.1.1.1.example.invalid/
   out hello -x '' "$http/hello"
+  out hello --proxy-user user:secret "$http/hello"
   http_proxy=http://127.0.0.1:$(port locked)
   out hello --proxy-user user:secret "http://elsewhere.invalid:$(port http)/hello"
 )
+for proxy in 127.9.9.9 http://user:secret@127.9.9.9/; do
+  code 7 "$fetch" -x "$proxy" "$http/hello"
+  said '127.9.9.9:1080: Connection refused'
+done
 code 5 "$fetch" -x http://no-such-proxy.invalid "$http/hello"
 code 5 "$fetch" -x 'http://[' "$http/hello"
 code 7 "$fetch" -x ftp://127.0.0.1 "$http/hello"
@@ -290,6 +295,7 @@ said "^status 404$"
 code 63 "$fetch" --max-filesize 10 "$http/bytes/11"
 code 63 "$fetch" --max-filesize 1k "$http/chunked/2000"
 out xxxxxxxxxx --max-filesize 10 "$http/bytes/10"
+out xxxxxxxxxx --max-filesize 0 "$http/bytes/10"
 out 6000 --compressed -o "$dir/plain" "$http/gzip" -w 6000
 [ "$(wc -c <"$dir/plain")" = 6000 ] || fail "--compressed did not decode"
 code 0 "$fetch" -o "$dir/coded" "$http/gzip"

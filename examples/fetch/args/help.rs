@@ -41,8 +41,8 @@ Connections:
       --interface NAME         the network interface, or the IP address, to connect from
       --resolve HOST:PORT:ADDRESS[,ADDRESS]...  the addresses of a host
       --unix-socket PATH       connects to a Unix socket
-  -x, --proxy URL              an HTTP proxy; '' for none. Otherwise http_proxy, https_proxy, all_proxy and no_proxy
-                               count, but never for this machine itself
+  -x, --proxy URL              an HTTP proxy, at port 1080 unless it says another; '' for none. Otherwise http_proxy,
+                               https_proxy, all_proxy and no_proxy count, but never for this machine itself
   -U, --proxy-user NAME:PASSWORD  credentials for the proxy
       --noproxy HOSTS          hosts that need no proxy, separated by commas; * for all
   -k, --insecure               accepts any certificate of a server. Dangerous
