@@ -67,22 +67,28 @@ fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilde
         return Ok(client.no_proxy());
     }
     if let Some(url) = &args.proxy {
-        return Ok(client.proxy(proxy(Proxy::all, &with_port(url), "", args)?));
+        let around = no_proxy(args);
+        let proxy = proxy(Proxy::all, &with_port(url), args)?;
+        return Ok(client.proxy(proxy.no_proxy(&*around)));
     }
     if args.proxy_user.is_none() && args.no_proxy.is_none() {
         return Ok(client);
     }
+    // As the client reads it by itself, in capitals too; there, one is a field of whoever calls a CGI program.
+    let capital = match std::env::var_os("REQUEST_METHOD") {
+        Some(_) => "http_proxy",
+        None => "HTTP_PROXY",
+    };
     type Make = fn(String) -> Result<Proxy, Error>;
-    let known: [(&[&str], Make); 3] = [
-        // In capitals, this one is a field of whoever calls a CGI program.
-        (&["http_proxy"], Proxy::http),
-        (&["https_proxy", "HTTPS_PROXY"], Proxy::https),
-        (&["all_proxy", "ALL_PROXY"], Proxy::all),
+    let known: [([&str; 2], Make); 3] = [
+        (["http_proxy", capital], Proxy::http),
+        (["https_proxy", "HTTPS_PROXY"], Proxy::https),
+        (["all_proxy", "ALL_PROXY"], Proxy::all),
     ];
+    let around = format!("{},{THIS_MACHINE}", no_proxy(args));
     for (names, make) in known {
-        let set = names.iter().find_map(|name| std::env::var(name).ok());
-        if let Some(url) = set.filter(|url| !url.is_empty()) {
-            client = client.proxy(proxy(make, &url, THIS_MACHINE, args)?);
+        if let Some(url) = variable(names) {
+            client = client.proxy(proxy(make, url.trim(), args)?.no_proxy(&*around));
         }
     }
     Ok(client)
@@ -103,10 +109,25 @@ fn with_port(url: &str) -> String {
     }
 }
 
+/// The hosts that need no proxy.
+fn no_proxy(args: &ConnectArgs) -> String {
+    let given = args.no_proxy.clone();
+    given
+        .or_else(|| variable(["no_proxy", "NO_PROXY"]))
+        .unwrap_or_default()
+}
+
+/// The first of these variables that says something.
+fn variable(names: [&str; 2]) -> Option<String> {
+    let mut set = names
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    set.find(|value| !value.trim().is_empty())
+}
+
 fn proxy(
     make: impl Fn(String) -> Result<Proxy, Error>,
     url: &str,
-    direct: &str,
     args: &ConnectArgs,
 ) -> Result<Proxy, Failure> {
     let mut proxy = make(url.into()).map_err(|error| {
@@ -121,10 +142,7 @@ fn proxy(
     if let Some((name, password)) = &args.proxy_user {
         proxy = proxy.basic_auth(name, password);
     }
-    let around = args.no_proxy.clone();
-    let around = around.or_else(|| std::env::var("no_proxy").or(std::env::var("NO_PROXY")).ok());
-    let around = format!("{},{direct}", around.unwrap_or_default());
-    Ok(proxy.no_proxy(&*around))
+    Ok(proxy)
 }
 
 #[cfg(feature = "__tls")]

@@ -208,6 +208,20 @@ out hello -x http://127.0.0.1:1 --noproxy '*' "$http/hello"
   out hello --proxy-user user:secret "$http/hello"
   http_proxy=http://127.0.0.1:$(port locked)
   out hello --proxy-user user:secret "http://elsewhere.invalid:$(port http)/hello"
+  # This machine is reached directly, whatever else is said.
+  http_proxy=http://127.0.0.1:1
+  out hello --proxy-user user:secret "$http/hello"
+  out hello --noproxy elsewhere.invalid "http://localhost:$(port http)/hello"
+)
+# In capitals the same, unless this is a CGI program.
+(
+  export HTTP_PROXY=http://127.0.0.1:1
+  code 7 "$fetch" http://elsewhere.invalid/
+  code 7 "$fetch" --noproxy nowhere.invalid http://elsewhere.invalid/
+  code 6 "$fetch" --noproxy elsewhere.invalid http://elsewhere.invalid/
+  REQUEST_METHOD=GET code 6 "$fetch" --noproxy nowhere.invalid http://elsewhere.invalid/
+  HTTP_PROXY=http://127.0.0.1:$(port locked)
+  out hello -U user:secret "http://elsewhere.invalid:$(port http)/hello"
 )
 for proxy in 127.9.9.9 http://user:secret@127.9.9.9/; do
   code 7 "$fetch" -x "$proxy" "$http/hello"
