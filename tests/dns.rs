@@ -38,6 +38,18 @@ fn localhost_is_loopback_and_asked_for_once() {
 }
 
 #[test]
+fn names_below_localhost_are_this_machine() {
+    run(async {
+        let known = resolve("localhost", 1).await.unwrap();
+        for name in ["app.localhost", "a.b.LocalHost", "app.localhost."] {
+            assert_eq!(resolve(name, 1).await.unwrap(), known, "{name}");
+        }
+        let error = resolve("not a localhost", 1).await.unwrap_err();
+        assert!(is_resolve_error(&error));
+    });
+}
+
+#[test]
 fn a_name_that_does_not_resolve_says_so() {
     run(async {
         let error = resolve("not a name", 80).await.unwrap_err();

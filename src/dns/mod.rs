@@ -6,6 +6,8 @@
 //! - Those who ask for one name at the same time share one call.
 //! - What was found is kept for a short while, by the reactor; see
 //!   [`Builder::name_cache`](crate::reactor::Builder::name_cache). A failure is not kept.
+//! - `localhost` and all names below it (`app.localhost`) are this machine (RFC 6761, 6.3): what the system knows of
+//!   `localhost` is the answer.
 //! - An IP address written as text (`127.0.0.1`, `[::1]`, `fe80::1%eth0`) is no name: it asks nobody.
 //!
 //! Names are taken as they are. Turning an international name into its ASCII form is the caller's business.

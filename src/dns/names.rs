@@ -114,12 +114,12 @@ impl Names {
 }
 
 fn getaddrinfo(name: &str) -> io::Result<Vec<SocketAddr>> {
-    // `localhost` is the one name that must not depend on how it is written (RFC 6761, 6.3); the dot hides it
-    // from /etc/hosts.
-    let name = if name == "localhost." {
-        "localhost"
-    } else {
-        name
+    // It and the names below it must not depend on what the system asks (RFC 6761, 6.3): /etc/hosts knows none of
+    // those, nor it with a dot at the end, and DNS may know better.
+    let own = name.strip_suffix('.').unwrap_or(name);
+    let name = match own == "localhost" || own.ends_with(".localhost") {
+        true => "localhost",
+        false => name,
     };
     Ok((name, 0).to_socket_addrs()?.collect())
 }
