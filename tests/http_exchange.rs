@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use eyewall::http::{Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy};
+use eyewall::http::{Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy, Trace};
 use eyewall::time::sleep;
 use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
@@ -153,6 +153,40 @@ fn b04_a_reset_without_a_response_is_an_error() {
         ));
     });
     peer.join();
+}
+
+#[test]
+fn a_reset_says_whether_an_answer_had_begun() {
+    let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    for (begun, said) in [
+        ("", "before an answer came"),
+        (hints, "in the middle of the answer"),
+    ] {
+        let (seen, told) = channel();
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(begun.as_bytes()).unwrap();
+            if !begun.is_empty() {
+                // A reset takes away what has not yet been received.
+                told.recv().unwrap();
+            }
+            SockRef::from(&stream)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+        });
+        run(async {
+            let fetch = Client::new().get(peer.url()).on_trace(move |step| {
+                if let Trace::Response(_) = step {
+                    seen.send(()).unwrap();
+                }
+            });
+            let error = fetch.send().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Receive);
+            assert!(error.to_string().contains(said), "{error}");
+        });
+        peer.join();
+    }
 }
 
 #[test]

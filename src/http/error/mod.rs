@@ -373,7 +373,13 @@ fn hide_userinfo(text: &str) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.kind.fmt(f)?;
+        match (self.inner.kind, self.inner.seen.stage) {
+            // Nothing of an answer had come that it could be in the middle of.
+            (ErrorKind::Receive, Some(Stage::Send | Stage::Wait)) => {
+                f.write_str("the connection failed before an answer came")?;
+            }
+            (kind, _) => kind.fmt(f)?,
+        }
         if let (true, Some(stage)) = (self.is_timeout(), self.inner.seen.stage) {
             let (sent, received) = (self.bytes_sent(), self.bytes_received());
             write!(f, ", {stage}; {sent} bytes sent, {received} received")?;
