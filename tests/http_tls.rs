@@ -280,6 +280,11 @@ fn a_client_with_a_certificate() {
 fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
     let authority = Authority::new();
     let nowhere = Pem::file("/nowhere/ca.pem");
+    let with_key = |key: &str| {
+        ConnectOptions::new()
+            .ca_certificates(Pem::text(authority.pem()))
+            .client_certificate(Pem::text(authority.pem()), Pem::text(key))
+    };
     run(async {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap());
@@ -294,12 +299,20 @@ fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
                 CertificateFault::Trust,
                 "there are none",
             ),
+            (with_key(""), CertificateFault::Client, "the private key"),
             (
-                ConnectOptions::new()
-                    .ca_certificates(Pem::text(authority.pem()))
-                    .client_certificate(Pem::text(authority.pem()), Pem::text("")),
+                with_key(
+                    "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH=\n-----END ENCRYPTED PRIVATE KEY-----\n",
+                ),
                 CertificateFault::Client,
-                "the private key",
+                "it has a password",
+            ),
+            (
+                with_key(
+                    "-----BEGIN EC PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n-----END EC PRIVATE KEY-----\r\n",
+                ),
+                CertificateFault::Client,
+                "it has a password",
             ),
         ];
         for (options, fault, reason) in cases {

@@ -91,6 +91,9 @@ impl Pem {
         const WHAT: &str = "the private key";
         let text = self.read(WHAT)?;
         PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+            _ if is_encrypted(&text) => {
+                self.bad(WHAT, "it has a password, which `openssl pkey` takes off it")
+            }
             pem::Error::NoItemsFound => self.bad(WHAT, "there is none"),
             error => self.bad(WHAT, error),
         })
@@ -104,6 +107,14 @@ impl Pem {
         let message = format!("{what} in {place} cannot be used: {error}");
         io::Error::new(io::ErrorKind::InvalidInput, message)
     }
+}
+
+/// Whether this is a key that only a password opens: one of PKCS #8 (RFC 7468, 11), or as OpenSSL had them before.
+fn is_encrypted(pem: &[u8]) -> bool {
+    let mut lines = pem.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.any(|line| {
+        line == b"-----BEGIN ENCRYPTED PRIVATE KEY-----" || line == b"Proc-Type: 4,ENCRYPTED"
+    })
 }
 
 /// Keeps keys out of logs.
