@@ -149,7 +149,7 @@ async fn body(
             let name = path.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         }
-        Output::Stdout { .. } => job.url.clone(),
+        Output::Stdout { .. } => job.shown_url(),
     };
     let bar = context.console.bar(&name, response.content_length());
     let copied = copy(response, output, &bar).await;

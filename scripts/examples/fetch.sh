@@ -269,6 +269,9 @@ code 0 "$fetch" -sSLo "$dir/combined" "$http/redirect/1"
 code 23 "$fetch" -O "$http/"
 said "names no file"
 code 23 "$fetch" -O "$http/a/b/?x=/y"
+code 23 "$fetch" -O "http://user:secret@127.0.0.1:$(port http)/?a=b@c"
+said "127.0.0.1:$(port http)/?a=b@c names no file"
+not_said secret
 code 23 "$fetch" -o "$dir/no/such/file" "$http/hello"
 code 23 "$fetch" -o /dev/full "$http/hello"
 code=0

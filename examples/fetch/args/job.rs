@@ -76,7 +76,7 @@ impl Job {
             Target::File(path) => path.clone(),
             Target::RemoteName => match file_name(&self.url) {
                 "" => {
-                    let message = format!("{} names no file: say -o FILE", self.url);
+                    let message = format!("{} names no file: say -o FILE", self.shown_url());
                     return Err(Failure::new(code::WRITE_ERROR, message));
                 }
                 name => name.into(),
@@ -86,6 +86,15 @@ impl Job {
             Some(directory) => directory.join(name),
             None => name,
         }))
+    }
+
+    /// The URL as it may be shown: without the name and password that it may hold.
+    pub(crate) fn shown_url(&self) -> String {
+        let start = authority_start(&self.url);
+        let (scheme, rest) = self.url.split_at(start);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
+        format!("{scheme}{}", &rest[host..])
     }
 
     /// The URL to fetch: with the data of -G in its query, and the name of the file that is sent behind a slash.
@@ -127,7 +136,11 @@ fn file_name(url: &str) -> &str {
 
 /// Where the path begins; the length of the URL if it has none.
 fn path_start(url: &str) -> usize {
-    let authority = url.find("://").map_or(0, |at| at + 3);
+    let authority = authority_start(url);
     let length = url[authority..].find('/');
     length.map_or(url.len(), |length| authority + length)
+}
+
+fn authority_start(url: &str) -> usize {
+    url.find("://").map_or(0, |at| at + 3)
 }
