@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use eyewall::fs::OpenOptions;
-use eyewall::http::{
-    Client, Error, HeaderMap, HeaderName, HeaderValue, RequestBuilder, Response, StatusCode,
-};
+use eyewall::http::{Client, Error, HeaderMap, HeaderName, HeaderValue, RequestBuilder, Response};
 
 use crate::args::{Args, Fail, Job};
 use crate::code::{self, Failure};
@@ -104,7 +102,7 @@ async fn exchange(
         }
     }
     match failed {
-        true => Err(refused(status)),
+        true => Err(refused(&response)),
         false => Ok(()),
     }
 }
@@ -133,8 +131,9 @@ fn lines(trailers: &HeaderMap) -> Vec<u8> {
     trailers.iter().flat_map(line).collect()
 }
 
-fn refused(status: StatusCode) -> Failure {
-    Failure::new(code::STATUS, format!("the answer is {status}"))
+fn refused(response: &Response) -> Failure {
+    let message = format!("the answer is {} ({})", response.status(), response.url());
+    Failure::new(code::STATUS, message)
 }
 
 async fn body(
