@@ -113,6 +113,8 @@ code 0 "$fetch" -X PURGE "$http/echo"
 said '^PURGE '
 code 0 "$fetch" -r 2-4 -i "$http/range"
 said '^cde$'
+code 0 "$fetch" -r 5 "$http/echo"
+said '^range: bytes=5-$'
 code 0 "$fetch" -u user:secret "$http/private"
 said welcome
 python3 - "$fetch" -u user "$http/private" <<'PASSWORD' || fail "no password was asked for"

@@ -210,7 +210,9 @@ fn finish(args: &mut Args, pending: Pending) -> Result<(), Failure> {
         ));
     }
     if let Some(range) = range {
-        request.add_header("range", &format!("bytes={range}"));
+        // A number by itself is where the part begins, as with curl. A server takes it for nonsense, and sends all.
+        let end = if range.contains('-') { "" } else { "-" };
+        request.add_header("range", &format!("bytes={range}{end}"));
     }
     if let Some(referer) = request.referer.clone() {
         request.add_header("referer", &referer);
