@@ -13,6 +13,8 @@ pub(crate) enum Output<'a> {
         stdout: &'a Stdout,
         /// Of the transfer.
         number: usize,
+        /// It is a terminal, and nobody has said that it may get what is no text.
+        text_only: bool,
     },
     File {
         path: PathBuf,
@@ -26,7 +28,7 @@ pub(crate) enum Output<'a> {
 
 impl Output<'_> {
     pub(crate) async fn write<B: IoBuf + AsRef<[u8]>>(&mut self, bytes: B) -> Result<(), Failure> {
-        if let Output::Stdout { stdout, number } = self {
+        if let Output::Stdout { stdout, number, .. } = self {
             let result = stdout.write(*number, bytes).await;
             return result.map_err(|error| Failure::write(&error));
         }
@@ -44,6 +46,19 @@ impl Output<'_> {
         let (result, _) = file.write_all_at(bytes, *written).await;
         *written += count;
         result.map_err(|error| cannot_write(path, &error))
+    }
+
+    /// Refuses a body that begins with `bytes`, if it is not for whom it goes to.
+    pub(crate) fn check(&self, bytes: &[u8]) -> Result<(), Failure> {
+        match self {
+            Output::Stdout {
+                text_only: true, ..
+            } if bytes.contains(&0) => Err(Failure::new(
+                code::WRITE_ERROR,
+                "the body is no text, and could do harm to the terminal: say -o FILE, or -o - to see it",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The body has come to its end, well or not. A file is made for an empty one, too.

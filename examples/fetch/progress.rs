@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::args::{Args, Target};
+use crate::args::{Args, Job, Target};
 use crate::stdout::Stdout;
 
 /// The standard error: bars, where they are of use, and what is said beside them.
@@ -38,8 +38,8 @@ const TOTAL: &str = "{msg} done  {bytes}  {bytes_per_sec}  {elapsed}";
 impl Console {
     pub(crate) fn new(args: &Args) -> Console {
         let report = &args.report;
-        let to_terminal =
-            Stdout::is_terminal() && args.jobs.iter().any(|job| job.target == Target::Stdout);
+        let to_stdout = |job: &Job| matches!(job.target, Target::Stdout | Target::Dash);
+        let to_terminal = Stdout::is_terminal() && args.jobs.iter().any(to_stdout);
         let unwanted = report.silent || report.no_progress || args.request.head || to_terminal;
         let bars = if unwanted || !std::io::stderr().is_terminal() {
             Bars::None

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use eyewall::fs::OpenOptions;
 use eyewall::http::{Client, Error, HeaderMap, HeaderName, HeaderValue, RequestBuilder, Response};
 
-use crate::args::{Args, Fail, Job};
+use crate::args::{Args, Fail, Job, Target};
 use crate::code::{self, Failure};
 use crate::output::Output;
 use crate::progress::{Bar, Console};
@@ -64,6 +64,7 @@ async fn fetch(context: &Context, job: &Job, record: &Rc<RefCell<Record>>) -> Re
         None => Output::Stdout {
             stdout: &context.stdout,
             number: job.number,
+            text_only: job.target == Target::Stdout && Stdout::is_terminal(),
         },
     };
     let upload = Upload::of(&args.request, job).await?;
@@ -167,7 +168,12 @@ enum Stop {
 }
 
 async fn copy(response: &mut Response, output: &mut Output<'_>, bar: &Bar<'_>) -> Result<(), Stop> {
+    let mut begun = false;
     while let Some(chunk) = response.chunk().await.map_err(Stop::Fetch)? {
+        if !begun {
+            output.check(&chunk).map_err(Stop::Output)?;
+            begun = true;
+        }
         bar.inc(chunk.len());
         output.write(chunk).await.map_err(Stop::Output)?;
     }

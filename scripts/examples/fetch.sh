@@ -407,6 +407,15 @@ assert process.wait(5) == -signal.SIGINT
 CTRL_C
 [ "$(cat "$dir/interrupted")" = 0123456789 ] || fail "Ctrl-C took what had been written"
 
+# On a terminal: no body that is no text, unless it is asked for.
+code 23 script -qec "$fetch $http/gzip" /dev/null
+said "no text"
+[ "$(tr -d '\0' <"$dir/out" | wc -c)" = "$(wc -c <"$dir/out")" ] || fail "a terminal got what is no text"
+code 0 script -qec "$fetch -o - $http/gzip" /dev/null
+code 0 script -qec "$fetch --compressed $http/gzip" /dev/null
+code 0 script -qec "$fetch -i $http/hello" /dev/null
+said "^hello"
+
 # Progress, on a terminal.
 code 0 script -qec "$fetch -Z -o $dir/a/1 $http/bytes/100000 -o $dir/a/2 $http/bytes/200000" /dev/null
 said '2/2 done'

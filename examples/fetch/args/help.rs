@@ -52,7 +52,7 @@ Connections:
 
 Output:
   -o, --output FILE            writes the body to FILE instead of the standard output; the n-th is for the n-th
-                               URL; - is the standard output
+                               URL; - is the standard output, also where that is a terminal and the body no text
   -O, --remote-name            writes the body to a file with the last name of the URL; counts as an -o. A URL
                                that ends with a slash has none (23)
       --remote-name-all        as -O for every URL that has no -o

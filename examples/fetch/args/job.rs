@@ -20,6 +20,8 @@ pub(crate) struct Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Stdout,
+    /// The standard output, since `-` asks for it.
+    Dash,
     File(PathBuf),
     /// A file with the name that the URL has.
     RemoteName,
@@ -28,7 +30,7 @@ pub(crate) enum Target {
 impl Target {
     pub(super) fn of(path: PathBuf) -> Target {
         match path.as_os_str() == "-" {
-            true => Target::Stdout,
+            true => Target::Dash,
             false => Target::File(path),
         }
     }
@@ -72,7 +74,7 @@ impl Job {
     /// The file for the body; `None` for the standard output.
     pub(crate) fn file(&self, directory: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
         let name = match &self.target {
-            Target::Stdout => return Ok(None),
+            Target::Stdout | Target::Dash => return Ok(None),
             Target::File(path) => path.clone(),
             Target::RemoteName => match file_name(&self.url) {
                 "" => {
