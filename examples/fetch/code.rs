@@ -89,6 +89,8 @@ fn code_of(error: &Error) -> u8 {
         ErrorKind::Timeout { .. } => TIMEOUT,
         ErrorKind::EmptyReply => EMPTY_REPLY,
         ErrorKind::Send => SEND_FAILED,
+        // What the environment says about a proxy cannot be understood.
+        ErrorKind::Proxy if error.stage() < Some(Stage::Connect) => PROXY_NOT_RESOLVED,
         // A proxy that refuses a tunnel has answered, but not as it should.
         ErrorKind::Receive | ErrorKind::Proxy => RECEIVE_FAILED,
         ErrorKind::BodyTooLarge { .. } => TOO_LARGE,

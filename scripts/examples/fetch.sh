@@ -208,6 +208,9 @@ out hello -x http://127.0.0.1:1 --noproxy '*' "$http/hello"
   code 7 "$fetch" http://127.1.1.1.example.invalid/
   out hello -x '' "$http/hello"
   out hello --proxy-user user:secret "$http/hello"
+  http_proxy=socks5://127.0.0.1:1
+  code 5 "$fetch" http://elsewhere.invalid/
+  said "http_proxy: a proxy is reached by http, not by socks5"
   http_proxy=http://127.0.0.1:$(port locked)
   out hello --proxy-user user:secret "http://elsewhere.invalid:$(port http)/hello"
   # This machine is reached directly, whatever else is said.

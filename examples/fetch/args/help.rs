@@ -95,7 +95,7 @@ Exit code: 0 for a complete response of any status; otherwise curl's number:
    2 wrong arguments          23 write error                     55 send failed
    3 bad URL                  26 read error                      56 receive failed, broken chunks, proxy refuses
    4 not built in             28 timeout                         58 client certificate or key cannot be used
-   5 proxy not resolved       35 TLS failed                      60 certificate not accepted
+   5 proxy not found, or bad  35 TLS failed                      60 certificate not accepted
    6 name not resolved        43 header that cannot be sent      61 bad or unknown coding
    7 connect failed           45 no such interface               63 body too large
    8 unparsable response      47 too many redirects              65 redirect wants the body, which is gone
