@@ -6,11 +6,13 @@ Fetches URLs over io_uring. The options are curl's.
 Usage: fetch [OPTIONS] [URL]...
 
 Without anything it starts an HTTP server of its own on loopback, fetches a page from it and prints that with
-timings. Several URLs are fetched one after the other, or with -Z many at once, on shared connections.
+timings. Several URLs are fetched one after the other, or with -Z many at once, on shared connections. Each is taken
+as it is: {a,b} and [1-9] are no patterns here.
 
 The request:
   -X, --request METHOD         the method, instead of GET (POST with -d, HEAD with -I, PUT with -T)
-  -H, --header 'NAME: VALUE'   adds a header field (NAME; for an empty one), or with NAME: sends none; can be given again
+  -H, --header 'NAME: VALUE'   adds a header field (NAME; for an empty one), or with NAME: sends none, but for Host; can
+                               be given again
   -d, --data DATA              sends DATA as a form with POST; @FILE reads a file without its line ends, @- the
                                standard input; given again, the parts are joined with &
       --data-binary DATA       the same, and a file as it is; --data-raw DATA: an @ means nothing
@@ -24,14 +26,15 @@ The request:
       --oauth2-bearer TOKEN    a bearer token
   -A, --user-agent NAME        what the field User-Agent says; '' sends none
   -e, --referer URL            what the field Referer says
-  -r, --range RANGE            asks for a part of the body, such as 0-499, 500- or -500
+  -r, --range RANGE            asks for a part of the body, such as 0-499, 500- or -500; it comes as it is, also with
+                               --compressed
       --compressed             asks for a coded body (gzip, deflate, br, zstd) and decodes it
       --url URL                as URL by itself
   A body of more than 1 MiB, or of unknown length, waits up to a second for the server's leave (100).
 
 Redirects:
   -L, --location               follows redirects. Credentials are for the first origin alone, and do not come back.
-                               POST becomes GET after 301, 302 and 303, also with -X
+                               POST becomes GET after 301, 302 and 303, and what is not HEAD after 303, also with -X
       --max-redirs NUMBER      how many; 50 if not given, -1 for any number
 
 Connections:
