@@ -31,6 +31,7 @@
 //! [`http::Error`]: crate::http::Error
 //! [`http`]: crate::http
 //! [`is_retryable`]: crate::http::Error::is_retryable
+//! [`max_body_size`]: crate::http::ClientBuilder::max_body_size
 //! [`max_clients`]: crate::http::ClientBuilder::max_clients
 //! [`max_operations`]: crate::reactor::Builder::max_operations
 //! [`net`]: crate::net

@@ -214,7 +214,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Leaves out a field that the client adds to every request, such as `accept` or `user-agent`.
+    /// Leaves out a field that the client adds to every request, such as `accept` or `user-agent`. `host` is sent all
+    /// the same (RFC 9112, 3.2).
     pub fn without_header<N>(self, name: N) -> RequestBuilder
     where
         HeaderName: TryFrom<N>,
@@ -227,7 +228,20 @@ impl RequestBuilder {
         })
     }
 
-    /// What to send after the head; sets Content-Length, or Transfer-Encoding where the length is not known.
+    /// What to send after the head; sets Content-Length, or Transfer-Encoding where the length is not known. What kind
+    /// of content it is says a field, as here for JSON:
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// let client = eyewall::http::Client::new();
+    /// let request = client.post("http://example.org/items");
+    /// let request = request.header("content-type", "application/json");
+    /// let mut response = request.body(r#"{"name":"eye"}"#).send().await?;
+    /// println!("{}", response.text().await?);
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
     pub fn body(self, body: impl Into<Body>) -> RequestBuilder {
         self.change(|request| {
             request.body = Some(body.into());

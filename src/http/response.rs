@@ -267,7 +267,7 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// See [`ErrorKind`]; the connection is then closed.
+    /// See [`ErrorKind`]; `BodyTooLarge` beyond the client's limit. The connection is then closed.
     ///
     /// # Cancel safety
     ///
@@ -414,7 +414,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// As [`chunk`](Response::chunk); `Save` if writing fails. The file then holds a part.
+    /// As [`chunk`](Response::chunk); `Save` if writing fails. The file then holds a part. By default, bodies beyond
+    /// 100 MiB and fetches beyond 20 s are errors, too: a download that may be larger or longer has to say so.
     ///
     /// # Cancel safety
     ///
@@ -422,7 +423,12 @@ impl Response {
     ///
     /// ```no_run
     /// # eyewall::block_on(async {
-    /// let mut response = eyewall::fetch("http://example.org/image.iso").await?;
+    /// use std::time::Duration;
+    ///
+    /// let client = eyewall::http::Client::new();
+    /// let request = client.get("http://example.org/image.iso");
+    /// let request = request.max_body_size(8 << 30).timeout(Duration::from_secs(3600));
+    /// let mut response = request.send().await?;
     /// let file = eyewall::fs::File::create("image.iso").await.unwrap();
     /// let length = response.save(&file).await?;
     /// # Ok::<(), eyewall::http::Error>(())
@@ -509,7 +515,8 @@ impl Response {
         Ok((whole, start))
     }
 
-    /// The body to its end, as text; what is not UTF-8 becomes U+FFFD.
+    /// The body to its end, as text; what is not UTF-8 becomes U+FFFD. Called again, there is nothing left: an empty
+    /// text.
     ///
     /// # Errors
     ///
