@@ -24,8 +24,11 @@ pub(crate) struct Upload {
 impl Upload {
     pub(crate) async fn of(args: &RequestArgs, job: &Job) -> Result<Upload, Failure> {
         let body = match (&job.upload, &args.data) {
-            (Some(file), _) => Some(file_body(file).await?),
-            (None, Some(data)) if !args.data_in_url => Some(Body::from(data.clone())),
+            (Some(file), _) => Some(file_body(file, args.chunked).await?),
+            (None, Some(data)) if !args.data_in_url => Some(match args.chunked {
+                true => Body::stream(stream::iter([Ok::<_, std::io::Error>(data.clone())])),
+                false => Body::from(data.clone()),
+            }),
             _ => None,
         };
         Ok(Upload { body })
@@ -37,15 +40,14 @@ impl Upload {
             .without
             .iter()
             .any(|name| name.eq_ignore_ascii_case("expect"));
-        let length = self
-            .body
-            .as_ref()
-            .map(|body| body.length().unwrap_or(u64::MAX));
-        !refused && length.is_some_and(|length| length > LONG)
+        let data = args.data.as_ref().map(|data| data.len() as u64);
+        let length = |body: &Body| body.length().or(data).unwrap_or(u64::MAX);
+        let is_long = |body| args.ask_first || length(body) > LONG;
+        !refused && self.body.as_ref().is_some_and(is_long)
     }
 }
 
-async fn file_body(name: &str) -> Result<Body, Failure> {
+async fn file_body(name: &str, chunked: bool) -> Result<Body, Failure> {
     let failed = |error| Failure::read(name, &error);
     if matches!(name, "-" | ".") {
         let stdin = std::io::stdin();
@@ -60,10 +62,11 @@ async fn file_body(name: &str) -> Result<Body, Failure> {
     if metadata.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
-    if metadata.is_file() {
-        return Body::file(file).await.map_err(failed);
+    match metadata.is_file() {
+        true if chunked => Ok(stream_of(file, Some(0))),
+        true => Body::file(file).await.map_err(failed),
+        false => Ok(stream_of(file, None)),
     }
-    Ok(stream_of(file, None))
 }
 
 /// What can be read from `file` to its end; from `start`, if it has places to read from.

@@ -149,6 +149,14 @@ tail -n2 "$dir/out" | cmp - "$dir/lines" || fail "-T changed the file"
 code 0 "$fetch" -T - "$http/echo" <"$dir/stdin"
 said '^transfer-encoding: chunked$'
 said '^from stdin$'
+code 0 "$fetch" -d hello -H 'Transfer-Encoding: chunked' -H 'expect: 100-continue' "$http/echo"
+for line in '^transfer-encoding: chunked$' '^expect: 100-continue$' '^hello$'; do said "$line"; done
+not_said content-length
+code 0 "$fetch" -T "$dir/stdin" -H 'Transfer-Encoding: chunked' "$http/echo"
+said '^transfer-encoding: chunked$'
+said '^from stdin$'
+code 0 "$fetch" -d hello -H 'Transfer-Encoding: chunked' "$http/echo"
+not_said expect
 printf 'from a pipe' | code 0 "$fetch" -T - "$http/echo"
 said '^from a pipe$'
 code 26 "$fetch" -T "$dir/nothing" "$http/echo"

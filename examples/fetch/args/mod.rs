@@ -50,6 +50,10 @@ pub(crate) struct RequestArgs {
     /// Fields that are sent by default, and not here.
     pub(crate) without: Vec<String>,
     pub(crate) data: Option<Vec<u8>>,
+    /// The body goes out in chunks, although its length is known.
+    pub(crate) chunked: bool,
+    /// The server is asked first if it wants the body, however short that is.
+    pub(crate) ask_first: bool,
     /// The data goes to the URL (-G).
     pub(crate) data_in_url: bool,
     pub(crate) user: Option<(String, String)>,
@@ -140,6 +144,14 @@ impl RequestArgs {
             self.headers.push((name.into(), value.into()));
         }
     }
+
+    /// Takes a field out if the user has given it with just this value.
+    fn take_header(&mut self, name: &str, value: &str) -> bool {
+        let before = self.headers.len();
+        self.headers
+            .retain(|(n, v)| !(n.eq_ignore_ascii_case(name) && v.eq_ignore_ascii_case(value)));
+        self.headers.len() < before
+    }
 }
 
 /// What is put together only when all options are known.
@@ -208,6 +220,11 @@ fn finish(args: &mut Args, pending: Pending) -> Result<(), Failure> {
         return Err(Failure::usage(
             "--compressed needs the feature \"compression\" of the crate",
         ));
+    }
+    if posts || !jobs.uploads.is_empty() {
+        // What the client does by itself, and so wants to be told otherwise.
+        request.chunked = request.take_header("transfer-encoding", "chunked");
+        request.ask_first = request.take_header("expect", "100-continue");
     }
     if let Some(range) = range {
         // A number by itself is where the part begins, as with curl. A server takes it for nonsense, and sends all.
