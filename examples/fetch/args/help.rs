@@ -91,7 +91,7 @@ Many at once:
   -V, --version                the version, and what it can do
   -g, -N, -#, --http1.1        understood, and nothing changes
 
-Progress is shown if the standard error is a terminal and no body goes to one.
+Progress of what comes (not of what is sent) is shown if the standard error is a terminal and no body goes to one.
 
 Exit code: 0 for a complete response of any status; otherwise curl's number:
    1 unsupported protocol     22 status of 400 or above (-f)     52 empty reply
