@@ -1,6 +1,7 @@
 //! One transfer: its request, its response, and where that goes.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use eyewall::fs::OpenOptions;
@@ -8,7 +9,7 @@ use eyewall::http::{Client, Error, HeaderMap, HeaderName, HeaderValue, RequestBu
 
 use crate::args::{Args, Fail, Job, Target};
 use crate::code::{self, Failure};
-use crate::output::Output;
+use crate::output::{Output, cannot_write};
 use crate::progress::{Bar, Console};
 use crate::record::Record;
 use crate::stdout::Stdout;
@@ -250,7 +251,7 @@ async fn put(
         }
         Some(file) => {
             let dumped = dump(file, append, heads.clone()).await;
-            dumped.map_err(|error| Failure::write(&error))?;
+            dumped.map_err(|error| cannot_write(Path::new(file), &error))?;
         }
     }
     if args.output.include || args.request.head {

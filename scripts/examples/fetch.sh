@@ -308,6 +308,8 @@ not_said hello
 code 0 "$fetch" -sS -D "$dir/heads" -o "$dir/body" "$http/hello" "$http/early"
 [ "$(grep -c '^HTTP/1.1 ' "$dir/heads")" = 3 ] || fail "-D did not write all heads"
 out $'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r' -D - -o "$dir/body" "$http/empty"
+code 23 "$fetch" -D "$dir/no/such/file" "$http/hello"
+said "cannot write $dir/no/such/file"
 trailers=$'x-sum: 12\r\nx-by: me\r'
 out $'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\n'"$trailers" -i "$http/trailers"
 out $'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\n'"$trailers" -D - "$http/trailers"
