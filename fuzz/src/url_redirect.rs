@@ -319,7 +319,17 @@ impl Walk {
         let path = plain.strip_prefix(&format!("{}://{authority}", url.scheme()));
         let path = path.expect("a URL without userinfo");
         assert!(path.starts_with('/'), "{shown}");
-        let target = if forwarder.is_some() { plain } else { path };
+        // Of a tunnel, host and port alone (RFC 9112 section 3.2.3).
+        let tunnel = (*self.hops.method() == Method::CONNECT).then(|| {
+            let port = url.port_or_known_default().unwrap_or_default();
+            format!("{}:{port}", url.host_str().unwrap_or_default())
+        });
+        let authority = tunnel.as_deref().unwrap_or(authority);
+        let target = match (&tunnel, forwarder) {
+            (Some(tunnel), _) => tunnel,
+            (None, Some(_)) => plain,
+            (None, None) => path,
+        };
         assert_eq!(
             head.line,
             format!("{} {target} HTTP/1.1", self.hops.method())
