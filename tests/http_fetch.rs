@@ -585,7 +585,15 @@ fn p01_the_fetches_of_one_reactor_share_their_connections() {
             assert_eq!(response.is_reused(), reused);
             assert_eq!(response.text().await.unwrap(), "ok");
         }
+        // Whoever wants more of it than a GET has it by name.
+        let client = Client::shared().unwrap();
+        assert_eq!(client.idle_connections(), 1);
+        client.close();
+        let error = eyewall::fetch(peer.url()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
     });
+    let error = Client::shared().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reactor);
     peer.join();
 }
 

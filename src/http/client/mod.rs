@@ -79,6 +79,28 @@ impl Client {
         Client::builder().build()
     }
 
+    /// The client that all on this reactor share, with the default settings: that of [`fetch`]. It is made when it is
+    /// first asked for, and goes with the reactor. Who [closes](Client::close) it does so for all.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Reactor`] where no reactor runs.
+    ///
+    /// ```
+    /// use eyewall::http::Client;
+    ///
+    /// eyewall::block_on(async {
+    ///     let request = Client::shared()?.post("http://127.0.0.1:1/").body("hello");
+    ///     request.send().await.unwrap_err();
+    ///     Ok::<(), eyewall::http::Error>(())
+    /// })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn shared() -> Result<Client, Error> {
+        let core = Core::current().map_err(|error| Error::io(ErrorKind::Reactor, error))?;
+        Ok(core.local())
+    }
+
     /// The settings, to be changed before the client is made.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
@@ -172,7 +194,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Fetches `url` with GET, on the connections that all such calls of one reactor share.
+/// Fetches `url` with GET, on the connections that all such calls of one reactor share: those of [`Client::shared`].
 ///
 /// The response is there as soon as its head is; its body is received as it is read. A status such as 404 is
 /// a response, not an error; see [`Response::error_for_status`].
@@ -194,10 +216,8 @@ impl fmt::Debug for Client {
 /// # Ok::<(), eyewall::Error>(())
 /// ```
 pub async fn fetch(url: impl IntoUrl) -> Result<Response, Error> {
-    let core = match Core::current() {
-        Ok(core) => core,
-        Err(error) => return Err(Error::io(ErrorKind::Reactor, error).at(&url.into_url()?)),
-    };
-    let client: Client = core.local();
-    client.get(url).send().await
+    match Client::shared() {
+        Ok(client) => client.get(url).send().await,
+        Err(error) => Err(error.at(&url.into_url()?)),
+    }
 }
