@@ -27,6 +27,7 @@ use http::{HeaderMap, StatusCode};
 
 use self::incoming::{Incoming, Part};
 use self::upload::{Gate, Uploading};
+use super::body::Body;
 use super::codec::{Head, ResponseDecoder};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind, Stage};
@@ -112,9 +113,8 @@ impl Exchange {
         timings: &mut Timings,
     ) -> Result<(), Error> {
         self.watch.enter(Stage::Send);
-        let most = self.piece();
-        let at_once = outgoing.expect.is_none()
-            && (request.body.as_ref()).is_none_or(|body| body.at_once(most).is_some());
+        let goes = |body: &Body| body.at_once(self.piece()).is_some();
+        let at_once = outgoing.expect.is_none() && request.body.as_ref().is_none_or(goes);
         match at_once {
             true => self.send_at_once(outgoing, request, slot, timings).await,
             false => {

@@ -87,6 +87,7 @@ impl Request {
     }
 
     /// Whether it asks the server to close the connection, by itself.
+    #[inline]
     pub(super) fn closes(&self) -> bool {
         self.fields.as_ref().is_some_and(|fields| {
             let mut headers = fields.headers.iter();

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use http::header::GetAll;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::Client;
@@ -67,15 +68,14 @@ impl Defaults {
     }
 
     /// What it says in fields of this name, which the encoder looks at, where `request` leaves that to it.
-    fn special<'a>(
-        &'a self,
-        request: &'a Request,
-        name: &'a HeaderName,
-    ) -> impl Iterator<Item = &'a HeaderValue> {
+    #[inline]
+    fn special(&self, request: &Request, name: &HeaderName) -> Option<GetAll<'_, HeaderValue>> {
+        if self.special.is_empty() {
+            return None;
+        }
         let own = request.fields.as_deref();
-        let said = self.special.is_empty() || own.is_some_and(|own| own.says(name));
-        let values = (!said).then(|| self.special.get_all(name));
-        values.into_iter().flatten()
+        let said = own.is_some_and(|own| own.says(name));
+        (!said).then(|| self.special.get_all(name))
     }
 
     /// Appends the fields that `request` does not say otherwise.
@@ -121,15 +121,19 @@ fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 
 impl Client {
     /// Whether `request`, as it goes out, asks the server to close the connection.
+    #[inline]
     pub(super) fn closes(&self, request: &Request) -> bool {
-        let mut ours = self.inner.defaults.special(request, &header::CONNECTION);
-        request.closes() || ours.any(|value| says_close(value.as_bytes()))
+        let ours = self.inner.defaults.special(request, &header::CONNECTION);
+        let says_close = |value: &HeaderValue| says_close(value.as_bytes());
+        request.closes() || ours.is_some_and(|values| values.iter().any(says_close))
     }
 
     /// Whether `request`, as it goes out, asks for another protocol.
+    #[inline]
     pub(super) fn asks_for_upgrade(&self, request: &Request) -> bool {
-        let mut ours = self.inner.defaults.special(request, &header::UPGRADE);
-        request.has_field(&header::UPGRADE) || ours.next().is_some()
+        let ours = self.inner.defaults.special(request, &header::UPGRADE);
+        request.has_field(&header::UPGRADE)
+            || ours.is_some_and(|values| values.iter().next().is_some())
     }
 
     /// The fields of `request`, and of the client, whose values are not to be shown.

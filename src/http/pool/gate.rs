@@ -62,14 +62,21 @@ impl Gate {
     }
 
     /// Goes out; the first in the queue takes the place.
+    #[inline]
     pub(super) fn leave(&self) {
-        let next = match self.closed.get() {
-            true => None,
-            false => self.waiting.borrow_mut().pop_first(),
-        };
-        match next {
-            Some((_, waker)) => waker.wake(),
-            None => self.inside.set(self.inside.get() - 1),
+        if self.closed.get() || self.waiting.borrow().is_empty() {
+            self.inside.set(self.inside.get() - 1);
+        } else {
+            self.let_in();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn let_in(&self) {
+        let first = self.waiting.borrow_mut().pop_first();
+        if let Some((_, waker)) = first {
+            waker.wake();
         }
     }
 
