@@ -157,10 +157,13 @@ fn b04_a_reset_without_a_response_is_an_error() {
 
 #[test]
 fn a_reset_says_whether_an_answer_had_begun() {
+    // An interim response is none.
     let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     for (begun, said) in [
         ("", "before an answer came"),
-        (hints, "in the middle of the answer"),
+        (hints, "before an answer came"),
+        (head, "in the middle of the answer"),
     ] {
         let (seen, told) = channel();
         let peer = Peer::new(move |listener| {
@@ -181,7 +184,8 @@ fn a_reset_says_whether_an_answer_had_begun() {
                     seen.send(()).unwrap();
                 }
             });
-            let error = fetch.send().await.unwrap_err();
+            let text = async { fetch.send().await?.text().await };
+            let error = text.await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Receive);
             assert!(error.to_string().contains(said), "{error}");
         });
