@@ -28,7 +28,8 @@ use source::Source;
 /// A body whose length is not known goes out in chunks (`Transfer-Encoding: chunked`);
 /// [`with_length`](Body::with_length) tells it. More or fewer bytes than that fail the fetch with
 /// [`ErrorKind::Body`](super::ErrorKind::Body) and close the connection, and so do an error and a panic of the
-/// source: the server never sees a body that looks complete and is not.
+/// source: a body that ends too early never looks complete to the server. (Where there is more than was announced, what
+/// was announced may have gone out before the source gives the rest.)
 ///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.

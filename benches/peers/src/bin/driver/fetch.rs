@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peers::meter::Values;
 use peers::process::Usage;
@@ -89,14 +89,13 @@ impl Fetch {
             for contender in contenders {
                 eprintln!("{load}, round {round}: {}", contender.name);
                 let client = child::pinned(MEASURED, child::program(contender.program)?);
-                let before = Usage::of(self.origin)?;
+                let (before, start) = (Usage::of(self.origin)?, Instant::now());
                 let mut values = self.report(client, concurrency, args.window, contender)?;
+                let lasted = start.elapsed().as_secs_f64();
                 let served = Usage::of(self.origin)?.since(before).cpu.as_secs_f64();
                 let megabytes = values["rate"] * self.length as f64 / 1e6;
                 values.insert("mb_s".to_owned(), megabytes);
-                // How much of its core the origin needs for that rate: no client gets more than all of it.
-                let busy = values["rate"] * served / values["all_requests"];
-                values.insert("origin_busy".to_owned(), busy);
+                values.insert("origin_busy".to_owned(), served / lasted);
                 add(contender, round, values)?;
             }
         }

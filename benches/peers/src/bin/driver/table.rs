@@ -24,7 +24,7 @@ fn columns(part: Part) -> &'static [Column] {
             ("user_us", "user us", 2),
             ("syscalls", "syscalls", 2),
             ("enters", "enters", 2),
-            // How much of its core the origin of a fetch needs.
+            // How much of its core the origin had while the client ran.
             ("origin_busy", "origin", 2),
         ],
         Part::Micro | Part::Idle | Part::IdleClient | Part::Neighbour => &[],
