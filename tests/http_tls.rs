@@ -102,6 +102,29 @@ fn c05_bad_certificates_are_refused_and_the_error_says_why() {
 }
 
 #[test]
+fn a_server_without_tls_is_told_from_one_that_is_broken() {
+    for (answer, said) in [
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", "without TLS"),
+        ("hello, this is no server of HTTP\r\n", "corrupt message"),
+    ] {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept_tcp(&listener);
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Until the client has gone.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        });
+        run(async {
+            let error = get(&Client::new(), &format!("https://{}/", peer.address))
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+            assert!(cause(&error).contains(said), "{error:?}");
+        });
+        peer.join();
+    }
+}
+
+#[test]
 fn c05_accepting_invalid_certificates_stays_with_the_client_that_does() {
     let authority = Authority::new();
     let peer = Peer::patient(server(&self_signed(&["other.test"])), 2, HELLO);

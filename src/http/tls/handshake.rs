@@ -47,7 +47,10 @@ pub(in crate::http) async fn handshake(
                 // What went wrong here is what counts.
                 let _ = transport.split().1.post(alert).await;
             }
-            return Err(failed(error));
+            return Err(match chunk.starts_with(b"HTTP/") {
+                true => plain(),
+                false => failed(error),
+            });
         }
     }
     if let Some(protocol) = session.alpn()
@@ -65,6 +68,12 @@ pub(in crate::http) async fn handshake(
             TlsSend::new(send, session),
         )
     }))
+}
+
+/// What the server said to the first message was an answer in HTTP: it takes that for a bad request.
+fn plain() -> io::Error {
+    let message = "the server speaks HTTP without TLS at this port: is its URL one of http?";
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// The name that the certificate must be for, and that SNI asks for: without the dot that may end a name (RFC
