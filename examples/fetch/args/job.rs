@@ -85,7 +85,8 @@ impl Job {
             },
         };
         Ok(Some(match directory {
-            Some(directory) => directory.join(name),
+            // Where else it would be if it begins with a slash, nobody would look.
+            Some(directory) => directory.join(name.strip_prefix("/").unwrap_or(&name)),
             None => name,
         }))
     }
