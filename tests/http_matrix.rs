@@ -85,7 +85,9 @@ struct Rest {
 
 fn failure(error: &Error) -> Outcome {
     let url = error.url().map(str::to_owned);
-    Outcome::Failed(error.kind(), url, error.to_string())
+    let (sent, received) = (error.bytes_sent(), error.bytes_received());
+    let seen = format!("{:?}, {sent} sent, {received} received", error.stage());
+    Outcome::Failed(error.kind(), url, format!("{error}; {seen}"))
 }
 
 fn outcome(result: &Result<Fetched, Error>) -> Outcome {
@@ -416,7 +418,14 @@ fn s01_cancel_in_every_style() {
     let server = stalling();
     let told = row(Ending::Cancel, &server.url("/"), &server);
     assert_eq!(kind(&told), ErrorKind::Cancelled);
-    assert!(matches!(&told, Outcome::Failed(_, Some(url), _) if *url == server.url("/")));
+    let Outcome::Failed(_, url, text) = told else {
+        unreachable!("it has failed");
+    };
+    assert_eq!(url, Some(server.url("/")));
+    assert!(
+        text.contains("; Some(Wait), ") && !text.contains(" 0 sent"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use super::codec::Head;
 use super::trace::Trace;
+use super::watch::Watch;
 use crate::task::contain_panic;
 
 type OnHead = Rc<RefCell<dyn FnMut(&Head)>>;
+type OnBegin = Rc<dyn Fn(&Rc<Watch>)>;
 type OnTrace = Rc<RefCell<dyn FnMut(&Trace<'_>)>>;
 
 /// Callbacks of one request. A panic in one is caught, reported by the panic hook and counted; the fetch goes on.
@@ -20,6 +22,7 @@ pub(super) struct Hooks {
 
 #[derive(Clone, Default)]
 struct Callbacks {
+    begin: Option<OnBegin>,
     interim: Option<OnHead>,
     head: Option<OnHead>,
     trace: Option<OnTrace>,
@@ -36,6 +39,21 @@ impl Hooks {
 
     pub(super) fn on_trace(&mut self, callback: impl FnMut(&Trace<'_>) + 'static) {
         self.callbacks.get_or_insert_default().trace = Some(Rc::new(RefCell::new(callback)));
+    }
+
+    /// For who gives the fetch up, and then has to say how far it has come. Not a user's.
+    pub(super) fn on_begin(&mut self, callback: impl Fn(&Rc<Watch>) + 'static) {
+        self.callbacks.get_or_insert_default().begin = Some(Rc::new(callback));
+    }
+
+    /// The fetch begins, and is watched over by this.
+    #[inline]
+    pub(super) fn begin(&self, watch: &Rc<Watch>) {
+        if let Some(callbacks) = &self.callbacks
+            && let Some(callback) = &callbacks.begin
+        {
+            callback(watch);
+        }
     }
 
     /// An interim response (1xx) has come.
@@ -81,6 +99,7 @@ impl fmt::Debug for Hooks {
         let callbacks = self.callbacks.as_deref();
         let has = |callback: fn(&Callbacks) -> bool| callbacks.is_some_and(callback);
         f.debug_struct("Hooks")
+            .field("begin", &has(|callbacks| callbacks.begin.is_some()))
             .field("interim", &has(|callbacks| callbacks.interim.is_some()))
             .field("head", &has(|callbacks| callbacks.head.is_some()))
             .field("trace", &has(|callbacks| callbacks.trace.is_some()))

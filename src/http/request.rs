@@ -157,7 +157,10 @@ impl RequestBuilder {
         }
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Request) -> Result<(), Error>) -> RequestBuilder {
+    pub(super) fn change(
+        mut self,
+        change: impl FnOnce(&mut Request) -> Result<(), Error>,
+    ) -> RequestBuilder {
         if let Ok(request) = &mut self.request
             && let Err(error) = change(request)
         {

@@ -21,7 +21,7 @@ impl FetchHandle {
     }
 
     /// Gives the fetch up: its result is then [`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled), told in a
-    /// later turn of the reactor. One that has ended is left alone.
+    /// later turn of the reactor, and says how far it had come. One that has ended is left alone.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -91,11 +91,12 @@ pub(super) fn start(
     request: RequestBuilder,
     done: impl FnOnce(Result<Fetched, Error>) + 'static,
 ) -> Cancel {
-    let cancel = Cancel::default();
+    let (cancel, request) = Cancel::of(request);
     let url = request.url().cloned();
     let mut once = Once {
         done: Some(done),
         url: url.clone(),
+        cancel: cancel.clone(),
     };
     let token = cancel.clone();
     in_background(async move {
@@ -116,6 +117,7 @@ pub(super) fn at(error: Error, url: Option<&Url>) -> Error {
 struct Once<F: FnOnce(Result<Fetched, Error>)> {
     done: Option<F>,
     url: Option<Url>,
+    cancel: Cancel,
 }
 
 impl<F: FnOnce(Result<Fetched, Error>)> Once<F> {
@@ -128,7 +130,7 @@ impl<F: FnOnce(Result<Fetched, Error>)> Once<F> {
 
 impl<F: FnOnce(Result<Fetched, Error>)> Drop for Once<F> {
     fn drop(&mut self) {
-        let error = at(Error::new(ErrorKind::Cancelled), self.url.as_ref());
+        let error = at(self.cancel.error(), self.url.as_ref());
         self.tell(Err(error));
     }
 }

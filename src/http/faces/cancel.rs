@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
+use crate::http::watch::Watch;
 
 /// Tells a fetch that nobody wants it any more. The task sees that in its next turn, so that no user code runs inside
 /// the call.
@@ -19,9 +21,33 @@ pub(super) struct Cancel {
 struct State {
     cancelled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
+    /// What watches over the fetch, once that has begun.
+    watch: RefCell<Option<Rc<Watch>>>,
 }
 
 impl Cancel {
+    /// What can give up the fetch of this request.
+    pub(super) fn of(request: RequestBuilder) -> (Cancel, RequestBuilder) {
+        let cancel = Cancel::default();
+        let state = Rc::clone(&cancel.state);
+        let request = request.change(|request| {
+            request
+                .hooks
+                .on_begin(move |watch| *state.watch.borrow_mut() = Some(Rc::clone(watch)));
+            Ok(())
+        });
+        (cancel, request)
+    }
+
+    /// The error of the fetch that was given up, with what is known of it.
+    pub(super) fn error(&self) -> Error {
+        let error = Error::new(ErrorKind::Cancelled);
+        match &*self.state.watch.borrow() {
+            Some(watch) => error.seen(|| watch.seen()),
+            None => error,
+        }
+    }
+
     pub(super) fn cancel(&self) {
         self.state.cancelled.set(true);
         let waker = self.state.waker.take();
@@ -38,7 +64,7 @@ impl Cancel {
         let mut future = pin!(future);
         poll_fn(|cx| {
             if self.state.cancelled.get() {
-                return Poll::Ready(Err(Error::new(ErrorKind::Cancelled)));
+                return Poll::Ready(Err(self.error()));
             }
             let polled = future.as_mut().poll(cx);
             if polled.is_pending() {

@@ -6,7 +6,7 @@ use super::Fetched;
 use super::callback::{FetchHandle, at, check_reactor};
 use super::cancel::Cancel;
 use crate::http::RequestBuilder;
-use crate::http::error::{Error, ErrorKind};
+use crate::http::error::Error;
 use crate::queue::CompletionQueue;
 use crate::task::in_background;
 
@@ -49,16 +49,17 @@ impl RequestBuilder {
         tag: T,
     ) -> Result<FetchHandle, Error> {
         check_reactor(&self)?;
-        let cancel = Cancel::default();
+        let (cancel, request) = Cancel::of(self);
         let token = cancel.clone();
         let mut parcel = Parcel {
             queue: queue.clone(),
-            url: self.url().cloned(),
+            url: request.url().cloned(),
+            cancel: cancel.clone(),
             tag: Some(tag),
             item: None,
         };
         in_background(async move {
-            let result = token.or(self.whole()).await;
+            let result = token.or(request.whole()).await;
             parcel.pack(result);
             parcel.queue.push_from(&mut parcel.item).await;
         });
@@ -70,6 +71,7 @@ impl RequestBuilder {
 struct Parcel<T> {
     queue: CompletionQueue<(T, Result<Fetched, Error>)>,
     url: Option<Url>,
+    cancel: Cancel,
     tag: Option<T>,
     item: Option<(T, Result<Fetched, Error>)>,
 }
@@ -85,7 +87,7 @@ impl<T> Parcel<T> {
 
 impl<T> Drop for Parcel<T> {
     fn drop(&mut self) {
-        self.pack(Err(Error::new(ErrorKind::Cancelled)));
+        self.pack(Err(self.cancel.error()));
         if let Some(item) = self.item.take() {
             self.queue.push_over(item);
         }

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use crate::http::error::{Error, ErrorKind};
+use crate::http::watch::Watch;
 use crate::http::{Client, Timings};
 use crate::task::contain_panic;
 
@@ -106,12 +107,17 @@ impl Client {
 
 impl Watchers {
     /// Sees to it that a fetch that is dropped is told of, if anybody wants to know.
-    pub(in crate::http) fn watch_over(self: &Rc<Watchers>, url: &Url) -> Option<Box<Unfinished>> {
+    pub(in crate::http) fn watch_over(
+        self: &Rc<Watchers>,
+        url: &Url,
+        watch: &Rc<Watch>,
+    ) -> Option<Box<Unfinished>> {
         let anybody = !self.callbacks.borrow().is_empty();
         anybody.then(|| {
             Box::new(Unfinished {
                 watchers: Some(Rc::clone(self)),
                 url: url.clone(),
+                watch: Rc::clone(watch),
             })
         })
     }
@@ -143,6 +149,7 @@ pub(in crate::http) struct Unfinished {
     /// `None` once somebody else tells of the end.
     watchers: Option<Rc<Watchers>>,
     url: Url,
+    watch: Rc<Watch>,
 }
 
 impl Unfinished {
@@ -155,7 +162,8 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Some(watchers) = &self.watchers {
-            let error = Error::new(ErrorKind::Cancelled).at(&self.url);
+            let error = Error::new(ErrorKind::Cancelled).seen(|| self.watch.seen());
+            let error = error.at(&self.url);
             watchers.tell(&ClientEvent::Failed { error: &error });
         }
     }

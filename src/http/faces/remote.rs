@@ -18,6 +18,7 @@ use url::Url;
 
 use super::Fetched;
 use super::callback::at;
+use super::cancel::Cancel;
 use crate::http::client::WeakClient;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::{Client, RequestBuilder};
@@ -125,8 +126,10 @@ impl ClientHandle {
                     return;
                 }
             };
+            let (cancel, request) = Cancel::of(request);
             let mut outcome = Outcome {
                 url: request.url().cloned(),
+                cancel,
                 sender: Some(sender),
             };
             let fetch = pin!(request.whole());
@@ -150,6 +153,7 @@ impl ClientHandle {
 /// Where the result of a fetch goes, also when its task is dropped.
 struct Outcome {
     url: Option<Url>,
+    cancel: Cancel,
     /// `None` once it has been told.
     sender: Option<oneshot::Sender<Result<Fetched, Error>>>,
 }
@@ -172,7 +176,7 @@ impl Outcome {
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        self.tell(Err(Error::new(ErrorKind::Cancelled)));
+        self.tell(Err(self.cancel.error()));
     }
 }
 
