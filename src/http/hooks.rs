@@ -28,6 +28,15 @@ struct Callbacks {
     trace: Option<OnTrace>,
 }
 
+impl Callbacks {
+    #[cold]
+    fn begin(&self, watch: &Rc<Watch>) {
+        if let Some(callback) = &self.begin {
+            callback(watch);
+        }
+    }
+}
+
 impl Hooks {
     pub(super) fn on_interim(&mut self, callback: impl FnMut(&Head) + 'static) {
         self.callbacks.get_or_insert_default().interim = Some(Rc::new(RefCell::new(callback)));
@@ -49,10 +58,8 @@ impl Hooks {
     /// The fetch begins, and is watched over by this.
     #[inline]
     pub(super) fn begin(&self, watch: &Rc<Watch>) {
-        if let Some(callbacks) = &self.callbacks
-            && let Some(callback) = &callbacks.begin
-        {
-            callback(watch);
+        if let Some(callbacks) = &self.callbacks {
+            callbacks.begin(watch);
         }
     }
 

@@ -50,9 +50,9 @@ impl Client {
             Some(options) => Rc::new(options.times.or(&settings.times)),
         };
         let watch = Rc::new(Watch::new(timings.start, times));
-        request.hooks.begin(&watch);
         let mut chain = Chain::default();
         let unfinished = self.watchers().watch_over(&request.url, &watch);
+        request.hooks.begin(&watch);
         let followed = self
             .follow(&mut request, &watch, &mut timings, &mut chain)
             .await;

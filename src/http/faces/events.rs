@@ -107,18 +107,25 @@ impl Client {
 
 impl Watchers {
     /// Sees to it that a fetch that is dropped is told of, if anybody wants to know.
+    #[inline]
     pub(in crate::http) fn watch_over(
         self: &Rc<Watchers>,
         url: &Url,
         watch: &Rc<Watch>,
     ) -> Option<Box<Unfinished>> {
-        let anybody = !self.callbacks.borrow().is_empty();
-        anybody.then(|| {
-            Box::new(Unfinished {
-                watchers: Some(Rc::clone(self)),
-                url: url.clone(),
-                watch: Rc::clone(watch),
-            })
+        match self.callbacks.borrow().is_empty() {
+            true => None,
+            false => Some(self.unfinished(url, watch)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unfinished(self: &Rc<Watchers>, url: &Url, watch: &Rc<Watch>) -> Box<Unfinished> {
+        Box::new(Unfinished {
+            watchers: Some(Rc::clone(self)),
+            url: url.clone(),
+            watch: Rc::clone(watch),
         })
     }
 
