@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyewall::http::{Body, Client, Conduit, ErrorKind, Phase, Stage, Target};
+use eyewall::http::{Body, Client, Conduit, ErrorKind, Flow, Phase, Stage, Target};
 use eyewall::time::sleep;
 use futures_util::{sink, stream};
 use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
@@ -151,4 +151,37 @@ fn the_last_chunk_has_the_time_of_the_others() {
         let (phase, limit) = (Phase::IdleWrite, SHORT);
         assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
     });
+}
+
+#[test]
+fn a_push_that_is_held_up_sends_nothing_and_blames_nobody() {
+    const PIECES: usize = 16;
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+            .unwrap();
+        assert_eq!(read_chunked(&mut stream).concat().len(), PIECES << 20);
+        stream.write_all(b"0\r\n\r\n").unwrap();
+    });
+    run(async {
+        let piece = || Ok::<_, std::io::Error>(vec![7; 1 << 20]);
+        let body = Body::stream(stream::iter(std::iter::repeat_with(piece).take(PIECES)));
+        let request = Client::new().post(peer.url()).body(body);
+        let response = request.idle_write_timeout(SHORT).send().await.unwrap();
+        // A part of the body is on its way then.
+        let push = response.push(|_| Flow::Pause);
+        let pusher = push.pusher();
+        eyewall::spawn(async move {
+            while !pusher.is_paused() {
+                eyewall::yield_now().await;
+            }
+            sleep(2 * SHORT).await;
+            pusher.resume();
+        })
+        .detach();
+        assert_eq!(push.await.unwrap().status(), 200);
+    });
+    peer.join();
 }

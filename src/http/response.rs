@@ -296,8 +296,8 @@ impl Response {
         }
     }
 
-    /// Reads nothing until `open` is ready. The time of the whole fetch goes on, if the server has not said all by then,
-    /// and the client may be closed.
+    /// Reads and sends nothing until `open` is ready. The time of the whole fetch goes on, if the server has not said all
+    /// by then, and the client may be closed.
     async fn rest_until(
         &mut self,
         mut open: impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -306,13 +306,16 @@ impl Response {
             return Ok(());
         }
         let watch = Rc::clone(self.reply.exchange.watch());
-        watch.pause_reading();
+        let writing = watch.pause();
         let opened = poll_fn(|cx| open(cx).map(Ok));
         if self.reply.exchange.is_complete() {
             return opened.await;
         }
         let closing = self.reply.slot.as_ref().map(Slot::closing);
         let rested = watch.over(closing, pin!(opened)).await;
+        if writing {
+            watch.resume_writing();
+        }
         rested.map_err(|error| self.fail(error))
     }
 

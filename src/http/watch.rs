@@ -235,9 +235,11 @@ impl Watch {
         self.peer.get()
     }
 
-    /// The response is not being waited for.
-    pub(super) fn pause_reading(&self) {
+    /// The response is not being waited for, and nobody sees what the peer takes of the request. Says whether that had a
+    /// time to take something: [`resume_writing`](Watch::resume_writing) gives it a new one.
+    pub(super) fn pause(&self) -> bool {
         self.idle_read.set(None);
+        self.idle_write.take().is_some()
     }
 
     /// The response is being waited for again, after its reader has had a pause: a pause of ours is not one of
