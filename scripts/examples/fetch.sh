@@ -287,6 +287,13 @@ code 23 "$fetch" -O "$http/a/b/?x=/y"
 code 23 "$fetch" -O "http://user:secret@127.0.0.1:$(port http)/?a=b@c"
 said "127.0.0.1:$(port http)/?a=b@c names no file"
 not_said secret
+for url in 'user:secret@127.0.0.1/?to=http://x' 'http:/user:secret@127.0.0.1/' 'http://user:sec/ret@127.0.0.1/'; do
+  code 23 "$fetch" -O "$url"
+  said '127.0.0.1/.* names no file'
+  not_said 'user:'
+done
+code 0 "$fetch" -O --output-dir "$dir" "127.0.0.1:$(port http)/hello?to=http://elsewhere.invalid/"
+[ "$(cat "$dir/hello")" = hello ] || fail "-O found no name before a URL in the query"
 code 23 "$fetch" -o "$dir/no/such/file" "$http/hello"
 code 23 "$fetch" -o /dev/full "$http/hello"
 code=0

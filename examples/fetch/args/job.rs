@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use eyewall::http::Url;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
+use url::ParseError;
 
 use crate::code::{self, Failure};
 
@@ -93,11 +95,26 @@ impl Job {
 
     /// The URL as it may be shown: without the name and password that it may hold.
     pub(crate) fn shown_url(&self) -> String {
-        let start = authority_start(&self.url);
-        let (scheme, rest) = self.url.split_at(start);
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-        format!("{scheme}{}", &rest[host..])
+        let read = match Url::parse(&self.url) {
+            Ok(url) if url.has_host() => Ok(url),
+            Ok(_) | Err(ParseError::RelativeUrlWithoutBase) => {
+                Url::parse(&format!("http://{}", self.url))
+            }
+            error => error,
+        };
+        match read {
+            Ok(mut url) => {
+                // Refused only for URLs that cannot have any.
+                let _ = url.set_username("");
+                let _ = url.set_password(None);
+                url.into()
+            }
+            // A password may be why it is no URL.
+            Err(_) => {
+                let known = self.url.rfind('@').map_or(0, |at| at + 1);
+                self.url[known..].into()
+            }
+        }
     }
 
     /// The URL to fetch: with the data of -G in its query, and the name of the file that is sent behind a slash.
@@ -139,11 +156,12 @@ fn file_name(url: &str) -> &str {
 
 /// Where the path begins; the length of the URL if it has none.
 fn path_start(url: &str) -> usize {
-    let authority = authority_start(url);
+    // Further behind there may be another URL.
+    let first = url.find(['/', '?', '#']).unwrap_or(url.len());
+    let authority = match url[..first].ends_with(':') && url[first..].starts_with("//") {
+        true => first + 2,
+        false => 0,
+    };
     let length = url[authority..].find('/');
     length.map_or(url.len(), |length| authority + length)
-}
-
-fn authority_start(url: &str) -> usize {
-    url.find("://").map_or(0, |at| at + 3)
 }
