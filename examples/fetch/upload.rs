@@ -2,6 +2,7 @@
 
 use std::io::Seek;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use eyewall::fs::File;
 use eyewall::http::Body;
@@ -26,7 +27,7 @@ impl Upload {
         let body = match (&job.upload, &args.data) {
             (Some(file), _) => Some(file_body(file, args.chunked).await?),
             (None, Some(data)) if !args.data_in_url => Some(match args.chunked {
-                true => Body::stream(stream::iter([Ok::<_, std::io::Error>(data.clone())])),
+                true => chunks_of(data.clone()),
                 false => Body::from(data.clone()),
             }),
             _ => None,
@@ -63,10 +64,39 @@ async fn file_body(name: &str, chunked: bool) -> Result<Body, Failure> {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
     match metadata.is_file() {
-        true if chunked => Ok(stream_of(file, Some(0))),
+        true if chunked => Ok(file_in_chunks(file)),
         true => Body::file(file).await.map_err(failed),
         false => Ok(stream_of(file, None)),
     }
+}
+
+/// Data that goes out in chunks, again if it has to.
+fn chunks_of(data: Vec<u8>) -> Body {
+    Body::producer(move |mut writer| {
+        let data = data.clone();
+        async move { writer.write(data).await.map(drop) }
+    })
+}
+
+/// A file that goes out in chunks, again if it has to.
+fn file_in_chunks(file: File) -> Body {
+    let file = Rc::new(file);
+    Body::producer(move |mut writer| {
+        let file = Rc::clone(&file);
+        async move {
+            let (mut buffer, mut offset) = (Vec::with_capacity(READ), 0);
+            loop {
+                buffer.clear();
+                let (result, read) = file.read_at(buffer, offset).await;
+                let count = result?;
+                if count == 0 {
+                    return Ok::<(), std::io::Error>(());
+                }
+                offset += count as u64;
+                buffer = writer.write(read).await?;
+            }
+        }
+    })
 }
 
 /// What can be read from `file` to its end; from `start`, if it has places to read from.

@@ -157,6 +157,12 @@ said '^transfer-encoding: chunked$'
 said '^from stdin$'
 code 0 "$fetch" -d hello -H 'Transfer-Encoding: chunked' "$http/echo"
 not_said expect
+# Chunks are no reason why it could not be sent again.
+for body in "-d@$dir/stdin" "-T$dir/stdin"; do
+  code 0 "$fetch" -sSL "$body" -H 'Transfer-Encoding: chunked' "$http/to/307?/echo"
+  said '^transfer-encoding: chunked$'
+  said '^from stdin'
+done
 printf 'from a pipe' | code 0 "$fetch" -T - "$http/echo"
 said '^from a pipe$'
 code 26 "$fetch" -T "$dir/nothing" "$http/echo"
