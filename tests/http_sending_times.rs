@@ -154,6 +154,30 @@ fn the_last_chunk_has_the_time_of_the_others() {
 }
 
 #[test]
+fn a_request_that_could_not_be_sent_waits_no_longer_for_its_answer() {
+    run(async {
+        let client = Client::builder().connector(async |_: Target| {
+            let broken = |(), _: Bytes| async { Err::<(), _>(std::io::ErrorKind::Other.into()) };
+            Conduit::new(stream::pending(), sink::unfold((), broken))
+        });
+        let client = client.build();
+        for body in [Body::from("body"), leisurely()] {
+            for phase in [Phase::FirstByte, Phase::IdleRead] {
+                let request = client.post("http://site.test/").body(body.clone());
+                let request = match phase {
+                    Phase::IdleRead => request.idle_read_timeout(SHORT),
+                    _ => request.first_byte_timeout(SHORT),
+                };
+                let error = request.send().await.unwrap_err();
+                let limit = SHORT;
+                assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+                assert_eq!(error.stage(), Some(Stage::Send));
+            }
+        }
+    });
+}
+
+#[test]
 fn a_push_that_is_held_up_sends_nothing_and_blames_nobody() {
     const PIECES: usize = 16;
     let peer = Peer::new(|listener| {

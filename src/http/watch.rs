@@ -164,9 +164,12 @@ impl Watch {
 
     /// The request has been sent to its end.
     pub(super) fn sent_all(&self) {
-        self.end_sending();
-        if self.stage.get() == Stage::Send {
-            self.enter(Stage::Wait);
+        match self.stage.get() {
+            Stage::Send => {
+                self.sending.set(false);
+                self.enter(Stage::Wait);
+            }
+            _ => self.end_sending(),
         }
     }
 
@@ -175,6 +178,10 @@ impl Watch {
         self.sending.set(false);
         self.idle_write.set(None);
         self.resume_reading();
+        if self.stage.get() == Stage::Send {
+            // It has failed, which the server may have a word on.
+            self.begin(Phase::FirstByte);
+        }
     }
 
     /// Whether there is a time in which the server has to take something.
