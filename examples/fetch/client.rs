@@ -75,7 +75,7 @@ fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilde
         return Ok(client);
     }
     // As the client reads it by itself, in capitals too; there, one is a field of whoever calls a CGI program.
-    let capital = match std::env::var_os("REQUEST_METHOD") {
+    let capital = match variable(["REQUEST_METHOD"; 2]) {
         Some(_) => "http_proxy",
         None => "HTTP_PROXY",
     };

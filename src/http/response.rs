@@ -186,8 +186,8 @@ impl Response {
         self.reply.request_size
     }
 
-    /// How many bytes of the request the kernel has taken, with its head: fewer than it has where the server has answered
-    /// before it had all of it.
+    /// How many bytes of the request the kernel has taken, with its head, and without chunk lines: fewer than it has where
+    /// the server has answered before it had all of it. A body that goes out together with its head counts as a whole.
     pub fn bytes_sent(&self) -> u64 {
         self.reply.exchange.watch().bytes_sent()
     }

@@ -203,7 +203,7 @@ impl Error {
         self.inner.seen.stage
     }
 
-    /// How many bytes of the last request the kernel had taken.
+    /// How many bytes of the last request the kernel had taken, without chunk lines.
     pub fn bytes_sent(&self) -> u64 {
         self.inner.seen.sent
     }

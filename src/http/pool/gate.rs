@@ -125,9 +125,7 @@ impl Place<'_> {
             }
         }
     }
-}
 
-impl Place<'_> {
     fn give_up(&mut self) {
         let Some(ticket) = self.ticket.take() else {
             return;
