@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use eyewall::http::{Body, Client, Conduit, ErrorKind, Flow, Phase, Stage, Target};
 use eyewall::time::sleep;
-use futures_util::{sink, stream};
+use futures_channel::mpsc::unbounded;
+use futures_util::{StreamExt, sink, stream};
 use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -109,10 +110,10 @@ fn t05_the_head_that_begins_behind_an_interim_response_is_the_answer() {
 #[test]
 fn a_slow_server_takes_something_of_a_large_piece() {
     const SIZE: usize = 16 << 20;
-    let limit = 3 * SHORT;
+    let limit = 6 * SHORT;
     let peer = Peer::new(|listener| {
         let socket = socket2::SockRef::from(&listener);
-        socket.set_recv_buffer_size(64 << 10).unwrap();
+        socket.set_recv_buffer_size(256 << 10).unwrap();
         let mut stream = accept(&listener);
         read_head(&mut stream);
         let (mut part, mut left) = (vec![0; 64 << 10], SIZE);
@@ -174,6 +175,34 @@ fn a_request_that_could_not_be_sent_waits_no_longer_for_its_answer() {
                 assert_eq!(error.stage(), Some(Stage::Send));
             }
         }
+    });
+}
+
+#[test]
+fn a_pause_of_the_reader_is_not_one_of_the_peer_that_takes_the_body() {
+    run(async {
+        // It takes each piece in many turns, and has begun its answer before the first.
+        let client = Client::builder().connector(async |_: Target| {
+            let (whole, ended) = unbounded();
+            let sink = sink::unfold(whole, |whole, bytes: Bytes| async move {
+                for _ in 0..10 {
+                    eyewall::yield_now().await;
+                }
+                if bytes.ends_with(b"0\r\n\r\n") {
+                    whole.unbounded_send(Ok(bytes)).unwrap();
+                }
+                Ok(whole)
+            });
+            let early = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+            let early = stream::iter([Ok(Bytes::from_static(early))]);
+            Conduit::new(early.chain(ended), sink)
+        });
+        let request = client.build().post("http://site.test/").body(leisurely());
+        let mut response = request.idle_write_timeout(SHORT).send().await.unwrap();
+        let chunk = response.chunk().await.unwrap().unwrap();
+        assert_eq!(&chunk[..], b"ok");
+        sleep(2 * SHORT).await;
+        assert_eq!(response.text().await.unwrap(), "");
     });
 }
 

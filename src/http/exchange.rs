@@ -122,7 +122,9 @@ impl Exchange {
                 let watch = Rc::clone(&self.watch);
                 // In a box, since it is large, and seldom needed.
                 let mut upload = Box::pin(self.upload(outgoing, request, timings));
-                watch.over_in(slot, upload.as_mut()).await
+                watch.over_in(slot, upload.as_mut()).await?;
+                watch.pause();
+                Ok(())
             }
         }
     }
@@ -184,7 +186,7 @@ impl Exchange {
                         }
                         Err(error) => {
                             watch.send_failed(error);
-                            watch.end_sending();
+                            watch.break_off_sending();
                         }
                     }
                     *sent = result.into();

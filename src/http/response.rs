@@ -186,8 +186,9 @@ impl Response {
         self.reply.request_size
     }
 
-    /// How many bytes of the request the kernel has taken, with its head, and without chunk lines: fewer than it has where
-    /// the server has answered before it had all of it. A body that goes out together with its head counts as a whole.
+    /// How many bytes of the request the kernel has taken, with its head and without chunk lines: fewer than it has
+    /// where the server has answered before it had all of it. A body that goes out together with its head counts as a
+    /// whole.
     pub fn bytes_sent(&self) -> u64 {
         self.reply.exchange.watch().bytes_sent()
     }
@@ -283,11 +284,14 @@ impl Response {
             }
         }
         let watch = Rc::clone(reply.exchange.watch());
-        watch.resume_reading();
+        watch.resume();
         let closing = self.reply.slot.as_ref().map(Slot::closing);
         let next = watch.over(closing, pin!(self.reply.next())).await;
         match next {
-            Ok(Some(chunk)) => Ok(Some(chunk)),
+            Ok(Some(chunk)) => {
+                watch.pause();
+                Ok(Some(chunk))
+            }
             Ok(None) => {
                 self.reply.end();
                 Ok(None)
@@ -296,8 +300,8 @@ impl Response {
         }
     }
 
-    /// Reads and sends nothing until `open` is ready. The time of the whole fetch goes on, if the server has not said all
-    /// by then, and the client may be closed.
+    /// Reads and sends nothing until `open` is ready. The time of the whole fetch goes on, if the server has not said
+    /// all by then, and the client may be closed.
     async fn rest_until(
         &mut self,
         mut open: impl FnMut(&mut Context<'_>) -> Poll<()>,
@@ -306,16 +310,13 @@ impl Response {
             return Ok(());
         }
         let watch = Rc::clone(self.reply.exchange.watch());
-        let writing = watch.pause();
+        watch.pause();
         let opened = poll_fn(|cx| open(cx).map(Ok));
         if self.reply.exchange.is_complete() {
             return opened.await;
         }
         let closing = self.reply.slot.as_ref().map(Slot::closing);
         let rested = watch.over(closing, pin!(opened)).await;
-        if writing {
-            watch.resume_writing();
-        }
         rested.map_err(|error| self.fail(error))
     }
 
@@ -561,7 +562,7 @@ impl Response {
     async fn receive_known(&mut self, whole: Vec<u8>) -> Result<Vec<u8>, Error> {
         let watch = Rc::clone(self.reply.exchange.watch());
         // What came before may have been at hand for long.
-        watch.resume_reading();
+        watch.resume();
         let closing = self.reply.slot.as_ref().map(Slot::closing);
         let received = watch
             .over(closing, pin!(self.reply.receive_known(whole)))

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::error::{Error, ErrorKind, Phase, Seen, Stage};
@@ -38,6 +38,8 @@ pub(super) struct Watch {
     tls: Cell<Option<Instant>>,
     idle_read: Cell<Option<Instant>>,
     idle_write: Cell<Option<Instant>>,
+    /// What is left of that in a pause.
+    write_left: Cell<Option<Duration>>,
     timer: RefCell<Option<Sleep>>,
     /// When something was received last.
     arrived: Cell<Instant>,
@@ -62,6 +64,7 @@ impl Watch {
             tls: Cell::new(None),
             idle_read: Cell::new(None),
             idle_write: Cell::new(None),
+            write_left: Cell::new(None),
             timer: RefCell::new(None),
             arrived: Cell::new(start),
             arrivals: Cell::new(0),
@@ -178,8 +181,13 @@ impl Watch {
         self.sending.set(false);
         self.idle_write.set(None);
         self.resume_reading();
+    }
+
+    /// As [`end_sending`](Watch::end_sending), before the end of the request: the server may have a word on that.
+    #[cold]
+    pub(super) fn break_off_sending(&self) {
+        self.end_sending();
         if self.stage.get() == Stage::Send {
-            // It has failed, which the server may have a word on.
             self.begin(Phase::FirstByte);
         }
     }
@@ -242,16 +250,25 @@ impl Watch {
         self.peer.get()
     }
 
-    /// The response is not being waited for, and nobody sees what the peer takes of the request. Says whether that had a
-    /// time to take something: [`resume_writing`](Watch::resume_writing) gives it a new one.
-    pub(super) fn pause(&self) -> bool {
+    /// The reader of the response has a pause, in which nothing is sent either: nobody sees what the server does.
+    pub(super) fn pause(&self) {
         self.idle_read.set(None);
-        self.idle_write.take().is_some()
+        if let Some(at) = self.idle_write.take() {
+            let left = at.saturating_duration_since(Instant::now());
+            self.write_left.set(Some(left));
+        }
     }
 
-    /// The response is being waited for again, after its reader has had a pause: a pause of ours is not one of
-    /// the server's.
-    pub(super) fn resume_reading(&self) {
+    /// The reader is back: a pause of ours is not one of the server's.
+    pub(super) fn resume(&self) {
+        if let Some(left) = self.write_left.take() {
+            self.idle_write.set(Instant::now().checked_add(left));
+        }
+        self.resume_reading();
+    }
+
+    /// The response is being waited for from here on.
+    fn resume_reading(&self) {
         if self.times.idle_read.is_some() && !self.sending.get() {
             self.idle_read.set(self.deadline(Phase::IdleRead));
         }

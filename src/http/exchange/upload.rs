@@ -97,7 +97,9 @@ async fn drive(
         })
         .await
     };
-    watch.end_sending();
+    if !matches!(sent, Sent::Whole) {
+        watch.break_off_sending();
+    }
     (connection, sent)
 }
 
