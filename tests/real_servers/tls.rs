@@ -470,10 +470,12 @@ fn from_http_to_https_and_not_back() {
             .send()
             .await
             .unwrap_err();
-        assert!(
-            matches!(reason(&error), rustls::Error::InvalidMessage(_)),
-            "{error:?}"
+        assert_eq!(
+            (error.kind(), error.stage()),
+            (ErrorKind::Tls, Some(Stage::Tls))
         );
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.contains("HTTP without TLS"), "{error:?}");
     });
 }
 
