@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyewall::http::{Body, Client, Conduit, ErrorKind, Flow, Phase, Stage, Target};
+use eyewall::http::{Body, Client, Conduit, ErrorKind, Flow, Phase, RequestBuilder, Stage, Target};
 use eyewall::time::sleep;
 use futures_channel::mpsc::unbounded;
 use futures_util::{StreamExt, sink, stream};
@@ -26,6 +26,20 @@ fn leisurely() -> Body {
         }
         Ok::<(), std::io::Error>(())
     })
+}
+
+/// Sends a request that has a short time in this phase alone, and fails by it; in which stage.
+async fn runs_out(request: RequestBuilder, phase: Phase) -> Option<Stage> {
+    let limit = SHORT;
+    let request = match phase {
+        Phase::FirstByte => request.first_byte_timeout(limit),
+        Phase::IdleRead => request.idle_read_timeout(limit),
+        Phase::IdleWrite => request.idle_write_timeout(limit),
+        _ => panic!("{phase:?} is none of sending"),
+    };
+    let error = request.send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+    error.stage()
 }
 
 #[test]
@@ -71,14 +85,7 @@ fn t04_an_interim_response_is_no_answer() {
             run(async {
                 let request = Client::new().post(peer.url()).body("body");
                 let request = request.expect_continue(asks);
-                let request = match phase {
-                    Phase::IdleRead => request.idle_read_timeout(SHORT),
-                    _ => request.first_byte_timeout(SHORT),
-                };
-                let error = request.send().await.unwrap_err();
-                let limit = SHORT;
-                assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
-                assert_eq!(error.stage(), Some(Stage::Wait));
+                assert_eq!(runs_out(request, phase).await, Some(Stage::Wait));
             });
             peer.join();
         }
@@ -148,9 +155,7 @@ fn the_last_chunk_has_the_time_of_the_others() {
         });
         let body = Body::stream(stream::iter([Ok::<_, std::io::Error>("part")]));
         let request = client.build().post("http://site.test/").body(body);
-        let error = request.idle_write_timeout(SHORT).send().await.unwrap_err();
-        let (phase, limit) = (Phase::IdleWrite, SHORT);
-        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+        runs_out(request, Phase::IdleWrite).await;
     });
 }
 
@@ -165,14 +170,7 @@ fn a_request_that_could_not_be_sent_waits_no_longer_for_its_answer() {
         for body in [Body::from("body"), leisurely()] {
             for phase in [Phase::FirstByte, Phase::IdleRead] {
                 let request = client.post("http://site.test/").body(body.clone());
-                let request = match phase {
-                    Phase::IdleRead => request.idle_read_timeout(SHORT),
-                    _ => request.first_byte_timeout(SHORT),
-                };
-                let error = request.send().await.unwrap_err();
-                let limit = SHORT;
-                assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
-                assert_eq!(error.stage(), Some(Stage::Send));
+                assert_eq!(runs_out(request, phase).await, Some(Stage::Send));
             }
         }
     });

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use eyewall::fs::File;
 use eyewall::http::Body;
-use futures_util::stream;
+use futures_util::{Stream, TryStreamExt, stream};
 
 use crate::args::{Job, RequestArgs};
 use crate::code::Failure;
@@ -82,31 +82,27 @@ fn chunks_of(data: Vec<u8>) -> Body {
 fn file_in_chunks(file: File) -> Body {
     let file = Rc::new(file);
     Body::producer(move |mut writer| {
-        let file = Rc::clone(&file);
+        let mut parts = Box::pin(parts(Rc::clone(&file), Some(0)));
         async move {
-            let (mut buffer, mut offset) = (Vec::with_capacity(READ), 0);
-            loop {
-                buffer.clear();
-                let (result, read) = file.read_at(buffer, offset).await;
-                let count = result?;
-                if count == 0 {
-                    return Ok::<(), std::io::Error>(());
-                }
-                offset += count as u64;
-                buffer = writer.write(read).await?;
+            while let Some(part) = parts.try_next().await? {
+                writer.write(part).await?;
             }
+            Ok::<(), std::io::Error>(())
         }
     })
 }
 
 /// What can be read from `file` to its end; from `start`, if it has places to read from.
 fn stream_of(file: File, start: Option<u64>) -> Body {
-    let parts = stream::try_unfold((file, start), |(file, offset)| async move {
+    Body::stream(parts(Rc::new(file), start))
+}
+
+fn parts(file: Rc<File>, start: Option<u64>) -> impl Stream<Item = std::io::Result<Vec<u8>>> {
+    stream::try_unfold((file, start), |(file, offset)| async move {
         let buffer = Vec::with_capacity(READ);
         let (result, buffer) = file.read_at(buffer, offset.unwrap_or(0)).await;
         let count = result? as u64;
         let next = offset.map(|offset| offset + count);
-        Ok::<_, std::io::Error>((count > 0).then_some((buffer, (file, next))))
-    });
-    Body::stream(parts)
+        Ok((count > 0).then_some((buffer, (file, next))))
+    })
 }

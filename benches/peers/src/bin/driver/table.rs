@@ -6,27 +6,22 @@ use crate::sample::{Samples, Spread};
 /// A value: name, heading, and how many digits after the point.
 type Column = (&'static str, &'static str, usize);
 
+/// The values of a fetch. The last is how much of its core the origin had while the client ran; an echo has none.
+const OF_FETCH: [Column; 7] = [
+    ("p50_us", "p50 us", 1),
+    ("p99_us", "p99 us", 1),
+    ("p999_us", "p99.9 us", 1),
+    ("user_us", "user us", 2),
+    ("syscalls", "syscalls", 2),
+    ("enters", "enters", 2),
+    ("origin_busy", "origin", 2),
+];
+
 /// The values of a part.
 fn columns(part: Part) -> &'static [Column] {
     match part {
-        Part::Echo => &[
-            ("p50_us", "p50 us", 1),
-            ("p99_us", "p99 us", 1),
-            ("p999_us", "p99.9 us", 1),
-            ("user_us", "user us", 2),
-            ("syscalls", "syscalls", 2),
-            ("enters", "enters", 2),
-        ],
-        Part::Fetch | Part::Tls => &[
-            ("p50_us", "p50 us", 1),
-            ("p99_us", "p99 us", 1),
-            ("p999_us", "p99.9 us", 1),
-            ("user_us", "user us", 2),
-            ("syscalls", "syscalls", 2),
-            ("enters", "enters", 2),
-            // How much of its core the origin had while the client ran.
-            ("origin_busy", "origin", 2),
-        ],
+        Part::Echo => &OF_FETCH[..OF_FETCH.len() - 1],
+        Part::Fetch | Part::Tls => &OF_FETCH,
         Part::Micro | Part::Idle | Part::IdleClient | Part::Neighbour => &[],
     }
 }
