@@ -37,26 +37,31 @@ pub fn promise<T: 'static>() -> (Promise<T>, Promised<T>) {
         callbacks: Vec::new(),
         waker: None,
         running: false,
+        taken: false,
     }));
     let promise = Promise {
-        state: Rc::clone(&state),
+        state: Some(Rc::clone(&state)),
     };
     (promise, Promised { state })
 }
 
 type Callback<T> = Box<dyn FnOnce(&Result<T, Cancelled>)>;
 
-struct State<T> {
+struct State<T: 'static> {
     result: Option<Result<T, Cancelled>>,
     callbacks: Vec<Callback<T>>,
     waker: Option<Waker>,
-    /// The task that calls the callbacks has been spawned, and will see those that are added meanwhile.
+    /// The callbacks are being called, or a task that does it has been spawned; those that are added meanwhile will be
+    /// seen.
     running: bool,
+    /// The value has been awaited.
+    taken: bool,
 }
 
 /// The half that sets the value; from [`promise`]. Dropping it unset cancels.
 pub struct Promise<T: 'static> {
-    state: Rc<RefCell<State<T>>>,
+    /// `None` once it has been set.
+    state: Option<Rc<RefCell<State<T>>>>,
 }
 
 /// The half that waits for the value: a future, and a place for done-callbacks; from [`promise`].
@@ -70,15 +75,20 @@ pub struct Promised<T: 'static> {
 pub struct Cancelled(());
 
 impl<T: 'static> Promise<T> {
-    /// Sets the value. Callbacks run in the reactor's next turn, not in this call.
-    pub fn set(self, value: T) {
-        settle(&self.state, Ok(value));
+    /// Sets the value. Callbacks run in the reactor's next turn, not in this call; for where no reactor runs, see
+    /// [`on_done`](Promised::on_done).
+    pub fn set(mut self, value: T) {
+        if let Some(state) = self.state.take() {
+            settle(&state, Ok(value));
+        }
     }
 }
 
 impl<T: 'static> Drop for Promise<T> {
     fn drop(&mut self) {
-        settle(&self.state, Err(Cancelled(())));
+        if let Some(state) = self.state.take() {
+            settle(&state, Err(Cancelled(())));
+        }
     }
 }
 
@@ -87,9 +97,28 @@ impl<T: 'static> Promised<T> {
     /// never inside this call or the one that sets it. Callbacks run in the order in which they were added.
     /// One that panics does not stop the others.
     ///
-    /// A reactor that is shut down has no later turn: what its end settles calls back at once. Where no reactor
-    /// runs, callbacks wait until a later call here, or a poll, is made in one. One that is added
-    /// after the value has been awaited is not called: the value has gone.
+    /// A reactor that is shut down has no later turn: what its end settles calls back at once.
+    ///
+    /// Where no reactor runs, there is no turn either, and still no callback is lost or called inside these two: the
+    /// next poll of this future calls them, before it gives the value. Where both halves go without such a poll, the
+    /// one that goes last does, in its drop; if that is the promise, then at the end of [`set`](Promise::set). Any of
+    /// this that happens where a reactor runs leaves the calls to its next turn.
+    ///
+    /// One that is added after the value has been awaited is not called: the value has gone.
+    ///
+    /// ```
+    /// use std::{cell::Cell, rc::Rc};
+    /// use futures_util::FutureExt;
+    ///
+    /// let (promise, promised) = eyewall::promise::promise();
+    /// let seen = Rc::new(Cell::new(0));
+    /// let told = Rc::clone(&seen);
+    /// promised.on_done(move |result: &Result<u32, _>| told.set(*result.as_ref().unwrap()));
+    /// promise.set(42);
+    /// assert_eq!(seen.get(), 0, "no reactor runs here, and nobody has asked");
+    /// assert_eq!(promised.now_or_never(), Some(Ok(42)));
+    /// assert_eq!(seen.get(), 42);
+    /// ```
     pub fn on_done(&self, callback: impl FnOnce(&Result<T, Cancelled>) + 'static) {
         self.state.borrow_mut().callbacks.push(Box::new(callback));
         run_callbacks(&self.state);
@@ -110,12 +139,16 @@ impl<T: 'static> Future for Promised<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A foreign waker's clone and drop are user code, which may set the value.
         let waker = cx.waker().clone();
-        run_callbacks(&self.state);
+        if !run_callbacks(&self.state) {
+            call_back(&self.state);
+        }
         let mut state = self.state.borrow_mut();
+        assert!(!state.taken, "a Promised was polled after it was ready");
         // Callbacks look at the value before it is taken.
         if !state.running
             && let Some(result) = state.result.take()
         {
+            state.taken = true;
             return Poll::Ready(result);
         }
         let old = state.waker.replace(waker);
@@ -136,36 +169,44 @@ fn settle<T: 'static>(state: &Rc<RefCell<State<T>>>, result: Result<T, Cancelled
     run_callbacks(state);
 }
 
-/// Spawns the task that calls the callbacks, if there is something for it to do and nobody does it.
-fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) {
+/// Spawns the task that calls the callbacks, if there is something for it to do and nobody does it. `false`: no reactor
+/// runs here, and somebody else has to call them.
+fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
     let mut inner = state.borrow_mut();
     if inner.result.is_none() || inner.running {
-        return;
+        return true;
     }
-    let waker = match inner.callbacks.is_empty() {
-        true => inner.waker.take(),
-        false => {
-            inner.running = true;
-            None
-        }
-    };
-    let running = inner.running;
+    if inner.callbacks.is_empty() {
+        let waker = inner.waker.take();
+        drop(inner);
+        wake(waker);
+        return true;
+    }
+    inner.running = true;
     drop(inner);
+    let mut calls = Calls {
+        state: Some(Rc::clone(state)),
+        last: false,
+    };
+    in_background(async move { calls.make() }) || is_shut()
+}
+
+fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
-    }
-    if running {
-        let mut calls = Calls(Some(Rc::clone(state)));
-        in_background(async move { calls.make() });
     }
 }
 
 /// The calls of the callbacks, which are made by a task.
-struct Calls<T: 'static>(Option<Rc<RefCell<State<T>>>>);
+struct Calls<T: 'static> {
+    state: Option<Rc<RefCell<State<T>>>>,
+    /// Nobody else can make them.
+    last: bool,
+}
 
 impl<T: 'static> Calls<T> {
     fn make(&mut self) {
-        if let Some(state) = self.0.take() {
+        if let Some(state) = self.state.take() {
             call_back(&state);
         }
     }
@@ -174,25 +215,51 @@ impl<T: 'static> Calls<T> {
 impl<T: 'static> Drop for Calls<T> {
     /// The task was refused, or went before its turn.
     fn drop(&mut self) {
-        if is_shut() {
+        if self.last || is_shut() {
             // There will be no later turn.
             self.make();
-        } else if let Some(state) = &self.0 {
-            state.borrow_mut().running = false;
+        } else if let Some(state) = &self.state {
+            let mut inner = state.borrow_mut();
+            inner.running = false;
+            // Whoever polls now makes the calls.
+            let waker = inner.waker.take();
+            drop(inner);
+            wake(waker);
         }
     }
 }
 
+impl<T: 'static> Drop for State<T> {
+    /// Both halves have gone, and nobody has made the calls.
+    fn drop(&mut self) {
+        let callbacks = std::mem::take(&mut self.callbacks);
+        if callbacks.is_empty() || self.result.is_none() {
+            return;
+        }
+        let rest = State {
+            result: self.result.take(),
+            callbacks,
+            waker: None,
+            running: true,
+            taken: false,
+        };
+        let mut calls = Calls {
+            state: Some(Rc::new(RefCell::new(rest))),
+            last: true,
+        };
+        in_background(async move { calls.make() });
+    }
+}
+
 fn call_back<T: 'static>(state: &Rc<RefCell<State<T>>>) {
+    state.borrow_mut().running = true;
     loop {
         let mut inner = state.borrow_mut();
         if inner.callbacks.is_empty() {
             inner.running = false;
             let waker = inner.waker.take();
             drop(inner);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            wake(waker);
             return;
         }
         let callback = inner.callbacks.remove(0);

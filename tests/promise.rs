@@ -2,9 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
-use eyewall::promise::promise;
+use eyewall::promise::{Cancelled, Promise, Promised, promise};
 use eyewall::yield_now;
+use futures_util::FutureExt;
 
 #[test]
 fn callbacks_run_in_order_and_never_inside_a_call() {
@@ -112,4 +116,107 @@ fn a_reactor_that_is_shut_down_before_their_turn_makes_the_calls() {
     // It can still be awaited, elsewhere.
     assert_eq!(eyewall::block_on(promised).unwrap(), Ok(7));
     assert_eq!(seen.get(), 14, "called twice");
+}
+
+/// A promise, and where its callbacks leave what they have seen.
+type Watched = (
+    Promise<u32>,
+    Promised<u32>,
+    Rc<RefCell<Vec<Result<u32, Cancelled>>>>,
+);
+
+/// A promise with two callbacks and one between them that panics.
+fn watched() -> Watched {
+    let (promise, promised) = promise();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    for panics in [false, true, false] {
+        let seen = Rc::clone(&seen);
+        promised.on_done(move |value| match panics {
+            true => panic!("a callback that panics, on purpose"),
+            false => seen.borrow_mut().push(*value),
+        });
+    }
+    (promise, promised, seen)
+}
+
+#[test]
+fn where_no_reactor_runs_a_poll_makes_the_calls() {
+    let (promise, mut promised, seen) = watched();
+    assert_eq!((&mut promised).now_or_never(), None);
+    promise.set(7);
+    let late = Rc::clone(&seen);
+    promised.on_done(move |value| late.borrow_mut().push(*value));
+    assert!(seen.borrow().is_empty(), "called inside a call");
+    assert_eq!((&mut promised).now_or_never(), Some(Ok(7)));
+    assert_eq!(*seen.borrow(), [Ok(7); 3]);
+    drop(promised);
+    assert_eq!(seen.borrow().len(), 3, "called twice");
+}
+
+#[test]
+fn where_no_reactor_runs_a_waiter_is_woken_though_there_are_callbacks() {
+    let (promise, mut promised, seen) = watched();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    assert!(promised.poll_unpin(&mut cx).is_pending());
+    promise.set(7);
+    assert!(woken.0.load(Ordering::Relaxed), "it sleeps for ever");
+    assert_eq!(promised.poll_unpin(&mut cx), Poll::Ready(Ok(7)));
+    assert_eq!(*seen.borrow(), [Ok(7); 2]);
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Woken>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn where_no_reactor_runs_the_last_half_makes_the_calls_that_nobody_has_made() {
+    let (promise, promised, seen) = watched();
+    promise.set(7);
+    assert!(seen.borrow().is_empty(), "called inside set");
+    drop(promised);
+    assert_eq!(*seen.borrow(), [Ok(7); 2]);
+
+    let (promise, promised, seen) = watched();
+    drop(promised);
+    assert!(seen.borrow().is_empty(), "called before it was set");
+    promise.set(8);
+    assert_eq!(*seen.borrow(), [Ok(8); 2]);
+
+    let (promise, promised, seen) = watched();
+    drop((promised, promise));
+    let [Err(_), Err(_)] = seen.borrow()[..] else {
+        panic!("not told that it is cancelled: {seen:?}");
+    };
+}
+
+#[test]
+fn what_was_set_where_no_reactor_ran_calls_back_in_the_turn_of_one_that_does() {
+    let (promise, promised, seen) = watched();
+    promise.set(7);
+    let (other, other_promised, other_seen) = watched();
+    other.set(8);
+    eyewall::block_on(async {
+        drop(promised);
+        assert!(seen.borrow().is_empty(), "called inside the drop");
+        assert_eq!(other_promised.await, Ok(8));
+        assert_eq!(*other_seen.borrow(), [Ok(8); 2]);
+        assert_eq!(*seen.borrow(), [Ok(7); 2]);
+    })
+    .unwrap();
+}
+
+#[test]
+#[should_panic(expected = "polled after it was ready")]
+fn a_value_is_awaited_once() {
+    let (promise, mut promised) = promise();
+    promise.set(7);
+    assert_eq!((&mut promised).now_or_never(), Some(Ok(7)));
+    (&mut promised).now_or_never();
 }

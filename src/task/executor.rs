@@ -71,12 +71,21 @@ where
     true
 }
 
-/// Calls a user's callback, shielded where a reactor runs; see [`Executor::shield`].
+/// Calls a user's callback, shielded; where no reactor runs, a panic is counted nowhere. See [`Executor::shield`].
 pub(crate) fn contain_panic(callback: impl FnOnce()) {
     match Executor::current() {
         Some(executor) => executor.shield(callback),
-        None => callback(),
+        None => {
+            _ = contained(callback);
+        }
     }
+}
+
+/// Whether `code` went through without a panic.
+fn contained(code: impl FnOnce()) -> bool {
+    let result = catch_unwind(AssertUnwindSafe(code));
+    // Its drop could panic again.
+    result.map_err(std::mem::forget).is_ok()
 }
 
 /// Counts a panic that was caught in a task of the executor that runs on this thread.
@@ -209,10 +218,8 @@ impl Executor {
     /// Runs code of the user's that nobody waits for (a waker, a drop, a job). A panic in it must not stop the
     /// reactor half-way: the panic hook has reported it, and it is counted.
     pub(crate) fn shield(&self, code: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        if !contained(code) {
             self.panics.set(self.panics.get() + 1);
-            // Its drop could panic again.
-            std::mem::forget(payload);
         }
     }
 
