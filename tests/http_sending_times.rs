@@ -28,16 +28,21 @@ fn leisurely() -> Body {
     })
 }
 
+/// A request that has a short time in this phase alone.
+fn limited(request: RequestBuilder, phase: Phase) -> RequestBuilder {
+    match phase {
+        Phase::Total => request.timeout(3 * SHORT),
+        Phase::FirstByte => request.first_byte_timeout(SHORT),
+        Phase::IdleRead => request.idle_read_timeout(SHORT),
+        Phase::IdleWrite => request.idle_write_timeout(SHORT),
+        _ => panic!("{phase:?} is none of sending"),
+    }
+}
+
 /// Sends a request that has a short time in this phase alone, and fails by it; in which stage.
 async fn runs_out(request: RequestBuilder, phase: Phase) -> Option<Stage> {
+    let error = limited(request, phase).send().await.unwrap_err();
     let limit = SHORT;
-    let request = match phase {
-        Phase::FirstByte => request.first_byte_timeout(limit),
-        Phase::IdleRead => request.idle_read_timeout(limit),
-        Phase::IdleWrite => request.idle_write_timeout(limit),
-        _ => panic!("{phase:?} is none of sending"),
-    };
-    let error = request.send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
     error.stage()
 }
@@ -159,19 +164,65 @@ fn the_last_chunk_has_the_time_of_the_others() {
     });
 }
 
+/// One that breaks when something is sent, and says `answer` before, and nothing after.
+fn broken(answer: &'static [u8]) -> std::io::Result<Conduit> {
+    let failing = |(), _: Bytes| async { Err::<(), _>(std::io::Error::other("on purpose")) };
+    let said = Some(Ok(Bytes::from_static(answer))).filter(|_| !answer.is_empty());
+    let silent = stream::iter(said).chain(stream::pending());
+    Conduit::new(silent, sink::unfold((), failing))
+}
+
 #[test]
-fn a_request_that_could_not_be_sent_waits_no_longer_for_its_answer() {
+fn a_request_that_could_not_be_sent_waits_no_longer_for_its_answer_and_says_why() {
     run(async {
-        let client = Client::builder().connector(async |_: Target| {
-            let broken = |(), _: Bytes| async { Err::<(), _>(std::io::ErrorKind::Other.into()) };
-            Conduit::new(stream::pending(), sink::unfold((), broken))
-        });
+        let client = Client::builder().connector(async |_: Target| broken(b""));
         let client = client.build();
         for body in [Body::from("body"), leisurely()] {
-            for phase in [Phase::FirstByte, Phase::IdleRead] {
+            for phase in [Phase::FirstByte, Phase::IdleRead, Phase::Total] {
                 let request = client.post("http://site.test/").body(body.clone());
-                assert_eq!(runs_out(request, phase).await, Some(Stage::Send));
+                let error = limited(request, phase).send().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Send, "{phase:?}");
+                assert_eq!(error.stage(), Some(Stage::Send));
+                assert_eq!((error.bytes_sent(), error.bytes_received()), (0, 0));
+                assert!(error.timings().is_some());
+                let source = std::error::Error::source(&error).unwrap();
+                assert_eq!(source.to_string(), "on purpose");
             }
+        }
+        // Who gives it up wants to hear that.
+        let fetch = client.get("http://site.test/").start();
+        eyewall::yield_now().await;
+        client.close();
+        assert_eq!(fetch.await.unwrap_err().kind(), ErrorKind::Closed);
+    });
+}
+
+#[test]
+fn an_answer_that_stops_after_a_failed_send_says_why_it_may_have() {
+    const PART: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal";
+    run(async {
+        let client = Client::builder().connector(async |_: Target| broken(PART));
+        let client = client.build();
+        for phase in [Phase::IdleRead, Phase::Total] {
+            let request = client.post("http://site.test/").body(leisurely());
+            let mut response = limited(request, phase).send().await.unwrap();
+            let error = response.text().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Send, "{phase:?}");
+            assert_eq!(error.stage(), Some(Stage::Body));
+            assert_eq!(error.bytes_received(), PART.len() as u64);
+        }
+    });
+}
+
+#[test]
+fn a_whole_answer_is_the_result_though_the_send_failed() {
+    run(async {
+        let client = Client::builder()
+            .connector(async |_: Target| broken(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+        let client = client.build();
+        for body in [Body::from("body"), leisurely()] {
+            let request = client.post("http://site.test/").body(body);
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
         }
     });
 }

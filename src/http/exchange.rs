@@ -254,6 +254,16 @@ impl Exchange {
         Ok(())
     }
 
+    /// What to say of an exchange that ended with `error`. If its request could not be sent to its end, the server may
+    /// have kept silent for that: then a time that is over only says how long that was waited for.
+    #[cold]
+    pub(super) fn cause(&mut self, error: Error) -> Error {
+        match &self.sent {
+            Sent::Failed(_) if error.is_timeout() => self.sent.take_error(),
+            _ => error,
+        }
+    }
+
     /// The head of the final response.
     pub(super) fn head(&self) -> &Head {
         &self.head

@@ -322,6 +322,7 @@ impl Response {
 
     /// The rest of the body cannot be had.
     fn fail(&mut self, error: Error) -> Error {
+        let error = self.reply.exchange.cause(error);
         drop(self.reply.exchange.end());
         let slot = self.reply.slot.take();
         let error = self.blame(error);

@@ -37,7 +37,8 @@ pub enum ErrorKind {
         /// The time that it had.
         limit: Duration,
     },
-    /// The request could not be sent.
+    /// The request could not be sent. An answer that comes all the same is the result; this is the error if none does,
+    /// or not all of it, before a time is over.
     Send,
     /// The source of the request's body failed, or gave more or fewer bytes than it had announced.
     Body,

@@ -105,6 +105,11 @@ impl Reply {
         self.keep_for = by_peer;
     }
 
+    /// See [`Exchange::cause`].
+    pub(in crate::http) fn cause(&mut self, error: Error) -> Error {
+        self.exchange.cause(error)
+    }
+
     pub(in crate::http) fn head(&self) -> &Head {
         self.exchange.head()
     }
