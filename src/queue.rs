@@ -69,8 +69,15 @@ struct Waiters {
 }
 
 impl Waiters {
-    /// Takes a place in the queue, or keeps the one that `ticket` names. The waker there before is returned: the
-    /// drop of a waker is code of others, which may use this queue, so that it has to wait for the lock's end.
+    /// Whether `ticket` has a place, with this waker.
+    fn knows(&self, ticket: Option<u64>, waker: &Waker) -> bool {
+        let known = ticket.and_then(|ticket| self.waiting.iter().find(|(at, _)| *at == ticket));
+        known.is_some_and(|(_, known)| known.will_wake(waker))
+    }
+
+    /// Takes a place in the queue, or keeps the one that `ticket` names. The waker there before is returned: what a
+    /// waker does when it is cloned, woken or dropped is code of others, which may use this queue, so that it has to wait
+    /// for the lock's end.
     #[must_use = "it is dropped when the lock has been given up"]
     fn wait(&mut self, ticket: &mut Option<u64>, waker: Waker) -> Option<Waker> {
         let known = ticket.and_then(|ticket| self.waiting.iter_mut().find(|(at, _)| *at == ticket));
@@ -103,10 +110,10 @@ impl Waiters {
         ahead.unwrap_or(self.waiting.len()) < available
     }
 
-    /// The wakers of those whose turn it is.
-    fn due(&self, available: usize) -> Vec<Waker> {
-        let due = self.waiting.iter().take(available);
-        due.map(|(_, waker)| waker.clone()).collect()
+    /// Takes the wakers of those whose turn it is. Each leaves its waker again if it comes and still has to wait.
+    fn due(&mut self, available: usize) -> impl Iterator<Item = Waker> {
+        let due = self.waiting.iter_mut().take(available);
+        due.map(|(_, waker)| std::mem::replace(waker, Waker::noop().clone()))
     }
 }
 
@@ -193,21 +200,32 @@ impl<T> CompletionQueue<T> {
             side: Side::Giver,
         };
         poll_fn(|cx| {
-            let mut state = self.shared.lock();
-            if state.closed {
-                return Poll::Ready(());
-            }
-            let room = self.shared.capacity.saturating_sub(state.items.len());
-            if !state.givers.is_turn(place.ticket, room) {
-                let old = state.givers.wait(&mut place.ticket, cx.waker().clone());
+            let mut waker = None;
+            loop {
+                let mut state = self.shared.lock();
+                if state.closed {
+                    return Poll::Ready(());
+                }
+                let room = self.shared.capacity.saturating_sub(state.items.len());
+                if state.givers.is_turn(place.ticket, room) {
+                    state.items.extend(item.take());
+                    let _waker = state.givers.leave(place.ticket.take());
+                    self.shared.tell(state);
+                    return Poll::Ready(());
+                }
+                if state.givers.knows(place.ticket, cx.waker()) {
+                    return Poll::Pending;
+                }
+                if let Some(waker) = waker.take() {
+                    let old = state.givers.wait(&mut place.ticket, waker);
+                    drop(state);
+                    drop(old);
+                    return Poll::Pending;
+                }
+                // Cloned while nothing is locked, and then looked again.
                 drop(state);
-                drop(old);
-                return Poll::Pending;
+                waker = Some(cx.waker().clone());
             }
-            state.items.extend(item.take());
-            let _waker = state.givers.leave(place.ticket.take());
-            self.shared.tell(state);
-            Poll::Ready(())
         })
         .await;
     }
@@ -247,21 +265,32 @@ impl<T> CompletionQueue<T> {
     }
 
     fn poll_recv(&self, cx: &mut Context<'_>, ticket: &mut Option<u64>) -> Poll<Option<T>> {
-        let mut state = self.shared.lock();
-        let count = state.items.len();
-        if state.takers.is_turn(*ticket, count) {
-            let item = state.items.pop_front();
-            let _waker = state.takers.leave(ticket.take());
-            self.shared.tell(state);
-            return Poll::Ready(item);
+        let mut waker = None;
+        loop {
+            let mut state = self.shared.lock();
+            let count = state.items.len();
+            if state.takers.is_turn(*ticket, count) {
+                let item = state.items.pop_front();
+                let _waker = state.takers.leave(ticket.take());
+                self.shared.tell(state);
+                return Poll::Ready(item);
+            }
+            if state.closed && count == 0 {
+                return Poll::Ready(None);
+            }
+            if state.takers.knows(*ticket, cx.waker()) {
+                return Poll::Pending;
+            }
+            if let Some(waker) = waker.take() {
+                let old = state.takers.wait(ticket, waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            }
+            // As in `push_from`.
+            drop(state);
+            waker = Some(cx.waker().clone());
         }
-        if state.closed && count == 0 {
-            return Poll::Ready(None);
-        }
-        let old = state.takers.wait(ticket, cx.waker().clone());
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 
     /// How many items are in the queue.
@@ -321,7 +350,7 @@ impl<T> Shared<T> {
     }
 
     /// Wakes those whose turn it is, after a change.
-    fn tell(&self, state: MutexGuard<'_, State<T>>) {
+    fn tell(&self, mut state: MutexGuard<'_, State<T>>) {
         let count = state.items.len();
         if let Some(eventfd) = self.eventfd.get() {
             match count > 0 || state.closed {
@@ -333,8 +362,13 @@ impl<T> Shared<T> {
             true => (usize::MAX, usize::MAX),
             false => (count, self.capacity.saturating_sub(count)),
         };
-        let mut due = state.takers.due(takers);
-        due.extend(state.givers.due(givers));
+        let State {
+            takers: waiting_takers,
+            givers: waiting_givers,
+            ..
+        } = &mut *state;
+        let due = waiting_takers.due(takers).chain(waiting_givers.due(givers));
+        let due: Vec<Waker> = due.collect();
         drop(state);
         due.into_iter().for_each(Waker::wake);
     }

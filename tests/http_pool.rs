@@ -1,6 +1,7 @@
 //! The pool: which connection a fetch gets, when it gets one, and when connections end.
 #![cfg(feature = "http")]
 
+mod foreign_waker;
 mod http_support;
 
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use eyewall::http::{
 };
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
+use foreign_waker::{hook, with_foreign};
 use futures_channel::mpsc::unbounded;
 use futures_util::{FutureExt, sink, stream};
 use http::header::CONNECTION;
@@ -740,4 +742,39 @@ fn the_memory_of_a_large_body_serves_the_next_while_a_connection_is_kept() {
         fetch_large(&client, &server).await;
         assert_eq!(client.spare_memory(), 0);
     });
+}
+
+#[test]
+fn a_foreign_waker_may_look_into_the_pool_whatever_is_done_with_it() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let (looking, looks) = (client.clone(), Rc::new(Cell::new(0)));
+        let count = Rc::clone(&looks);
+        let _hooked = hook(move || {
+            count.set(count.get() + 1);
+            assert!(looking.active_fetches() <= 1 && looking.queued_fetches() <= 2);
+        });
+        let fetch = |path: &str| {
+            let request = client.get(server.url(path));
+            Box::pin(with_foreign(
+                async move { request.send().await?.text().await },
+            ))
+        };
+        let (mut one, mut two, mut three) = (fetch("/1"), fetch("/2"), fetch("/3"));
+        for _ in 0..2 {
+            let waiting = [&mut one, &mut two, &mut three].map(|fetch| fetch.now_or_never());
+            assert!(waiting.iter().all(Option::is_none));
+        }
+        assert_eq!(client.queued_fetches(), 2);
+        go.send(()).unwrap();
+        assert_eq!(one.await.unwrap(), "/1");
+        assert!((&mut two).now_or_never().is_none());
+        client.close();
+        for fetch in [two, three] {
+            assert_eq!(fetch.await.unwrap_err().kind(), ErrorKind::Closed);
+        }
+        assert!(looks.get() > 10);
+    });
+    drop(go);
 }

@@ -1,13 +1,16 @@
 //! The bounded completion queue: order, bounds, waiting, dropped waiters, a foreign loop.
 
+mod foreign_waker;
+
 use std::os::fd::AsRawFd;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use eyewall::queue::{CompletionQueue, PushError};
 use eyewall::time::timeout;
+use foreign_waker::{foreign, hook};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -241,4 +244,70 @@ fn a_waker_may_use_the_queue_when_it_is_dropped() {
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(polled, Poll::Ready(Ok(())));
+}
+
+#[test]
+fn a_waker_may_use_the_queue_when_it_is_cloned_woken_and_dropped() {
+    let (done, ended) = mpsc::channel();
+    // On a thread of its own: what fails here waits for itself for ever.
+    std::thread::spawn(move || {
+        let queue = CompletionQueue::bounded(1);
+        let looking = queue.clone();
+        let _hooked = hook(move || _ = looking.len());
+        let poll = |future: &mut std::pin::Pin<&mut dyn Future<Output = Option<u32>>>| {
+            let waker = foreign(Waker::noop());
+            future.as_mut().poll(&mut Context::from_waker(&waker))
+        };
+        let mut first: std::pin::Pin<&mut dyn Future<Output = _>> = pin!(queue.recv());
+        let mut second: std::pin::Pin<&mut dyn Future<Output = _>> = pin!(queue.recv());
+        for _ in 0..2 {
+            assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+        }
+        queue.push(1).unwrap();
+        assert_eq!(poll(&mut first), Poll::Ready(Some(1)));
+        queue.push(2).unwrap();
+        assert_eq!(poll(&mut second), Poll::Ready(Some(2)));
+
+        queue.push(3).unwrap();
+        let mut giving: std::pin::Pin<&mut dyn Future<Output = _>> =
+            pin!(async { queue.push_wait(4).await.ok().map(|()| 4) });
+        assert!(poll(&mut giving).is_pending() && poll(&mut giving).is_pending());
+        assert_eq!(queue.pop(), Some(3));
+        assert_eq!(poll(&mut giving), Poll::Ready(Some(4)));
+        queue.close();
+        done.send(()).unwrap();
+    });
+    ended
+        .recv_timeout(LONG)
+        .expect("the queue waits for itself");
+}
+
+/// Sets a flag.
+#[derive(Default)]
+struct Flag(std::sync::atomic::AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Flag>) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_was_woken_in_vain_is_woken_again() {
+    let queue = CompletionQueue::bounded(1);
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
+    let mut cx = Context::from_waker(&waker);
+    let woken = || flag.0.swap(false, std::sync::atomic::Ordering::Relaxed);
+    let mut waiting = pin!(queue.recv());
+    for item in 0..3 {
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        queue.push(item).unwrap();
+        assert!(woken());
+        // Another one is faster.
+        assert_eq!(queue.pop(), Some(item));
+    }
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    queue.close();
+    assert!(woken());
 }

@@ -99,7 +99,9 @@ impl Names {
     }
 
     fn answered(&self, name: Rc<str>, answer: &Answer) {
-        self.running.borrow_mut().remove(&name);
+        // Those who wait for it are dropped when nothing is borrowed.
+        let ended = self.running.borrow_mut().remove(&name);
+        drop(ended);
         if let Ok(addresses) = answer {
             let mut cache = self.cache.borrow_mut();
             cache.insert(name, Rc::clone(addresses), Instant::now());

@@ -104,7 +104,7 @@ async fn deliver(mut arrivals: Signals, callbacks: Weak<Callbacks>) {
             let Some(callbacks) = callbacks.upgrade() else {
                 return std::task::Poll::Ready(None);
             };
-            *callbacks.delivery.borrow_mut() = Some(cx.waker().clone());
+            drop(callbacks.delivery.replace(Some(cx.waker().clone())));
             arrivals.poll_next_unpin(cx)
         });
         let Some(signal) = arrival.await else {

@@ -72,6 +72,8 @@ impl BodyWriter {
 impl Slot {
     /// Hands `chunk` over as soon as there is room; ready when it has been sent.
     fn poll_write(&self, cx: &mut Context<'_>, chunk: &mut Option<Chunk>) -> Poll<io::Result<()>> {
+        // A foreign waker's clone and drop are user code: nothing is borrowed then.
+        let waker = cx.waker().clone();
         let mut state = self.state.borrow_mut();
         state.polled = true;
         match (&state.handed, chunk.is_some()) {
@@ -88,8 +90,7 @@ impl Slot {
             // Of this write, or of one that was dropped.
             (Handed::Chunk(_) | Handed::Sending, _) => {}
         }
-        // The old one is dropped when the cell is no longer borrowed: that is user code.
-        let old = state.writer.replace(cx.waker().clone());
+        let old = state.writer.replace(waker);
         let sender = state.sender.take();
         drop(state);
         drop(old);
@@ -127,6 +128,8 @@ impl Slot {
 
     /// What has been handed over, if anything.
     fn take(&self, cx: &mut Context<'_>) -> Option<Chunk> {
+        // As in `poll_write`.
+        let waker = cx.waker().clone();
         let mut state = self.state.borrow_mut();
         match std::mem::take(&mut state.handed) {
             Handed::Chunk(chunk) => {
@@ -135,7 +138,7 @@ impl Slot {
             }
             other => {
                 state.handed = other;
-                let old = state.sender.replace(cx.waker().clone());
+                let old = state.sender.replace(waker);
                 drop(state);
                 drop(old);
                 None

@@ -33,7 +33,7 @@ impl Cancel {
         let request = request.change(|request| {
             request
                 .hooks
-                .on_begin(move |watch| *state.watch.borrow_mut() = Some(Rc::clone(watch)));
+                .on_begin(move |watch| drop(state.watch.replace(Some(Rc::clone(watch)))));
             Ok(())
         });
         (cancel, request)

@@ -75,6 +75,7 @@ impl Events {
 
     pub(super) fn set_caretaker(&self, waker: &Waker) {
         let mut inner = self.lock();
+        // That of our own task: no user code runs when it is cloned or dropped.
         match &mut inner.caretaker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),

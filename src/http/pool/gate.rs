@@ -84,10 +84,12 @@ impl Gate {
     pub(super) fn close(&self) {
         self.closed.set(true);
         // They stay in the queue until they see it, since who is not there has been let in.
-        let waiting: Vec<Waker> = self.waiting.borrow().values().cloned().collect();
-        for waker in waiting {
-            waker.wake();
-        }
+        let mut waiting = self.waiting.borrow_mut();
+        let wakers = waiting.values_mut();
+        let wakers = wakers.map(|waker| std::mem::replace(waker, Waker::noop().clone()));
+        let wakers: Vec<Waker> = wakers.collect();
+        drop(waiting);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -108,22 +110,30 @@ impl Place<'_> {
             None => {
                 let ticket = self.gate.next_ticket.get();
                 self.gate.next_ticket.set(ticket + 1);
-                self.gate.waiting.borrow_mut().insert(ticket, waker.clone());
-                self.ticket = Some(ticket);
-                return Poll::Pending;
+                let none = Waker::noop().clone();
+                self.gate.waiting.borrow_mut().insert(ticket, none);
+                *self.ticket.insert(ticket)
             }
             Some(ticket) => ticket,
         };
-        match self.gate.waiting.borrow_mut().get_mut(&ticket) {
-            Some(known) => {
-                known.clone_from(waker);
-                Poll::Pending
-            }
-            None => {
-                self.ticket = None;
-                Poll::Ready(Ok(()))
-            }
+        match self.gate.waiting.borrow().get(&ticket) {
+            Some(known) if known.will_wake(waker) => return Poll::Pending,
+            Some(_) => {}
+            None => return self.has_been_let_in(),
         }
+        // A foreign waker's clone and drop are user code, which may let somebody in.
+        let mut other = waker.clone();
+        if let Some(known) = self.gate.waiting.borrow_mut().get_mut(&ticket) {
+            std::mem::swap(known, &mut other);
+        } else {
+            return self.has_been_let_in();
+        }
+        Poll::Pending
+    }
+
+    fn has_been_let_in(&mut self) -> Poll<Result<(), Closed>> {
+        self.ticket = None;
+        Poll::Ready(Ok(()))
     }
 
     fn give_up(&mut self) {

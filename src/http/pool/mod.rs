@@ -43,6 +43,7 @@ use super::error::{Error, ErrorKind};
 use super::faces::{ClientEvent, Watchers};
 use super::key::Route;
 use super::spare::Spare;
+use crate::task::own_wakers;
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -205,10 +206,31 @@ impl Pool {
         if self.closed.get() {
             return true;
         }
+        let waker = cx.waker();
         if let Some(active) = self.active.borrow_mut().get_mut(id) {
-            active.set_waker(cx.waker());
+            match &active.waker {
+                Some(known) if known.will_wake(waker) => return false,
+                None if std::ptr::eq(waker.vtable(), own_wakers()) => {
+                    active.waker = Some(waker.clone());
+                    return false;
+                }
+                _ => {}
+            }
         }
-        false
+        self.change_waker(id, waker)
+    }
+
+    /// The clone and the drop of a foreign waker are user code, which may look into the pool, or close it.
+    #[cold]
+    #[inline(never)]
+    fn change_waker(&self, id: usize, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let mut actives = self.active.borrow_mut();
+        let active = actives.get_mut(id);
+        let old = active.and_then(|active| active.waker.replace(waker));
+        drop(actives);
+        drop(old);
+        self.closed.get()
     }
 
     /// Forgets a host that is of no use, but not the one that was asked for last, which may be asked for again.
@@ -303,13 +325,11 @@ impl Pool {
         }
         self.gate.close();
         self.rest();
-        let active = self.active.borrow_mut();
-        let wakers = active.iter().filter_map(|(_, active)| active.waker.clone());
+        let mut active = self.active.borrow_mut();
+        let wakers = (active.iter_mut()).filter_map(|(_, active)| active.waker.take());
         let wakers: Vec<Waker> = wakers.collect();
         drop(active);
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
         self.events.call();
     }
 }
@@ -331,15 +351,6 @@ struct Active {
     deadline: Option<Instant>,
     /// A deadline was over, or the caretaker went before it was.
     woken: bool,
-}
-
-impl Active {
-    fn set_waker(&mut self, waker: &Waker) {
-        match &mut self.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-    }
 }
 
 /// One that is on its way to a slot.
