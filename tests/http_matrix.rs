@@ -4,13 +4,14 @@
 //! There may be nobody left to be told: a coroutine or a fetch of another thread is cancelled by dropping
 //! what waits for it, a coroutine goes with its reactor, and nothing can cancel a blocking fetch, or drop its reactor,
 //! while it runs. The registry learns
-//! of the fetch that the other styles make; it is told the head of a response, and not its body.
+//! of the fetch that the other styles make; it is told the head of a response, and not its body. Whatever the style and
+//! the end, it is told of one begin and one end.
 #![cfg(feature = "http")]
 
 mod http_support;
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -18,7 +19,8 @@ use std::time::Duration;
 
 use eyewall::Reactor;
 use eyewall::http::{
-    Client, ClientEvent, Error, ErrorKind, Fetched, HeaderMap, Phase, RequestBuilder, blocking,
+    Client, ClientEvent, ClientRegistration, Error, ErrorKind, Fetched, HeaderMap, Phase,
+    RequestBuilder, blocking,
 };
 use eyewall::queue::CompletionQueue;
 use eyewall::time::sleep;
@@ -242,23 +244,43 @@ fn closes(client: &Client, ending: Ending) -> Option<impl Sized> {
     })
 }
 
+/// How many fetches the registry has told to have begun and to have ended.
+fn counted(client: &Client) -> (Rc<Cell<(u32, u32)>>, ClientRegistration) {
+    let tally = Rc::new(Cell::new((0, 0)));
+    let counting = Rc::clone(&tally);
+    let registration = client.on(move |event| {
+        let (begun, ended) = counting.get();
+        counting.set(match event {
+            ClientEvent::Begun { .. } => (begun + 1, ended),
+            ClientEvent::Ended { .. }
+            | ClientEvent::Dropped { .. }
+            | ClientEvent::Failed { .. } => (begun, ended + 1),
+            _ => (begun, ended),
+        });
+    });
+    (tally, registration)
+}
+
 /// What is told in the end, by one fetch in this style.
 fn told(style: Style, ending: Ending, url: &str, server: &Server) -> Vec<Outcome> {
     if style == Style::Blocking {
         let client = blocking::Client::new().unwrap();
         let _panics = panics(client.requests(), ending);
         let _closes = closes(client.requests(), ending);
+        let (tally, _counted) = counted(client.requests());
         let result = client.fetch(prepare(client.requests(), url, ending));
+        assert_eq!(tally.get(), (1, 1), "{style:?}");
         return vec![outcome(&result)];
     }
     let told = Told::default();
     let reactor = Reactor::new().unwrap();
     let asked = server.requests().len();
-    let mut running = None;
+    let (mut running, mut tally) = (None, None);
     let bounded = eyewall::time::timeout(LIMIT, async {
         let client = Client::new();
         let _panics = panics(&client, ending);
         let _closes = closes(&client, ending);
+        tally = Some(counted(&client));
         let started = running.insert(start(style, &client, url, &told, ending));
         if matches!(ending, Ending::Cancel | Ending::Dropped) {
             until("it is asked", || server.requests().len() > asked).await;
@@ -287,6 +309,8 @@ fn told(style: Style, ending: Ending, url: &str, server: &Server) -> Vec<Outcome
     reactor.block_on(bounded).unwrap().unwrap();
     let report = reactor.shutdown(LIMIT);
     assert_eq!(report.leaked, 0);
+    let (tally, _counted) = tally.unwrap();
+    assert_eq!(tally.get(), (1, 1), "{style:?}: one begin and one end");
     if let Some(mut running) = running {
         while let Some((_, result)) = running.queue.as_ref().and_then(CompletionQueue::pop) {
             told.borrow_mut().push(outcome(&result));

@@ -16,7 +16,6 @@ use super::body::Body;
 use super::client::Client;
 use super::codec::Head;
 use super::error::{Error, ErrorKind};
-use super::faces::ClientEvent;
 use super::hooks::Hooks;
 use super::options::Options;
 use super::proxy::Proxy;
@@ -498,8 +497,7 @@ impl RequestBuilder {
         match self.request {
             Ok(request) => self.client.fetch(request).await,
             Err(error) => {
-                let watchers = self.client.watchers();
-                watchers.tell(&ClientEvent::Failed { error: &error });
+                self.client.watchers().tell_refused(&error);
                 Err(error)
             }
         }

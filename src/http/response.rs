@@ -256,7 +256,10 @@ impl Response {
             _ => None,
         };
         match tunnel {
-            Some((connection, leftover)) => Ok(Upgraded::new(connection, leftover)),
+            Some((connection, leftover)) => {
+                self.reply.end();
+                Ok(Upgraded::new(connection, leftover))
+            }
             // The fetch has not failed.
             None => Err(self.blame(Error::new(ErrorKind::NotUpgraded))),
         }
@@ -324,10 +327,10 @@ impl Response {
     fn fail(&mut self, error: Error) -> Error {
         let error = self.reply.exchange.cause(error);
         drop(self.reply.exchange.end());
-        let slot = self.reply.slot.take();
+        drop(self.reply.slot.take());
         let error = self.blame(error);
-        if let Some(slot) = slot {
-            slot.fail(&error);
+        if let Some(unfinished) = self.reply.unfinished.take() {
+            unfinished.fail(&error);
         }
         error
     }

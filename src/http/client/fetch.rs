@@ -56,17 +56,11 @@ impl Client {
         let followed = self
             .follow(&mut request, &watch, &mut timings, &mut chain)
             .await;
-        if let Some(unfinished) = unfinished {
-            unfinished.finish();
-        }
         match followed {
-            Ok(reply) => {
-                self.watchers().tell(&ClientEvent::Responded {
-                    method: &request.method,
-                    url: &request.url,
-                    status: reply.head().status,
-                    timings: reply.timings(),
-                });
+            Ok(mut reply) => {
+                if let Some(unfinished) = unfinished {
+                    reply.respond(&request, unfinished);
+                }
                 Response::new(request, chain, reply)
             }
             Err(error) => {
@@ -77,7 +71,9 @@ impl Client {
                     ..watch.seen()
                 };
                 let error = error.seen(seen).at(&request.url);
-                self.watchers().tell(&ClientEvent::Failed { error: &error });
+                if let Some(unfinished) = unfinished {
+                    unfinished.fail(&error);
+                }
                 Err(error)
             }
         }

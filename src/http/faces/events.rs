@@ -14,9 +14,18 @@ use crate::http::{Client, Timings};
 use crate::task::contain_panic;
 
 /// Something that happened to a fetch of a client, or to one of its connections.
+///
+/// Each fetch that begins is told of once ([`Begun`](ClientEvent::Begun)), and its end once, by one of
+/// [`Ended`](ClientEvent::Ended), [`Dropped`](ClientEvent::Dropped) and [`Failed`](ClientEvent::Failed), to each
+/// callback that was told of its begin: the difference is what is going on.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ClientEvent<'a> {
+    /// A fetch begins. Redirects, and a second try on another connection, are a part of it.
+    Begun {
+        /// The URL as it was asked for, without user name and password. It may be none: then the fetch fails.
+        url: &'a str,
+    },
     /// A connection was made.
     Connected {
         /// The other end, where it has an address.
@@ -46,6 +55,22 @@ pub enum ClientEvent<'a> {
         status: StatusCode,
         /// How long it took.
         timings: &'a Timings,
+    },
+    /// The body of a response has been read to its end, or there is none, or the connection was
+    /// [taken over](crate::http::Response::upgrade). [`Responded`](ClientEvent::Responded) was told before.
+    Ended {
+        /// The URL that answered.
+        url: &'a Url,
+        /// How long it took.
+        timings: &'a Timings,
+    },
+    /// A response was dropped before its body had been read to its end: nobody wants the rest, or the fetch was given up
+    /// in its body. [`Responded`](ClientEvent::Responded) was told before.
+    Dropped {
+        /// The URL that answered.
+        url: &'a Url,
+        /// How many bytes of the response had come, with its head.
+        received: u64,
     },
     /// A fetch failed: before its response was there, or in its body, after
     /// [`Responded`](ClientEvent::Responded) was told. Also one that was given up before its response was there
@@ -81,6 +106,8 @@ impl Client {
     /// returns. Several are called in the order of their registration. One that panics stops neither the others nor
     /// the fetch. It may make other fetches, close the client, register others and drop registrations.
     ///
+    /// Of a fetch that had begun before it was registered it hears neither the response nor the end.
+    ///
     /// ```
     /// use eyewall::http::{Client, ClientEvent};
     ///
@@ -106,7 +133,7 @@ impl Client {
 }
 
 impl Watchers {
-    /// Sees to it that a fetch that is dropped is told of, if anybody wants to know.
+    /// Tells that a fetch begins, and sees to it that its end is told, if anybody wants to know.
     #[inline]
     pub(in crate::http) fn watch_over(
         self: &Rc<Watchers>,
@@ -115,28 +142,46 @@ impl Watchers {
     ) -> Option<Box<Unfinished>> {
         match self.callbacks.borrow().is_empty() {
             true => None,
-            false => Some(self.unfinished(url, watch)),
+            false => Some(self.begin(url, watch)),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn unfinished(self: &Rc<Watchers>, url: &Url, watch: &Rc<Watch>) -> Box<Unfinished> {
-        Box::new(Unfinished {
-            watchers: Some(Rc::clone(self)),
+    fn begin(self: &Rc<Watchers>, url: &Url, watch: &Rc<Watch>) -> Box<Unfinished> {
+        let unfinished = Box::new(Unfinished {
+            watchers: Rc::clone(self),
+            before: self.next.get(),
             url: url.clone(),
             watch: Rc::clone(watch),
-        })
+            next: Next::Response,
+        });
+        let url = url.as_str();
+        unfinished.tell(&ClientEvent::Begun { url });
+        unfinished
+    }
+
+    /// Tells of a request that failed before it could begin.
+    pub(in crate::http) fn tell_refused(&self, error: &Error) {
+        let before = self.next.get();
+        let url = error.url().unwrap_or_default();
+        self.tell_those(before, &ClientEvent::Begun { url });
+        self.tell_those(before, &ClientEvent::Failed { error });
     }
 
     /// Tells an event to those who want to know; never called while anything is borrowed.
     pub(in crate::http) fn tell(&self, event: &ClientEvent<'_>) {
+        self.tell_those(self.next.get(), event);
+    }
+
+    /// As [`tell`](Watchers::tell), to those with a number below `before`.
+    fn tell_those(&self, before: u64, event: &ClientEvent<'_>) {
         if self.callbacks.borrow().is_empty() {
             return;
         }
         // A copy, because callbacks may change the list.
         let list = self.callbacks.borrow().clone();
-        for (id, callback) in list {
+        for (id, callback) in list.into_iter().filter(|(id, _)| *id < before) {
             let registered = self
                 .callbacks
                 .borrow()
@@ -153,25 +198,77 @@ impl Watchers {
 /// A fetch whose end has not been told. Dropping it says that it was given up.
 #[derive(Debug)]
 pub(in crate::http) struct Unfinished {
-    /// `None` once somebody else tells of the end.
-    watchers: Option<Rc<Watchers>>,
+    watchers: Rc<Watchers>,
+    /// Those with a number below this were told of its begin.
+    before: u64,
+    /// The URL that was asked for, and then the one that answered.
     url: Url,
     watch: Rc<Watch>,
+    next: Next,
+}
+
+/// What is to be told next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Response,
+    End,
+    Nothing,
 }
 
 impl Unfinished {
-    /// The fetch has come to an end that is told by itself.
-    pub(in crate::http) fn finish(mut self) {
-        self.watchers = None;
+    fn tell(&self, event: &ClientEvent<'_>) {
+        self.watchers.tell_those(self.before, event);
+    }
+
+    /// The response of `method` to `url` has come.
+    #[cold]
+    pub(in crate::http) fn respond(
+        &mut self,
+        method: &Method,
+        url: &Url,
+        status: StatusCode,
+        timings: &Timings,
+    ) {
+        self.url = url.clone();
+        self.next = Next::End;
+        self.tell(&ClientEvent::Responded {
+            method,
+            url,
+            status,
+            timings,
+        });
+    }
+
+    /// The body has come to its end.
+    #[cold]
+    pub(in crate::http) fn end(mut self, timings: &Timings) {
+        self.next = Next::Nothing;
+        self.tell(&ClientEvent::Ended {
+            url: &self.url,
+            timings,
+        });
+    }
+
+    #[cold]
+    pub(in crate::http) fn fail(mut self, error: &Error) {
+        self.next = Next::Nothing;
+        self.tell(&ClientEvent::Failed { error });
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(watchers) = &self.watchers {
-            let error = Error::new(ErrorKind::Cancelled).seen(|| self.watch.seen());
-            let error = error.at(&self.url);
-            watchers.tell(&ClientEvent::Failed { error: &error });
+        match self.next {
+            Next::Response => {
+                let error = Error::new(ErrorKind::Cancelled).seen(|| self.watch.seen());
+                let error = error.at(&self.url);
+                self.tell(&ClientEvent::Failed { error: &error });
+            }
+            Next::End => self.tell(&ClientEvent::Dropped {
+                url: &self.url,
+                received: self.watch.bytes_received(),
+            }),
+            Next::Nothing => {}
         }
     }
 }

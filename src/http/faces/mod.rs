@@ -23,8 +23,8 @@ mod future;
 mod remote;
 
 pub use callback::FetchHandle;
-pub(super) use events::Watchers;
 pub use events::{ClientEvent, ClientRegistration};
+pub(super) use events::{Unfinished, Watchers};
 pub use fetched::Fetched;
 pub use future::Fetch;
 pub use remote::{ClientHandle, RemoteFetch};

@@ -443,13 +443,6 @@ impl Slot {
         Caretaker::see_to(pool, expires);
     }
 
-    /// Gives up the slot, and tells that its fetch has failed.
-    pub(super) fn fail(self, error: &Error) {
-        let watchers = Rc::clone(&self.pool.watchers);
-        drop(self);
-        watchers.tell(&ClientEvent::Failed { error });
-    }
-
     /// Whether the client has been closed; the waker is woken when it is.
     pub(super) fn poll_closing(&self, cx: &mut Context<'_>) -> bool {
         self.pool.poll_closing(self.id, cx)

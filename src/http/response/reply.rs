@@ -10,6 +10,7 @@ use crate::http::codec::{Framing, Head};
 use crate::http::coding::{Decoded, Decoding};
 use crate::http::error::{Error, ErrorKind};
 use crate::http::exchange::{Exchange, Outgoing};
+use crate::http::faces::Unfinished;
 use crate::http::pool::Slot;
 use crate::http::redirect::Redirect;
 use crate::http::request::Request;
@@ -47,6 +48,8 @@ pub(in crate::http) struct Reply {
     pub(super) decoded: u64,
     /// How much of that since others could run.
     pub(super) unrested: usize,
+    /// Its end has to be told; behind the slot, which has gone then.
+    pub(super) unfinished: Option<Box<Unfinished>>,
 }
 
 /// What the user says about reading a body.
@@ -83,7 +86,17 @@ impl Reply {
             coded: None,
             decoded: 0,
             unrested: 0,
+            unfinished: None,
         }
+    }
+
+    /// It is the response to `request`: tells that, and later how it ends.
+    #[cold]
+    #[inline(never)]
+    pub(in crate::http) fn respond(&mut self, request: &Request, mut unfinished: Box<Unfinished>) {
+        let status = self.head().status;
+        unfinished.respond(&request.method, &request.url, status, &self.timings);
+        self.unfinished = Some(unfinished);
     }
 
     /// Sends the request; see [`Exchange::begin`].
@@ -149,6 +162,9 @@ impl Reply {
             };
         }
         self.let_go();
+        if let Some(unfinished) = self.unfinished.take() {
+            unfinished.end(&self.timings);
+        }
     }
 
     /// The next part of the body, as it came, if it has been received already.
