@@ -16,6 +16,7 @@ use crate::http::connection::Connection;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::transport::SendSide;
 use crate::http::watch::Watch;
+use crate::task::yield_now;
 use crate::time::sleep;
 
 /// A body that is being sent in pieces, on the connection on which its response is received.
@@ -152,6 +153,8 @@ async fn send_body(send: &mut SendSide, body: &Body, watch: &Watch) -> Result<()
             None => break,
         };
         if piece.is_empty() {
+            // It may be one of many, and nothing of it waits.
+            yield_now().await;
             continue;
         }
         sent += piece.len() as u64;

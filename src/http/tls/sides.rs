@@ -63,16 +63,33 @@ impl TlsRecv {
             if let Some(at_hand) = self.at_hand() {
                 return Poll::Ready(at_hand);
             }
-            match ready!(self.below.poll_recv_chunk(cx))? {
-                Some(chunk) => {
-                    self.failed = self
-                        .session
-                        .borrow_mut()
-                        .receive(&chunk)
-                        .err()
-                        .map(Box::new);
-                }
-                None => self.ended = true,
+            let received = ready!(self.below.poll_recv_chunk(cx))?;
+            self.take_in(received);
+        }
+    }
+
+    fn take_in(&mut self, received: Option<Chunk>) {
+        match received {
+            Some(chunk) => {
+                let received = self.session.borrow_mut().receive(&chunk);
+                self.failed = received.err().map(Box::new);
+            }
+            None => self.ended = true,
+        }
+    }
+
+    /// As [`poll_recv_chunk`](TlsRecv::poll_recv_chunk), for who has to know if something is there. Records that stand for
+    /// nothing may hide it for a turn.
+    pub(in crate::http) fn poll_look(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        match self.at_hand() {
+            Some(at_hand) => Poll::Ready(at_hand),
+            None => {
+                let looked = self.below.poll_look(cx);
+                self.take_in(ready!(looked)?);
+                self.poll_recv_chunk(cx)
             }
         }
     }

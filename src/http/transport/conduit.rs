@@ -40,6 +40,9 @@ impl Conduit {
     /// piece of one, and closed before the connection is dropped on purpose; a connection that is not wanted any more
     /// is just dropped.
     ///
+    /// Both may be ready whenever they are asked: after 256 KiB, or 64 pieces, the fetch lets other tasks have their turn,
+    /// and looks at its deadlines.
+    ///
     /// ```
     /// use bytes::Bytes;
     /// use eyewall::http::Conduit;
@@ -67,10 +70,12 @@ impl Conduit {
             core: Core::current()?,
             stream: Box::pin(stream),
             rest: None,
+            budget: Budget::default(),
         };
         let send = ConduitSend {
             sink: Box::pin(sink),
             settled: true,
+            budget: Budget::default(),
         };
         Ok(Conduit(Transport {
             recv: RecvSide::Conduit(Box::new(recv)),
@@ -83,10 +88,42 @@ impl Conduit {
     }
 }
 
+/// How much goes through something of the user's that never waits, since others had their turn.
+#[derive(Default)]
+struct Budget(usize);
+
+impl Budget {
+    /// So many bytes, and then others have their turn.
+    const WHOLE: usize = 256 << 10;
+
+    /// A piece counts for as much at least: it is work, however small it is.
+    const PIECE: usize = Budget::WHOLE / 64;
+
+    fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_add(bytes.max(Budget::PIECE));
+    }
+
+    /// It has waited, or others have had their turn.
+    fn renew(&mut self) {
+        self.0 = 0;
+    }
+
+    /// Ready unless others are to have their turn first, and the task is woken for its next.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0 < Budget::WHOLE {
+            return Poll::Ready(());
+        }
+        self.renew();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 pub(in crate::http) struct ConduitRecv {
     core: Rc<Core>,
     stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>,
     rest: Option<Chunk>,
+    budget: Budget,
 }
 
 impl ConduitRecv {
@@ -98,13 +135,27 @@ impl ConduitRecv {
             return Poll::Ready(Ok(Some(rest)));
         }
         loop {
-            match std::task::ready!(self.stream.as_mut().poll_next(cx)?) {
-                // To others, nothing at all would be the end.
-                Some(bytes) if bytes.is_empty() => {}
-                Some(bytes) => return Poll::Ready(Chunk::whole(bytes).map(Some)),
-                None => return Poll::Ready(Ok(None)),
+            std::task::ready!(self.budget.poll_left(cx));
+            let Poll::Ready(next) = self.stream.as_mut().poll_next(cx)? else {
+                self.budget.renew();
+                return Poll::Pending;
+            };
+            let Some(bytes) = next else {
+                return Poll::Ready(Ok(None));
+            };
+            self.budget.spend(bytes.len());
+            // To others, nothing at all would be the end.
+            if !bytes.is_empty() {
+                return Poll::Ready(Chunk::whole(bytes).map(Some));
             }
         }
+    }
+
+    /// As [`poll_recv_chunk`](ConduitRecv::poll_recv_chunk), for who has to know if something is there: it is pending
+    /// only if nothing is.
+    pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
+        self.budget.renew();
+        self.poll_recv_chunk(cx)
     }
 
     pub(super) fn put_back(&mut self, chunk: Chunk) {
@@ -120,6 +171,7 @@ pub(in crate::http) struct ConduitSend {
     sink: Pin<Box<dyn Sink<Bytes, Error = io::Error>>>,
     /// Everything has been flushed.
     settled: bool,
+    budget: Budget,
 }
 
 impl ConduitSend {
@@ -147,12 +199,22 @@ impl ConduitSend {
     /// Hands `bytes` over, for which there is room; they are sent by [`flush`](ConduitSend::flush).
     pub(in crate::http) fn start(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.settled = false;
+        self.budget.spend(bytes.len());
         self.sink.as_mut().start_send(Bytes::copy_from_slice(bytes))
     }
 
     pub(in crate::http) async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.sink.as_mut().poll_flush(cx)).await?;
+        poll_fn(|cx| {
+            let flushed = self.sink.as_mut().poll_flush(cx);
+            if flushed.is_pending() {
+                self.budget.renew();
+            }
+            flushed
+        })
+        .await?;
         self.settled = true;
+        // Behind what has been sent, so that it is not held up.
+        poll_fn(|cx| self.budget.poll_left(cx)).await;
         Ok(())
     }
 

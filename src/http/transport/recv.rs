@@ -75,12 +75,29 @@ impl RecvSide {
     /// Whether the peer has neither closed the connection nor sent anything, while it is not in use. The waker is
     /// woken when that may have changed.
     pub(in crate::http) fn poll_alive(&mut self, cx: &mut Context<'_>) -> bool {
-        let alive = self.poll_recv_chunk(cx).is_pending();
-        #[cfg(feature = "__tls")]
-        if let RecvSide::Tls(tls) = self {
-            tls.rest();
+        match self {
+            RecvSide::Socket(half) => half.poll_recv_chunk(cx).is_pending(),
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => {
+                let alive = tls.poll_look(cx).is_pending();
+                tls.rest();
+                alive
+            }
+            RecvSide::Conduit(conduit) => conduit.poll_look(cx).is_pending(),
         }
-        alive
+    }
+
+    /// See [`ConduitRecv::poll_look`].
+    #[cfg(feature = "__tls")]
+    pub(in crate::http) fn poll_look(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Chunk>>> {
+        match self {
+            RecvSide::Tls(tls) => tls.poll_look(cx),
+            RecvSide::Conduit(conduit) => conduit.poll_look(cx),
+            RecvSide::Socket(half) => half.poll_recv_chunk(cx),
+        }
     }
 
     pub(super) fn is_current(&self) -> bool {
