@@ -782,3 +782,154 @@ fn s04_to_wait_for_a_remote_fetch_on_its_own_thread_is_an_error() {
         assert_eq!(fetch.wait().unwrap_err().kind(), ErrorKind::Nested);
     });
 }
+
+/// What a response says when its body has been read.
+#[derive(Debug, PartialEq)]
+struct Said {
+    texts: Vec<String>,
+    headers: HeaderMap,
+    trailers: Option<HeaderMap>,
+    request_headers: HeaderMap,
+    numbers: [Option<u64>; 6],
+    known: [bool; 2],
+}
+
+async fn said_by_response(request: RequestBuilder) -> Said {
+    let mut response = request.send().await.unwrap();
+    let body = response.text().await.unwrap();
+    Said {
+        texts: vec![
+            body,
+            response.status().to_string(),
+            format!("{:?}", response.version()),
+            response.reason().into(),
+            response.url().to_string(),
+            format!("{:?}", response.history()),
+            response.request_method().to_string(),
+            response.request_url().to_string(),
+            format!("{:?}", response.content_coding()),
+            format!("{:?}", response.remote_addr()),
+        ],
+        headers: response.headers().clone(),
+        trailers: response.trailers().cloned(),
+        request_headers: response.request_headers().clone(),
+        numbers: [
+            Some(response.body_received()),
+            response.coded_length(),
+            Some(response.head_size()),
+            Some(response.request_size()),
+            Some(response.bytes_sent()),
+            Some(response.timings().redirects.into()),
+        ],
+        known: [
+            response.local_addr().is_some(),
+            response.timings().total.is_some(),
+        ],
+    }
+}
+
+fn said_by_fetched(fetched: &Fetched) -> Said {
+    Said {
+        texts: vec![
+            fetched.text(),
+            fetched.status.to_string(),
+            format!("{:?}", fetched.version),
+            fetched.reason.to_string(),
+            fetched.url.to_string(),
+            format!("{:?}", fetched.history),
+            fetched.request_method.to_string(),
+            fetched.request_url.to_string(),
+            format!("{:?}", fetched.content_coding.as_ref()),
+            format!("{:?}", fetched.remote_addr),
+        ],
+        headers: fetched.headers.clone(),
+        trailers: fetched.trailers.clone(),
+        request_headers: fetched.request_headers.clone(),
+        numbers: [
+            Some(fetched.body_received),
+            fetched.coded_length,
+            Some(fetched.head_size),
+            Some(fetched.request_size),
+            Some(fetched.bytes_sent),
+            Some(fetched.timings.redirects.into()),
+        ],
+        known: [
+            fetched.local_addr.is_some(),
+            fetched.timings.total.is_some(),
+        ],
+    }
+}
+
+/// "coded", by gzip: a stored block, which needs no encoder.
+const CODED: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x05\0\xfa\xffcoded\x8aD~f\x05\0\0\0";
+
+#[test]
+fn s01_what_a_response_says_is_said_in_every_style() {
+    let server = Server::new(|request| match request.target() {
+        "/away" => Reply::redirect(303, "/chunked"),
+        "/coded" => Reply::Send(
+            [
+                format!(
+                    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+                    CODED.len()
+                )
+                .as_bytes(),
+                CODED,
+            ]
+            .concat(),
+        ),
+        "/chunked" => Reply::text(
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\n\r\n\
+             2\r\nok\r\n0\r\nX-End: 1\r\n\r\n",
+        ),
+        _ => Reply::ok("ok"),
+    });
+    run(async {
+        let client = Client::new();
+        for path in ["/", "/away", "/coded", "/chunked"] {
+            if path == "/coded" && !cfg!(feature = "compression") {
+                continue;
+            }
+            let make = {
+                let url = server.url(path);
+                move |client: &Client| {
+                    let request = client.post(&url).body("four").header("x-test", "1");
+                    request.header("x-test", "2")
+                }
+            };
+            let said = said_by_response(make(&client)).await;
+            assert_eq!(said.request_headers.get_all("x-test").iter().count(), 2);
+            assert_eq!(said.texts[6], "POST");
+
+            let whole = make(&client).send().await.unwrap().whole().await.unwrap();
+            assert_eq!(said_by_fetched(&whole), said, "whole {path}");
+
+            let (promise, promised) = promise();
+            make(&client).call(|result| promise.set(result)).unwrap();
+            let called = promised.await.unwrap().unwrap();
+            assert_eq!(said_by_fetched(&called), said, "callback {path}");
+
+            let future = make(&client).start().await.unwrap();
+            assert_eq!(said_by_fetched(&future), said, "future {path}");
+
+            let queue = CompletionQueue::bounded(1);
+            make(&client).deliver(&queue, ()).unwrap();
+            let ((), delivered) = queue.recv().await.unwrap();
+            assert_eq!(said_by_fetched(&delivered.unwrap()), said, "queue {path}");
+
+            let handle = client.handle().unwrap();
+            let sent = make.clone();
+            let remote = std::thread::spawn(move || handle.fetch(sent).wait());
+            let remote = eyewall::spawn_blocking(|| remote.join().unwrap()).await;
+            let remote = remote.unwrap().unwrap();
+            assert_eq!(said_by_fetched(&remote), said, "thread {path}");
+
+            let blocked = eyewall::spawn_blocking(move || {
+                let client = blocking::Client::new().unwrap();
+                client.fetch(make(client.requests())).unwrap()
+            });
+            let blocked = blocked.await.unwrap();
+            assert_eq!(said_by_fetched(&blocked), said, "blocking {path}");
+        }
+    });
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use url::Url;
 
 use crate::http::{Redirect, Timings};
@@ -14,7 +14,9 @@ use crate::http::{Redirect, Timings};
 /// [`send`](crate::http::RequestBuilder::send).
 ///
 /// Unlike a [`Response`](crate::http::Response), which still has a connection, it is plain data: what are methods there
-/// are fields here.
+/// are fields here, but for [`is_reused`](crate::http::Response::is_reused), which is in the
+/// [timings](Timings::reused), and [`content_length`](crate::http::Response::content_length), which is the length of the
+/// body by now.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Fetched {
@@ -38,6 +40,21 @@ pub struct Fetched {
     pub request_method: Method,
     /// The URL of the request as it was made, before any redirect; without user name and password.
     pub request_url: Url,
+    /// The fields of the request as it was made, before any redirect, without those that the client adds.
+    pub request_headers: HeaderMap,
+    /// What the body was coded in; see [`Response::content_coding`](crate::http::Response::content_coding).
+    pub content_coding: Option<HeaderValue>,
+    /// How many bytes a body that was decoded had announced; see
+    /// [`Response::coded_length`](crate::http::Response::coded_length).
+    pub coded_length: Option<u64>,
+    /// How many bytes of the body came over the wire, without chunk lines: fewer than it has if it was coded.
+    pub body_received: u64,
+    /// How many bytes the head had, with those of interim responses (1xx) before it.
+    pub head_size: u64,
+    /// How many bytes the head of the request had.
+    pub request_size: u64,
+    /// How many bytes of the request the kernel took; see [`Response::bytes_sent`](crate::http::Response::bytes_sent).
+    pub bytes_sent: u64,
     /// How long the parts of the fetch took.
     pub timings: Timings,
     /// The address of this end of the connection.
