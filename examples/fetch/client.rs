@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use eyewall::http::{Client, ClientBuilder, Error, HeaderValue, Proxy};
+use eyewall::http::{Client, ClientBuilder, HeaderValue, NoProxy, Proxy};
 
 use crate::args::{Args, ConnectArgs};
 use crate::code::{self, Failure};
@@ -60,42 +60,21 @@ fn sockets(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilde
     Ok(client.interface(interface))
 }
 
-/// The client knows what the environment says about proxies, unless something is said here that it does not.
+/// The client knows what the environment says about proxies.
 fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
-    let everywhere = args.no_proxy.as_deref() == Some("*");
-    if args.proxy.as_deref() == Some("") || everywhere {
-        return Ok(client.no_proxy());
+    match args.proxy.as_deref() {
+        Some("") => return Ok(client.no_proxy()),
+        Some(url) => return Ok(client.proxy(proxy(&with_port(url), args)?)),
+        None => {}
     }
-    if let Some(url) = &args.proxy {
-        let around = no_proxy(args);
-        let proxy = proxy(Proxy::all, &with_port(url), args)?;
-        return Ok(client.proxy(proxy.no_proxy(&*around)));
+    if let Some((name, password)) = &args.proxy_user {
+        client = client.environment_proxy_auth(name, password);
     }
-    if args.proxy_user.is_none() && args.no_proxy.is_none() {
-        return Ok(client);
-    }
-    // As the client reads it by itself, in capitals too; there, one is a field of whoever calls a CGI program.
-    let capital = match variable(["REQUEST_METHOD"; 2]) {
-        Some(_) => "http_proxy",
-        None => "HTTP_PROXY",
-    };
-    type Make = fn(String) -> Result<Proxy, Error>;
-    let known: [([&str; 2], Make); 3] = [
-        (["http_proxy", capital], Proxy::http),
-        (["https_proxy", "HTTPS_PROXY"], Proxy::https),
-        (["all_proxy", "ALL_PROXY"], Proxy::all),
-    ];
-    let around = format!("{},{THIS_MACHINE}", no_proxy(args));
-    for (names, make) in known {
-        if let Some(url) = variable(names) {
-            client = client.proxy(proxy(make, url.trim(), args)?.no_proxy(&*around));
-        }
+    if let Some(hosts) = &args.no_proxy {
+        client = client.environment_no_proxy(&**hosts);
     }
     Ok(client)
 }
-
-/// What is never reached through a proxy of the environment.
-const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
 /// The URL of a proxy with curl's port for one that says none.
 fn with_port(url: &str) -> String {
@@ -109,28 +88,8 @@ fn with_port(url: &str) -> String {
     }
 }
 
-/// The hosts that need no proxy.
-fn no_proxy(args: &ConnectArgs) -> String {
-    let given = args.no_proxy.clone();
-    given
-        .or_else(|| variable(["no_proxy", "NO_PROXY"]))
-        .unwrap_or_default()
-}
-
-/// The first of these variables that says something.
-fn variable(names: [&str; 2]) -> Option<String> {
-    let mut set = names
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok());
-    set.find(|value| !value.trim().is_empty())
-}
-
-fn proxy(
-    make: impl Fn(String) -> Result<Proxy, Error>,
-    url: &str,
-    args: &ConnectArgs,
-) -> Result<Proxy, Failure> {
-    let mut proxy = make(url.into()).map_err(|error| {
+fn proxy(url: &str, args: &ConnectArgs) -> Result<Proxy, Failure> {
+    let proxy = Proxy::all(url).map_err(|error| {
         let mut failure = Failure::from(error);
         failure.code = match url.split_once("://") {
             Some(("https" | "socks4" | "socks4a" | "socks5" | "socks5h", _)) => code::NOT_BUILT_IN,
@@ -139,10 +98,12 @@ fn proxy(
         };
         failure
     })?;
-    if let Some((name, password)) = &args.proxy_user {
-        proxy = proxy.basic_auth(name, password);
-    }
-    Ok(proxy)
+    let around = args.no_proxy.as_deref().map(NoProxy::new);
+    let proxy = proxy.no_proxy(around.unwrap_or_else(NoProxy::of_environment));
+    Ok(match &args.proxy_user {
+        Some((name, password)) => proxy.basic_auth(name, password),
+        None => proxy,
+    })
 }
 
 #[cfg(feature = "__tls")]

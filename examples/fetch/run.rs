@@ -24,9 +24,9 @@ pub(crate) async fn all(args: Args) -> Result<u8, Failure> {
         false => in_turn(&context).await,
     };
     context.console.finish();
-    Ok(match context.stdout.broken() {
+    Ok(match context.stdout.has_lost() {
         // What was held of a transfer that ended before.
-        Some(_) if code == 0 => code::WRITE_ERROR,
+        true if code == 0 => code::WRITE_ERROR,
         _ => code,
     })
 }

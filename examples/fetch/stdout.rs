@@ -40,6 +40,8 @@ struct State {
     releasing: bool,
     /// Why there is no more to be written to.
     broken: Option<io::ErrorKind>,
+    /// Something of a body, or of the heads, could not be written.
+    lost: bool,
 }
 
 impl State {
@@ -80,6 +82,19 @@ impl Stdout {
         number: usize,
         bytes: B,
     ) -> io::Result<()> {
+        let written = self.write_aside(number, bytes).await;
+        if written.is_err() {
+            self.state.borrow_mut().lost = true;
+        }
+        written
+    }
+
+    /// Writes for transfer `number` what is said about it: who does not read that has still got all.
+    pub(crate) async fn write_aside<B: IoBuf + AsRef<[u8]>>(
+        &self,
+        number: usize,
+        bytes: B,
+    ) -> io::Result<()> {
         if self.hold(number, bytes.as_ref()) {
             return Ok(());
         }
@@ -106,15 +121,16 @@ impl Stdout {
             state.releasing = true;
         }
         while let Some(held) = self.next_held() {
-            // It is remembered if this fails.
-            let _ = self.put(held).await;
+            if self.put(held).await.is_err() {
+                self.state.borrow_mut().lost = true;
+            }
         }
         self.state.borrow_mut().releasing = false;
     }
 
-    /// Whether something could not be written.
-    pub(crate) fn broken(&self) -> Option<io::ErrorKind> {
-        self.state.borrow().broken
+    /// Whether something could not be written that was asked for.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.state.borrow().lost
     }
 
     /// Gives the turn on as far as transfers have ended. What is held of the one that has it then; `None` if it may
@@ -153,7 +169,8 @@ impl Stdout {
     }
 
     async fn put<B: IoBuf + AsRef<[u8]>>(&self, bytes: B) -> io::Result<()> {
-        if let Some(kind) = self.broken() {
+        let broken = self.state.borrow().broken;
+        if let Some(kind) = broken {
             return Err(kind.into());
         }
         let result = match &self.way {

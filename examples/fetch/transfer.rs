@@ -42,8 +42,8 @@ pub(crate) async fn run(context: &Context, job: &Job) -> u8 {
         for (to_stderr, text) in rendered {
             match to_stderr {
                 true => context.console.say(&text),
-                // A reader that has gone was told of with the body.
-                false => drop(context.stdout.write(job.number, text).await),
+                // As with curl, a reader that has gone by then has missed nothing.
+                false => drop(context.stdout.write_aside(job.number, text).await),
             }
         }
     }

@@ -232,6 +232,21 @@ out hello -x http://127.0.0.1:1 --noproxy '*' "$http/hello"
   out hello --proxy-user user:secret "$http/hello"
   out hello --noproxy elsewhere.invalid "http://localhost:$(port http)/hello"
 )
+# What is wrong with a variable is wrong for those fetches alone that would go there, whatever else is said.
+(
+  export http_proxy=http://127.0.0.1:1 https_proxy=socks5://127.0.0.1:1 no_proxy=elsewhere.invalid
+  for say in '-U user:secret' '--noproxy elsewhere.invalid'; do
+    read -ra said <<<"$say"
+    out hello "${said[@]}" "${trust[@]}" "$https/hello"
+    code 7 "$fetch" "${said[@]}" http://nowhere.invalid/
+    code 6 "$fetch" "${said[@]}" https://elsewhere.invalid/
+    code 5 "$fetch" "${said[@]}" https://nowhere.invalid/
+    said "https_proxy: a proxy is reached by http, not by socks5"
+  done
+  code 6 "$fetch" -x http://127.0.0.1:1 http://elsewhere.invalid/
+  code 7 "$fetch" -x http://127.0.0.1:1 --noproxy '' http://elsewhere.invalid/
+  code 6 "$fetch" --noproxy '*' https://nowhere.invalid/
+)
 # In capitals the same, unless this is a CGI program.
 (
   export HTTP_PROXY=http://127.0.0.1:1
@@ -419,6 +434,11 @@ code 52 "$fetch" -sS -Z --fail-early "$http/nothing" "$http/silent"
 code=0
 { "$fetch" -sS "$http/large" 2>"$dir/err" || echo $? >"$dir/code"; } | head -c 1 >/dev/null
 [ "$(cat "$dir/code")" = 23 ] || fail "a closed standard output ended with $(cat "$dir/code")"
+# Who reads no more of what is said about it has still got all.
+"$fetch" -sS -o "$dir/whole" "$http/hello" -w '%{http_code}' >/dev/full || fail "-w to a full device ended with $?"
+code=0
+"$fetch" -sS "$http/hello" >/dev/full 2>"$dir/err" || code=$?
+[ "$code" = 23 ] || fail "a full device ended with $code"
 # A shell lets its background ignore Ctrl-C.
 python3 - "$fetch" -s -o "$dir/interrupted" "$http/slow" <<'CTRL_C' || fail "Ctrl-C did not end it as it should"
 import os, signal, subprocess, sys, time

@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderValue, header};
 use super::head::Defaults;
 use super::recent::Recent;
 use super::{Client, Inner};
+use crate::http::auth;
 use crate::http::coding;
 use crate::http::faces::Watchers;
 use crate::http::options::Options;
 use crate::http::pool::{Pool, PoolLimits};
-use crate::http::proxy::{Proxies, Proxy};
+use crate::http::proxy::{Changes, NoProxy, Proxies, Proxy};
 use crate::http::redirect::{self, Action, Attempt, Policy};
 use crate::http::times::Times;
 use crate::http::transport::ConnectOptions;
@@ -78,6 +79,8 @@ pub struct ClientBuilder {
     settings: Settings,
     pool: PoolLimits,
     headers: HeaderMap,
+    /// What is said of the environment's proxies.
+    environment: Changes,
 }
 
 impl Default for ClientBuilder {
@@ -110,6 +113,7 @@ impl Default for ClientBuilder {
                 spare_memory: 8 << 20,
             },
             headers,
+            environment: Changes::default(),
         }
     }
 }
@@ -349,6 +353,34 @@ impl ClientBuilder {
         self.set(|options| options.add_proxy(proxy))
     }
 
+    /// The user name and password, by the `Basic` scheme, for the proxies of the environment, in place of those in
+    /// their URLs. Without an effect where it does not count: see [`proxy`](ClientBuilder::proxy).
+    pub fn environment_proxy_auth(
+        mut self,
+        user: impl AsRef<str>,
+        password: impl AsRef<str>,
+    ) -> ClientBuilder {
+        let (user, password) = (user.as_ref().as_bytes(), password.as_ref().as_bytes());
+        self.environment.credentials = Some(auth::basic(user, password));
+        self
+    }
+
+    /// Hosts that are reached without the proxies of the environment, in place of those in `no_proxy`; this machine is
+    /// one in any case. Without an effect where the environment does not count: see [`proxy`](ClientBuilder::proxy).
+    ///
+    /// ```
+    /// use eyewall::http::Client;
+    ///
+    /// let client = Client::builder()
+    ///     .environment_proxy_auth("user", "secret")
+    ///     .environment_no_proxy("internal.example, 10.0.0.0/8")
+    ///     .build();
+    /// ```
+    pub fn environment_no_proxy(mut self, hosts: impl Into<NoProxy>) -> ClientBuilder {
+        self.environment.bypass = Some(hosts.into());
+        self
+    }
+
     /// Uses no proxy, whatever the environment says.
     pub fn no_proxy(self) -> ClientBuilder {
         self.set(|options| options.proxies = Some(Rc::default()))
@@ -359,7 +391,7 @@ impl ClientBuilder {
         let options = &mut self.settings.options;
         options
             .proxies
-            .get_or_insert_with(|| Rc::new(Proxies::of_environment()));
+            .get_or_insert_with(|| Rc::new(Proxies::of_environment(self.environment)));
         self.settings.times = Rc::new(options.times);
         self.settings.connect = options.connect.clone().unwrap_or_default();
         let watchers: Rc<Watchers> = Rc::default();

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use super::environment;
+
 /// A list of hosts that are reached without a proxy, in the words of the variable `NO_PROXY`: separated by commas
 /// or spaces, each of them
 ///
@@ -51,6 +53,20 @@ impl NoProxy {
             rules: entries.filter_map(Rule::new).collect(),
             loopback: false,
         }
+    }
+
+    /// The rules in the variable `no_proxy`, or, if that is not set, `NO_PROXY`: for a [`Proxy`](crate::http::Proxy) of
+    /// one's own, since those of the environment keep to it anyway.
+    ///
+    /// ```
+    /// use eyewall::http::{Client, NoProxy, Proxy};
+    ///
+    /// let proxy = Proxy::all("http://proxy.example:3128")?.no_proxy(NoProxy::of_environment());
+    /// let client = Client::builder().proxy(proxy).build();
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// ```
+    pub fn of_environment() -> NoProxy {
+        environment::no_proxy(environment::variable)
     }
 
     /// These, and the addresses and names of this machine.

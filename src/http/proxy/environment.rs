@@ -6,12 +6,53 @@
 //!
 //! This machine is always reached directly: who sets a proxy for the world does not mean the tests next door.
 
+use std::rc::Rc;
+
+use http::HeaderValue;
+
 use super::{BadProxy, NoProxy, Proxies, Proxy, Schemes};
 
-pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Proxies {
-    let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let either = |name: &str| set(name).or_else(|| set(&name.to_ascii_uppercase()));
-    let bypass = NoProxy::new(&either("no_proxy").unwrap_or_default()).and_loopback();
+/// What is said otherwise than there.
+#[derive(Clone, Debug, Default)]
+pub(in crate::http) struct Changes {
+    /// The value of Proxy-Authorization.
+    pub(in crate::http) credentials: Option<HeaderValue>,
+    pub(in crate::http) bypass: Option<NoProxy>,
+}
+
+impl Changes {
+    fn apply(&self, mut proxy: Proxy) -> Proxy {
+        if let Some(credentials) = &self.credentials {
+            Rc::make_mut(&mut proxy.server).credentials = Some(credentials.clone());
+        }
+        proxy
+    }
+}
+
+/// A variable of this process.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The value of a variable, which says something.
+fn set(variable: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    variable(name).filter(|value| !value.trim().is_empty())
+}
+
+fn either(variable: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    set(&variable, name).or_else(|| set(&variable, &name.to_ascii_uppercase()))
+}
+
+/// The hosts that are reached without a proxy.
+pub(super) fn no_proxy(variable: impl Fn(&str) -> Option<String>) -> NoProxy {
+    NoProxy::new(&either(variable, "no_proxy").unwrap_or_default())
+}
+
+pub(super) fn read(variable: impl Fn(&str) -> Option<String>, changes: Changes) -> Proxies {
+    let set = |name: &str| set(&variable, name);
+    let either = |name: &str| either(&variable, name);
+    let bypass = changes.bypass.clone();
+    let bypass = bypass.unwrap_or_else(|| no_proxy(&variable)).and_loopback();
     let http = match set("REQUEST_METHOD") {
         Some(_) => set("http_proxy"),
         None => either("http_proxy"),
@@ -29,7 +70,7 @@ pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Proxies {
         proxies
             .proxies
             .push(match Proxy::new(schemes, value.trim()) {
-                Ok(proxy) => Ok(proxy.no_proxy(bypass.clone())),
+                Ok(proxy) => Ok(changes.apply(proxy).no_proxy(bypass.clone())),
                 Err(error) => {
                     let source = std::error::Error::source(&error);
                     let reason = source.map(ToString::to_string).unwrap_or_default();

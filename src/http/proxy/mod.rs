@@ -19,6 +19,7 @@ use std::rc::Rc;
 use url::Url;
 
 pub use self::bypass::NoProxy;
+pub(super) use self::environment::Changes;
 pub use self::server::Proxy;
 pub(super) use self::server::ProxyServer;
 use super::error::{Error, ErrorKind};
@@ -56,15 +57,15 @@ impl Schemes {
 }
 
 impl Proxies {
-    /// What the environment of this process says.
-    pub(super) fn of_environment() -> Proxies {
-        environment::read(|name| std::env::var(name).ok())
+    /// What the environment of this process says, but for `changes`.
+    pub(super) fn of_environment(changes: Changes) -> Proxies {
+        environment::read(environment::variable, changes)
     }
 
     /// What an environment with these variables says.
     #[cfg(fuzzing)]
     pub(super) fn of_variables(variable: impl Fn(&str) -> Option<String>) -> Proxies {
-        environment::read(variable)
+        environment::read(variable, Changes::default())
     }
 
     pub(super) fn add(&mut self, proxy: Proxy) {

@@ -1,10 +1,15 @@
 use super::*;
 
 fn proxies(variables: &[(&str, &str)]) -> Proxies {
-    environment::read(|name| {
+    changed(variables, Changes::default())
+}
+
+fn changed(variables: &[(&str, &str)], changes: Changes) -> Proxies {
+    let variable = |name: &str| {
         let known = variables.iter().find(|(known, _)| *known == name);
         known.map(|(_, value)| (*value).to_owned())
-    })
+    };
+    environment::read(variable, changes)
 }
 
 /// The proxy's authority for a URL.
@@ -148,4 +153,51 @@ fn r12_credentials_of_a_proxy_are_not_shown() {
         proxy.server != other.server,
         "p07: other credentials, other connections"
     );
+}
+
+#[test]
+fn c09_the_environment_counts_though_a_part_is_said_otherwise() {
+    let credentials = |proxies: &Proxies, url: &str| {
+        let proxy = proxies.of(&url.parse().unwrap()).unwrap();
+        proxy.and_then(|proxy| proxy.credentials.clone())
+    };
+    let variables = [
+        ("http_proxy", "http://user:secret@plain"),
+        ("https_proxy", "socks5://secure"),
+        ("no_proxy", "inside.test"),
+    ];
+    let said = Changes {
+        credentials: Some("Basic eA==".parse().unwrap()),
+        ..Changes::default()
+    };
+    let set = changed(&variables, said);
+    assert_eq!(credentials(&set, "http://a.test/").unwrap(), "Basic eA==");
+    assert_eq!(authority(&set, "http://inside.test/"), None);
+
+    let said = Changes {
+        bypass: Some("b.test".into()),
+        ..Changes::default()
+    };
+    let set = changed(&variables, said);
+    assert_ne!(credentials(&set, "http://a.test/").unwrap(), "Basic eA==");
+    assert_eq!(authority(&set, "http://b.test/"), None);
+    assert_eq!(authority(&set, "https://b.test/"), None, "nor is it bad");
+    assert_eq!(authority(&set, "http://inside.test/").unwrap(), "plain");
+    assert_eq!(authority(&set, "http://localhost/"), None);
+    // It is still an error where it would be asked, and nowhere else.
+    let url = "https://a.test/".parse().unwrap();
+    assert_eq!(set.of(&url).unwrap_err().kind(), ErrorKind::Proxy);
+}
+
+#[test]
+fn c09_the_hosts_of_the_environment_can_be_had_alone() {
+    let read = |name: &'static str| {
+        environment::no_proxy(move |asked| (asked == name).then(|| "inside.test".into()))
+    };
+    for name in ["no_proxy", "NO_PROXY"] {
+        let hosts = read(name);
+        assert!(hosts.covers(&"http://inside.test/".parse().unwrap()));
+        assert!(!hosts.covers(&"http://localhost/".parse().unwrap()));
+    }
+    assert_eq!(read("other"), NoProxy::default());
 }
