@@ -1,6 +1,7 @@
 //! Bodies of requests: bytes, forms, streams, producers and files.
 #![cfg(feature = "http")]
 
+mod foreign_waker;
 mod http_peer;
 
 use std::cell::{Cell, RefCell};
@@ -10,10 +11,13 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use bytes::Bytes;
 use eyewall::fs::File;
-use eyewall::http::{Body, BodyWriter, Client, ErrorKind, Method};
+use eyewall::http::{Body, BodyWriter, Client, Conduit, ErrorKind, Method, Target};
 use eyewall::time::sleep;
+use foreign_waker::{hook, with_foreign};
 use futures_util::stream::{self, StreamExt};
+use futures_util::{FutureExt, sink};
 use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_rest, run};
 
 /// Takes one request with a chunked body, answers, and hands the chunks to `check`.
@@ -543,4 +547,34 @@ fn r08_a_redirect_that_wants_a_stream_again_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::RedirectBody);
     });
     peer.join();
+}
+
+#[test]
+fn the_waker_of_a_writer_may_drop_the_fetch_that_it_writes_for() {
+    run(async {
+        let connector = |_: Target| async {
+            let takes_all = sink::unfold((), |(), _: Bytes| async { Ok(()) });
+            Conduit::new(stream::pending(), takes_all)
+        };
+        let client = Client::builder().connector(connector).build();
+        let writer = Rc::new(RefCell::new(None));
+        let handed_out = Rc::clone(&writer);
+        let body = Body::producer_once(move |given: BodyWriter| {
+            handed_out.replace(Some(given));
+            std::future::pending::<io::Result<()>>()
+        });
+        let request = client.post("http://site.test/").body(body);
+        let fetch = Rc::new(RefCell::new(Some(Box::pin(request.send()))));
+        while writer.borrow().is_none() {
+            let polled = fetch.borrow_mut().as_mut().unwrap().now_or_never();
+            assert!(polled.is_none());
+            eyewall::yield_now().await;
+        }
+        let mut writer = writer.take().unwrap();
+        let dropping = Rc::clone(&fetch);
+        let _hooked = hook(move || drop(dropping.take()));
+        let error = with_foreign(writer.write("late")).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(fetch.borrow().is_none());
+    });
 }
