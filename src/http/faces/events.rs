@@ -106,7 +106,8 @@ impl Client {
     /// returns. Several are called in the order of their registration. One that panics stops neither the others nor
     /// the fetch. It may make other fetches, close the client, register others and drop registrations.
     ///
-    /// Of a fetch that had begun before it was registered it hears neither the response nor the end.
+    /// Of a fetch that had begun before it was registered it hears neither the response nor the end. Nor is it called while
+    /// it runs: what it makes happen inside the call, as by dropping a response, is told to the others alone.
     ///
     /// ```
     /// use eyewall::http::{Client, ClientEvent};
