@@ -238,6 +238,39 @@ fn a_file_is_read_while_it_is_sent() {
 }
 
 #[test]
+fn what_is_no_file_with_a_length_does_not_pass_for_an_empty_one() {
+    let version = std::fs::read("/proc/version").unwrap();
+    assert_eq!(std::fs::metadata("/proc/version").unwrap().len(), 0);
+    let peer = chunked_peer(move |chunks| assert!(chunks.concat() == version));
+    run(async {
+        let made_up = File::open("/proc/version").await.unwrap();
+        let body = Body::file(made_up).await.unwrap();
+        assert_eq!(body.length(), None);
+        assert_eq!(post(&peer, body).await.unwrap(), "ok");
+
+        let directory = File::open("/tmp").await.unwrap();
+        let error = Body::file(directory).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let device = File::open("/dev/null").await.unwrap();
+        let error = Body::file(device).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("Body::stream"));
+    });
+    peer.join();
+}
+
+#[test]
+fn an_empty_file_is_an_empty_body() {
+    let path = std::env::temp_dir().join(format!("eyewall-empty-{}", std::process::id()));
+    std::fs::write(&path, "").unwrap();
+    run(async {
+        let body = Body::file(File::open(&path).await.unwrap()).await.unwrap();
+        assert_eq!(body.length(), Some(0));
+    });
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn b05_a_file_that_shrinks_is_an_error() {
     let path = std::env::temp_dir().join(format!("eyewall-shrinks-{}", std::process::id()));
     std::fs::write(&path, vec![1; 1000]).unwrap();

@@ -142,11 +142,13 @@ impl Body {
         Body::once(Source::new(chunks))
     }
 
-    /// A file from its start to where its end is now, read through the ring while it is sent.
+    /// A file from its start to where its end is now, read through the ring while it is sent. One that has content and
+    /// says that it has none, as those of proc(5) do, goes out in chunks.
     ///
     /// # Errors
     ///
-    /// As statx(2). A file that has become shorter when it is sent fails the fetch.
+    /// As statx(2); `IsADirectory`, and `InvalidInput` for what else is no regular file: a pipe or a device has neither
+    /// a length nor a start to be read from again. A file that has become shorter when it is sent fails the fetch.
     ///
     /// # Cancel safety
     ///
@@ -163,10 +165,14 @@ impl Body {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn file(file: File) -> std::io::Result<Body> {
-        let length = file.metadata().await?.len();
+        let length = file::length(&file).await?;
         let file = Rc::new(file);
-        let body = Body::again(move || Source::new(file::chunks(Rc::clone(&file), length)));
-        Ok(body.with_length(length))
+        let most = length.unwrap_or(u64::MAX);
+        let body = Body::again(move || Source::new(file::chunks(Rc::clone(&file), most)));
+        Ok(match length {
+            Some(length) => body.with_length(length),
+            None => body,
+        })
     }
 
     /// Says how many bytes the body has; it is then not sent in chunks.
