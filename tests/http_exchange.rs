@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use eyewall::http::{Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy, Trace};
+use eyewall::http::{
+    Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy, StatusCode, Trace,
+};
 use eyewall::time::sleep;
 use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
@@ -583,10 +585,12 @@ fn i09_a_server_that_does_not_switch_answers_as_ever() {
         let request = Client::new().get(peer.url()).header("upgrade", "chat");
         let mut response = request.send().await.unwrap();
         assert_eq!(response.text().await.unwrap(), "ok");
-        assert_eq!(
-            response.upgrade().unwrap_err().kind(),
-            ErrorKind::NotUpgraded
-        );
+        let error = response.upgrade().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotUpgraded);
+        assert_eq!(error.status(), Some(StatusCode::OK));
+        assert_eq!(error.headers().unwrap()["content-length"], "2");
+        let text = error.to_string();
+        assert!(text.contains("it is 200 OK"), "{text}");
     });
     peer.join();
 }

@@ -236,7 +236,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotUpgraded`] for every other response.
+    /// [`ErrorKind::NotUpgraded`] for every other response, with its status and header fields. Who wants to read its
+    /// body looks at the [status](Response::status) first.
     ///
     /// ```no_run
     /// # eyewall::block_on(async {
@@ -261,7 +262,11 @@ impl Response {
                 Ok(Upgraded::new(connection, leftover))
             }
             // The fetch has not failed.
-            None => Err(self.blame(Error::new(ErrorKind::NotUpgraded))),
+            None => {
+                let error = Error::new(ErrorKind::NotUpgraded);
+                let error = error.with_head(self.status(), self.headers().clone());
+                Err(self.blame(error))
+            }
         }
     }
 

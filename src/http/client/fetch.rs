@@ -105,7 +105,8 @@ impl Client {
                 if raise && !head.status.is_success() {
                     *timings = *reply.timings();
                     let error = Error::new(ErrorKind::Status(head.status));
-                    return Err(error.with_headers(reply.dismiss().headers.into_map()));
+                    let head = reply.dismiss();
+                    return Err(error.with_head(head.status, head.headers.into_map()));
                 }
                 request.hooks.head(head);
                 return Ok(reply);

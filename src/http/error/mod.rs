@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use url::Url;
 
 pub use kind::{CertificateFault, ErrorKind, Phase, Stage};
@@ -37,7 +37,8 @@ struct Inner {
     url: Option<Box<str>>,
     source: Option<Source>,
     seen: Seen,
-    /// Of the response, for an error that is one of its status.
+    /// Of the response, for an error that is one of its status, or of what did not follow from it.
+    status: Option<StatusCode>,
     headers: Option<HeaderMap>,
     fault: Option<CertificateFault>,
 }
@@ -75,6 +76,7 @@ impl Error {
                 url: None,
                 source: None,
                 seen: Seen::default(),
+                status: None,
                 headers: None,
                 fault: None,
             }),
@@ -183,7 +185,8 @@ impl Error {
         self
     }
 
-    pub(super) fn with_headers(mut self, headers: HeaderMap) -> Error {
+    pub(super) fn with_head(mut self, status: StatusCode, headers: HeaderMap) -> Error {
+        self.inner.status = Some(status);
         self.inner.headers = Some(headers);
         self
     }
@@ -228,16 +231,13 @@ impl Error {
         self.inner.seen.peer
     }
 
-    /// The status of the response, where that is the error; see
-    /// [`raise_for_status`](super::RequestBuilder::raise_for_status).
-    pub fn status(&self) -> Option<http::StatusCode> {
-        match self.inner.kind {
-            ErrorKind::Status(status) => Some(status),
-            _ => None,
-        }
+    /// The status of the response, where that is the error ([`raise_for_status`](super::RequestBuilder::raise_for_status)),
+    /// or where it does not switch protocols ([`upgrade`](super::Response::upgrade)).
+    pub fn status(&self) -> Option<StatusCode> {
+        self.inner.status
     }
 
-    /// The header fields of the response, where its status is the error.
+    /// The header fields of the response, where [`status`](Error::status) is there.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.inner.headers.as_ref()
     }
@@ -247,6 +247,7 @@ impl Error {
     /// the time. Nothing here waits or tries again.
     pub fn is_retryable(&self) -> bool {
         let passing = match self.inner.kind {
+            _ if self.is_proxy_unusable() => false,
             ErrorKind::Resolve
             | ErrorKind::Connect
             | ErrorKind::Proxy
@@ -259,6 +260,11 @@ impl Error {
             _ => false,
         };
         passing && (!self.inner.seen.out || self.inner.seen.idempotent)
+    }
+
+    /// Whether it is the proxy's URL that is wrong: nobody has been connected to.
+    fn is_proxy_unusable(&self) -> bool {
+        self.inner.kind == ErrorKind::Proxy && self.inner.seen.stage < Some(Stage::Connect)
     }
 
     /// Whether a time was over.
@@ -378,11 +384,15 @@ impl fmt::Display for Error {
             (ErrorKind::Receive, Some(Stage::Send | Stage::Wait)) => {
                 f.write_str("the connection failed before an answer came")?;
             }
+            _ if self.is_proxy_unusable() => f.write_str("the proxy cannot be used")?,
             (kind, _) => kind.fmt(f)?,
         }
         if let (true, Some(stage)) = (self.is_timeout(), self.inner.seen.stage) {
             let (sent, received) = (self.bytes_sent(), self.bytes_received());
             write!(f, ", {stage}; {sent} bytes sent, {received} received")?;
+        }
+        if let (ErrorKind::NotUpgraded, Some(status)) = (self.inner.kind, self.inner.status) {
+            write!(f, ": it is {status}")?;
         }
         match &self.inner.url {
             Some(url) => write!(f, " ({url})"),

@@ -130,6 +130,8 @@ fn c09_what_is_set_and_not_understood_is_an_error_and_not_a_way_around() {
         let error = set.of(&"http://example.org/".parse().unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Proxy, "{bad}");
         assert!(format!("{error:?}").contains("all_proxy"), "{error:?}");
+        assert_eq!(error.to_string(), "the proxy cannot be used");
+        assert!(!error.is_retryable(), "{error:?}");
         assert_eq!(authority(&set, "http://direct.test/"), None);
     }
 }
