@@ -38,6 +38,7 @@
 //! [`on_stall`]: crate::reactor::Builder::on_stall
 //! [`promise()`]: crate::promise::promise()
 //! [`reactor`]: crate::reactor
+//! [`save_at`]: crate::http::Response::save_at
 //! [`save`]: crate::http::Response::save
 //! [`set_keepalive`]: crate::net::TcpStream::set_keepalive
 //! [`signal::on`]: crate::signal::on

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use eyewall::fs::File;
+use eyewall::fs::{File, OpenOptions};
 use eyewall::http::{Body, Client, ErrorKind, Flow, Phase};
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
@@ -245,6 +245,25 @@ fn a_body_goes_straight_to_a_file() {
         file.close().await.unwrap();
         assert!(std::fs::read(&path).unwrap() == content);
         assert!(response.timings().total.is_some());
+    });
+    peer.join();
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_part_goes_to_its_place_in_a_file() {
+    let path = std::env::temp_dir().join(format!("eyewall-save-at-{}", std::process::id()));
+    std::fs::write(&path, "one ... four").unwrap();
+    let peer = Peer::answering(
+        "HTTP/1.1 206 Partial Content\r\nContent-Length: 3\r\nContent-Range: bytes 4-6/12\r\n\r\ntwo",
+    );
+    run(async {
+        let request = Client::new().get(peer.url()).header("range", "bytes=4-6");
+        let mut response = request.send().await.unwrap();
+        let file = OpenOptions::new().write(true).open(&path).await.unwrap();
+        assert_eq!(response.save_at(&file, 4).await.unwrap(), 3);
+        file.close().await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one two four");
     });
     peer.join();
     std::fs::remove_file(&path).unwrap();

@@ -109,7 +109,7 @@ pub use faces::{
     ClientEvent, ClientHandle, ClientRegistration, Fetch, FetchHandle, Fetched, RemoteFetch,
     blocking,
 };
-pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 pub use origin::IntoUrl;
 pub use proxy::{NoProxy, Proxy};
 pub use redirect::{Action, Attempt, Redirect};

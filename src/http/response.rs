@@ -166,7 +166,8 @@ impl Response {
     }
 
     /// How many bytes the body announces; `None` where the server does not say, where it is being decoded, or once
-    /// the body is read.
+    /// the body is read. The answer to HEAD has no body: what a GET would bring, if the server tells, is in its field
+    /// `content-length` alone.
     pub fn content_length(&self) -> Option<u64> {
         let exchange = &self.reply.exchange;
         if self.reply.coded.is_some() {
@@ -214,7 +215,8 @@ impl Response {
     }
 
     /// This response, or, as `Err`, this response too if its status is 400 or above, so that an error page can be
-    /// read. It is no error type: `match` on it, `?` does not apply.
+    /// read. It is no error type: `match` on it, `?` does not apply. Where it should, ask for
+    /// [`raise_for_status`](super::RequestBuilder::raise_for_status).
     ///
     /// # Errors
     ///
@@ -449,7 +451,35 @@ impl Response {
     /// # Ok::<(), eyewall::Error>(())
     /// ```
     pub async fn save(&mut self, file: &File) -> Result<u64, Error> {
-        save::save(self, file).await
+        save::save(self, file, 0).await
+    }
+
+    /// Writes the body to `file`, from `offset` on; otherwise as [`save`](Response::save). For a part of a file (206),
+    /// so that a download goes on where it was broken off, or several of one file run side by side.
+    ///
+    /// The status says what came: a server that knows no ranges answers 200, with everything from the start.
+    ///
+    /// # Errors, cancel safety
+    ///
+    /// As for [`save`](Response::save).
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use eyewall::fs::OpenOptions;
+    /// use eyewall::http::Client;
+    ///
+    /// let file = OpenOptions::new().write(true).create(true).open("image.iso").await.unwrap();
+    /// let have = file.metadata().await.unwrap().len();
+    /// let request = Client::new().get("http://example.org/image.iso");
+    /// let mut response = request.header("range", format!("bytes={have}-")).send().await?;
+    /// let offset = if response.status() == 206 { have } else { 0 };
+    /// let length = response.save_at(&file, offset).await?;
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub async fn save_at(&mut self, file: &File, offset: u64) -> Result<u64, Error> {
+        save::save(self, file, offset).await
     }
 
     /// The body to its end.

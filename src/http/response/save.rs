@@ -6,11 +6,11 @@ use super::Response;
 use crate::fs::File;
 use crate::http::error::{Error, ErrorKind};
 
-/// Writes the body to `file`, from its start; gives its length.
+/// Writes the body to `file`, from `start` on; gives its length.
 ///
 /// The next part is received while the one before is being written.
-pub(super) async fn save(response: &mut Response, file: &File) -> Result<u64, Error> {
-    let mut offset = 0;
+pub(super) async fn save(response: &mut Response, file: &File, start: u64) -> Result<u64, Error> {
+    let mut offset = start;
     let mut next = response.chunk().await?;
     while let Some(chunk) = next {
         let length = chunk.len() as u64;
@@ -22,5 +22,5 @@ pub(super) async fn save(response: &mut Response, file: &File) -> Result<u64, Er
         offset += length;
         next = received?;
     }
-    Ok(offset)
+    Ok(offset - start)
 }
