@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::{connected, now, run, run_everywhere, settles, turns, until};
 use eyewall::time::sleep;
-use eyewall::{ErrorKind, JoinHandle, Reactor, spawn, spawn_blocking, yield_now};
+use eyewall::{ErrorKind, JoinError, JoinHandle, Reactor, spawn, spawn_blocking, yield_now};
 
 /// Counts its drops.
 struct Counted(Rc<Cell<u32>>);
@@ -324,6 +324,18 @@ fn a_remote_task_ends_when_its_reactor_goes() {
     assert!(dropped.load(Ordering::SeqCst));
     assert_eq!(never_run.wait().unwrap(), 1, "it had its turn");
     assert!(left.spawn(|| async {}).wait().unwrap_err().is_shut_down());
+}
+
+#[test]
+fn a_join_error_can_travel_as_an_io_error() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let task = spawn(pending::<()>());
+        task.abort();
+        let error = std::io::Error::from(task.await.unwrap_err());
+        let inside = error.get_ref().unwrap().downcast_ref::<JoinError>();
+        assert!(inside.unwrap().is_aborted());
+    });
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Files, without holding up the thread.
 //!
 //! Opening, reading, writing and syncing are operations of the ring. Reads and writes say where in the file they
-//! mean to be, so that several can be in flight and a dropped one loses nothing.
+//! mean to be, so that several can be in flight and a dropped one loses nothing. Where one has read or written to is
+//! for the caller to count: a [`File`] has no position.
 //!
 //! ```
 //! # let path = std::env::temp_dir().join(format!("eyewall-fs-{}", std::process::id()));
@@ -12,6 +13,27 @@
 //! assert_eq!((count?, &buffer[..]), (3, &b"two"[..]));
 //! file.close().await?;
 //! # std::fs::remove_file(&path)
+//! # })??;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! What is asked for seldom is not here: directories, renaming, removing, links, permissions. `std::fs` has it, which
+//! blocks, and so belongs on a thread that may be ([`spawn_blocking`](crate::spawn_blocking)). A file can come from
+//! there ([`File::from_std`]), and what needs only a descriptor can borrow that of a [`File`] (`as_fd`).
+//!
+//! ```
+//! # let path = std::env::temp_dir().join(format!("eyewall-fs-new-{}", std::process::id()));
+//! # eyewall::block_on(async {
+//! // Either the old content or the new, whatever happens meanwhile.
+//! let part = path.with_extension("part");
+//! let file = eyewall::fs::File::create(&part).await?;
+//! file.write_all_at("all of it", 0).await.0?;
+//! file.sync_all().await?;
+//! file.close().await?;
+//! # let gone = path.clone();
+//! eyewall::spawn_blocking(move || std::fs::rename(part, path)).await??;
+//! # assert_eq!(std::fs::read(&gone)?, b"all of it");
+//! # std::fs::remove_file(&gone)
 //! # })??;
 //! # Ok::<(), std::io::Error>(())
 //! ```

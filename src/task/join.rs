@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -86,7 +87,17 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Why a task has no result.
+/// Why a task has no result. `?` makes an [`io::Error`] of it:
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// async fn hosts() -> std::io::Result<String> {
+///     eyewall::spawn_blocking(|| std::fs::read_to_string("/etc/hosts")).await?
+/// }
+/// eyewall::block_on(hosts())??;
+/// # Ok(())
+/// # }
+/// ```
 pub struct JoinError {
     cause: Cause,
 }
@@ -184,3 +195,10 @@ impl fmt::Debug for JoinError {
 }
 
 impl std::error::Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    /// Of the kind `Other`, with the [`JoinError`] inside.
+    fn from(error: JoinError) -> io::Error {
+        io::Error::other(error)
+    }
+}
