@@ -2,8 +2,29 @@
 //!
 //! An operation takes a buffer and gives it back with its result, so that nobody can free or read it in
 //! between. [`IoBuf`] and [`IoBufMut`] say which types can be lent in this way; [`Slice`] lends a part of one.
+//! What is sent to many at once is not copied for each of them: clone a [`Bytes`], or an `Rc<str>`.
 //! A [`Chunk`] is a counted view into a buffer that the kernel picked from the reactor's pool when the data
 //! arrived: an idle connection holds none.
+//!
+//! ```
+//! use std::rc::Rc;
+//!
+//! use eyewall::net::UnixStream;
+//!
+//! eyewall::block_on(async {
+//!     let (mut one, mut one_end) = UnixStream::pair()?;
+//!     let (mut two, mut two_end) = UnixStream::pair()?;
+//!     let news: Rc<str> = format!("news of {}", 1912).into();
+//!     for member in [&mut one, &mut two] {
+//!         member.send_all(Rc::clone(&news)).await.0?;
+//!     }
+//!     for end in [&mut one_end, &mut two_end] {
+//!         assert_eq!(end.recv_chunk().await?.as_deref(), Some(news.as_bytes()));
+//!     }
+//!     Ok::<(), std::io::Error>(())
+//! })??;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod addr;
 mod chunk;
@@ -33,6 +54,9 @@ pub use slice::Slice;
 pub(crate) use spare::Spares;
 pub(crate) use stat::StatBuf;
 pub use traits::{IoBuf, IoBufMut};
+
+#[doc(no_inline)]
+pub use bytes::{Bytes, BytesMut};
 
 /// A result together with the buffer that the operation took: `(result, buffer)`.
 ///

@@ -1,5 +1,8 @@
 //! The contracts of a buffer that can be lent to the kernel.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 /// A buffer that the kernel can read from while an operation owns it.
@@ -143,6 +146,50 @@ unsafe impl IoBuf for &'static str {
 
 // SAFETY: a String is a Vec.
 unsafe impl IoBuf for String {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.len()
+    }
+}
+
+// SAFETY: the bytes live on the heap, and nobody writes to them while this counts.
+unsafe impl IoBuf for Rc<[u8]> {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.len()
+    }
+}
+
+// SAFETY: as for an Rc of bytes.
+unsafe impl IoBuf for Rc<str> {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.len()
+    }
+}
+
+// SAFETY: as for an Rc.
+unsafe impl IoBuf for Arc<[u8]> {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.len()
+    }
+}
+
+// SAFETY: as for an Rc.
+unsafe impl IoBuf for Arc<str> {
     fn bytes_ptr(&self) -> *const u8 {
         self.as_ptr()
     }
