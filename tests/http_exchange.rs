@@ -550,7 +550,7 @@ fn i09_a_switch_that_was_asked_for_hands_the_connection_over() {
         let (count, buffer) = chat.recv(Vec::with_capacity(4)).await;
         assert_eq!((count.unwrap(), &buffer[..]), (4, &b"hell"[..]));
         assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"o ");
-        let (mut recv, mut send) = chat.split();
+        let (recv, send) = chat.split();
         let (sent, received) = futures_util::join!(send.send_all("ping"), recv.recv_chunk());
         sent.0.unwrap();
         assert_eq!(&received.unwrap().unwrap()[..], b"pong");
@@ -559,6 +559,41 @@ fn i09_a_switch_that_was_asked_for_hands_the_connection_over() {
         assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"end");
         assert!(chat.recv_chunk().await.unwrap().is_none());
         chat.close().await.unwrap();
+    });
+    peer.join();
+}
+
+#[test]
+fn i09_the_directions_of_a_switched_connection_live_on_their_own() {
+    const COUNT: usize = 100;
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\nhello";
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        assert_eq!(read_exact(&mut stream, 4 * COUNT), b"ping".repeat(COUNT));
+        stream.write_all(b"pong").unwrap();
+        // The half that was dropped is not the end: that was said.
+        assert_eq!(read_rest(&mut stream), b"");
+        stream.write_all(b"end").unwrap();
+    });
+    run(async {
+        let request = Client::new().get(peer.url()).header("upgrade", "chat");
+        let chat = request.send().await.unwrap().upgrade().unwrap();
+        let (mut recv, mut send) = chat.into_split();
+        let reader = eyewall::spawn(async move {
+            let mut all = Vec::new();
+            while let Some(chunk) = recv.recv_chunk().await.unwrap() {
+                all.extend_from_slice(&chunk);
+            }
+            all
+        });
+        for _ in 0..COUNT {
+            send.send_all(b"ping").await.0.unwrap();
+        }
+        send.shutdown().await.unwrap();
+        drop(send);
+        assert_eq!(reader.await.unwrap(), b"hellopongend");
     });
     peer.join();
 }

@@ -704,6 +704,40 @@ fn a_send_that_is_dropped_in_the_middle_tears_nothing() {
 }
 
 #[test]
+fn the_directions_of_a_switched_connection_live_on_their_own() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(SWITCH).unwrap();
+        tls.write_all(b"hello").unwrap();
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
+        assert_eq!(all, b"onetwo");
+        tls.write_all(b"end").unwrap();
+        goodbye(tls);
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let (mut recv, mut send) = upgraded(&client, &peer.url()).await.into_split();
+        let reader = eyewall::spawn(async move {
+            let mut all = Vec::new();
+            while let Some(chunk) = recv.recv_chunk().await.unwrap() {
+                all.extend_from_slice(&chunk);
+            }
+            all
+        });
+        send.send_all("one").await.0.unwrap();
+        send.send_all("two").await.0.unwrap();
+        send.shutdown().await.unwrap();
+        drop(send);
+        assert_eq!(reader.await.unwrap(), b"helloend");
+    });
+    peer.join();
+}
+
+#[test]
 fn a_send_that_is_dropped_in_the_flush_of_a_conduit_is_sent_once() {
     let authority = Authority::new();
     let config = Arc::new(server(&authority.identity(&["site.test"])));

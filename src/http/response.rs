@@ -261,7 +261,7 @@ impl Response {
         match tunnel {
             Some((connection, leftover)) => {
                 self.reply.end();
-                Ok(Upgraded::new(connection, leftover))
+                Ok(Upgraded::new(*connection, leftover))
             }
             // The fetch has not failed.
             None => {

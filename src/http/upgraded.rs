@@ -1,26 +1,28 @@
 //! A connection that speaks another protocol now.
 
-use std::fmt;
 use std::io;
 
 use super::connection::Connection;
-use super::transport::{RecvSide, SendSide};
+use super::transport::{RecvSide, SendSide, Transport};
 use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut};
 
 /// The connection of a response that has switched protocols (101), or of a tunnel (2xx to CONNECT); from
 /// [`Response::upgrade`](super::Response::upgrade).
 ///
-/// What the peer sent right behind its response is what the first receive gives. Dropping it closes the connection.
+/// It has two directions, which [`split`](Upgraded::split) lends and [`into_split`](Upgraded::into_split) parts. What the
+/// peer sent right behind its response is what the first receive gives. Dropping it closes the connection.
+#[derive(Debug)]
 pub struct Upgraded {
-    connection: Box<Connection>,
-    leftover: Option<Chunk>,
+    recv: UpgradedRecv,
+    send: UpgradedSend,
 }
 
 impl Upgraded {
-    pub(super) fn new(connection: Box<Connection>, leftover: Option<Chunk>) -> Upgraded {
+    pub(super) fn new(connection: Connection, leftover: Option<Chunk>) -> Upgraded {
+        let (recv, send) = connection.stream.into_split();
         Upgraded {
-            connection,
-            leftover,
+            recv: UpgradedRecv { recv, leftover },
+            send: UpgradedSend { send },
         }
     }
 
@@ -31,7 +33,7 @@ impl Upgraded {
     ///
     /// As [`RecvHalf::recv`](crate::net::RecvHalf::recv).
     pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
-        self.split().0.recv(buffer).await
+        self.recv.recv(buffer).await
     }
 
     /// Receives into a buffer of the reactor's pool; `None` when the peer has finished sending.
@@ -40,7 +42,7 @@ impl Upgraded {
     ///
     /// As [`RecvHalf::recv_chunk`](crate::net::RecvHalf::recv_chunk).
     pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        self.split().0.recv_chunk().await
+        self.recv.recv_chunk().await
     }
 
     /// Sends all of `buffer`; gives it back.
@@ -49,7 +51,7 @@ impl Upgraded {
     ///
     /// As [`SendHalf::send_all`](crate::net::SendHalf::send_all).
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
-        self.split().1.send_all(buffer).await
+        self.send.send_all(buffer).await
     }
 
     /// Tells the peer that nothing more will be sent.
@@ -58,17 +60,36 @@ impl Upgraded {
     ///
     /// As [`SendHalf::shutdown`](crate::net::SendHalf::shutdown).
     pub async fn shutdown(&mut self) -> io::Result<()> {
-        self.split().1.shutdown().await
+        self.send.shutdown().await
     }
 
     /// The two directions, to be used at the same time.
-    pub fn split(&mut self) -> (UpgradedRecv<'_>, UpgradedSend<'_>) {
-        let (recv, send) = self.connection.stream.split();
-        let recv = UpgradedRecv {
-            recv,
-            leftover: &mut self.leftover,
-        };
-        (recv, UpgradedSend { send })
+    pub fn split(&mut self) -> (&mut UpgradedRecv, &mut UpgradedSend) {
+        (&mut self.recv, &mut self.send)
+    }
+
+    /// The two directions, each on its own, such as for a task that reads and one that writes; the connection closes when
+    /// both have been dropped.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::Client;
+    ///
+    /// let request = Client::new().get("http://example.org/chat").header("upgrade", "chat/1");
+    /// let (mut recv, mut send) = request.send().await?.upgrade()?.into_split();
+    /// let reader = eyewall::spawn(async move {
+    ///     while let Some(news) = recv.recv_chunk().await? {
+    ///         println!("{} bytes of news", news.len());
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// });
+    /// send.send_all("hello").await.0.unwrap();
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn into_split(self) -> (UpgradedRecv, UpgradedSend) {
+        (self.recv, self.send)
     }
 
     /// Closes the connection and waits until the kernel has done so.
@@ -81,20 +102,22 @@ impl Upgraded {
     ///
     /// Dropped, it goes on in the background.
     pub async fn close(self) -> io::Result<()> {
-        self.connection.stream.close().await
+        Transport::of(self.recv.recv, self.send.send).close().await
     }
 }
 
-/// The receiving direction of an [`Upgraded`] connection.
-pub struct UpgradedRecv<'a> {
-    recv: &'a mut RecvSide,
-    leftover: &'a mut Option<Chunk>,
+/// The receiving direction of an [`Upgraded`] connection; from [`split`](Upgraded::split) or
+/// [`into_split`](Upgraded::into_split).
+#[derive(Debug)]
+pub struct UpgradedRecv {
+    recv: RecvSide,
+    leftover: Option<Chunk>,
 }
 
-impl UpgradedRecv<'_> {
+impl UpgradedRecv {
     /// As [`Upgraded::recv`].
     pub async fn recv<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<usize, B> {
-        let Some(chunk) = self.leftover else {
+        let Some(chunk) = &mut self.leftover else {
             return self.recv.recv(buffer).await;
         };
         if buffer.bytes_capacity() == 0 {
@@ -103,7 +126,7 @@ impl UpgradedRecv<'_> {
         let count = crate::buf::fill(&mut buffer, chunk);
         chunk.advance(count);
         if chunk.is_empty() {
-            *self.leftover = None;
+            self.leftover = None;
         }
         (Ok(count), buffer)
     }
@@ -117,12 +140,14 @@ impl UpgradedRecv<'_> {
     }
 }
 
-/// The sending direction of an [`Upgraded`] connection.
-pub struct UpgradedSend<'a> {
-    send: &'a mut SendSide,
+/// The sending direction of an [`Upgraded`] connection; from [`split`](Upgraded::split) or
+/// [`into_split`](Upgraded::into_split).
+#[derive(Debug)]
+pub struct UpgradedSend {
+    send: SendSide,
 }
 
-impl UpgradedSend<'_> {
+impl UpgradedSend {
     /// As [`Upgraded::send_all`].
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         self.send.send_all(buffer).await
@@ -131,26 +156,5 @@ impl UpgradedSend<'_> {
     /// As [`Upgraded::shutdown`].
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.send.shutdown().await
-    }
-}
-
-impl fmt::Debug for Upgraded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgraded")
-            .field("connection", &self.connection)
-            .field("leftover", &self.leftover)
-            .finish()
-    }
-}
-
-impl fmt::Debug for UpgradedRecv<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpgradedRecv").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for UpgradedSend<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpgradedSend").finish_non_exhaustive()
     }
 }

@@ -69,6 +69,16 @@ impl From<(RecvHalf, SendHalf)> for Transport {
 }
 
 impl Transport {
+    /// One whose directions have been on their own.
+    pub(super) fn of(recv: RecvSide, send: SendSide) -> Transport {
+        Transport { recv, send }
+    }
+
+    /// The two directions, each on its own; the connection closes when both have been dropped.
+    pub(super) fn into_split(self) -> (RecvSide, SendSide) {
+        (self.recv, self.send)
+    }
+
     /// The two directions, to be used at the same time.
     pub(super) fn split(&mut self) -> (&mut RecvSide, &mut SendSide) {
         (&mut self.recv, &mut self.send)
