@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
-use eyewall::http::{Client, Error, ErrorKind, HeaderValue, Method, Phase};
+use eyewall::http::{Body, Client, Error, ErrorKind, HeaderValue, Method, Phase};
 use http_peer::{Peer, accept, read_head, run};
 
 /// The body of a GET.
@@ -719,6 +719,75 @@ fn https_without_the_feature_says_so() {
 fn a_url_without_a_scheme_is_http() {
     let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     run(async { assert_eq!(get(&peer.address.to_string()).await.unwrap(), "ok") });
+    peer.join();
+}
+
+#[test]
+fn a_query_is_added_to_that_of_the_url() {
+    type Pairs = [(&'static str, &'static str)];
+    let queries: [(&str, &Pairs, &str); 4] = [
+        (
+            "",
+            &[("q", "a&b=c d"), ("ä", "")],
+            "/?q=a%26b%3Dc+d&%C3%A4=",
+        ),
+        ("?x=1#there", &[("y", "#?")], "/?x=1&y=%23%3F"),
+        ("", &[], "/"),
+        ("?", &[], "/?"),
+    ];
+    let peer = Peer::new(move |listener| {
+        for (_, _, target) in queries {
+            let mut stream = accept(&listener);
+            let head = read_head(&mut stream);
+            assert!(
+                head.starts_with(&format!("get {target} http/1.1\r\n").to_lowercase()),
+                "{head}"
+            );
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    run(async {
+        let client = Client::new();
+        for (rest, pairs, _) in queries {
+            let request = client.get(peer.url() + rest).query(pairs.iter().copied());
+            assert_eq!(request.send().await.unwrap().status(), 200);
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn a_request_can_be_kept_for_another_try() {
+    let peer = Peer::new(|listener| {
+        let heads = [(); 2].map(|()| {
+            let mut stream = accept(&listener);
+            let head = read_head(&mut stream);
+            assert_eq!(http_peer::read_exact(&mut stream, 4), b"body");
+            stream
+                .write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            head
+        });
+        assert!(heads[0].contains("x-try: any\r\n"), "{}", heads[0]);
+        assert_eq!(heads[0], heads[1]);
+    });
+    run(async {
+        let client = Client::new();
+        let request = client.put(peer.url()).header("x-try", "any").body(b"body");
+        let again = request.try_clone().unwrap();
+        assert_eq!(request.send().await.unwrap().status(), 503);
+        assert_eq!(again.send().await.unwrap().status(), 503);
+
+        let nothing = futures_util::stream::empty::<Result<&str, std::io::Error>>();
+        let once = client.put(peer.url()).body(Body::stream(nothing));
+        assert!(once.try_clone().is_none(), "the stream is there once");
+        let wrong = client.get(peer.url()).header("x", "line\nend");
+        assert!(
+            wrong.try_clone().is_none(),
+            "the mistake is the first one's"
+        );
+    });
     peer.join();
 }
 

@@ -134,6 +134,17 @@ unsafe impl IoBuf for &'static [u8] {
 }
 
 // SAFETY: static memory does not move.
+unsafe impl<const N: usize> IoBuf for &'static [u8; N] {
+    fn bytes_ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn bytes_len(&self) -> usize {
+        N
+    }
+}
+
+// SAFETY: static memory does not move.
 unsafe impl IoBuf for &'static str {
     fn bytes_ptr(&self) -> *const u8 {
         self.as_ptr()

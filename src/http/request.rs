@@ -319,6 +319,73 @@ impl RequestBuilder {
         self.set(|options| options.times.idle_write = Some(limit))
     }
 
+    /// Adds pairs of names and values to the query of the URL, encoded as those of a form are.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let url = format!("http://{}/search?lang=en", listener.local_addr()?);
+    /// # std::thread::spawn(move || {
+    /// #     let mut stream = listener.accept().unwrap().0;
+    /// #     stream.read(&mut [0; 1000]).unwrap();
+    /// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    /// # });
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::Client;
+    ///
+    /// let request = Client::new().get(url).query([("q", "a & b"), ("page", "2")]);
+    /// let response = request.send().await?;
+    /// assert_eq!(response.url().query(), Some("lang=en&q=a+%26+b&page=2"));
+    /// # Ok::<(), eyewall::http::Error>(()) })?.unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn query<N: AsRef<str>, V: AsRef<str>>(
+        self,
+        pairs: impl IntoIterator<Item = (N, V)>,
+    ) -> RequestBuilder {
+        self.change(|request| {
+            let mut pairs = pairs.into_iter().peekable();
+            // Without any it would leave a `?` behind.
+            if pairs.peek().is_some() {
+                let mut url = request.url.clone().into_url();
+                url.query_pairs_mut().extend_pairs(pairs);
+                request.url = url.into();
+            }
+            Ok(())
+        })
+    }
+
+    /// The same request once more, to be sent again later; `None` where that cannot be: its body is a
+    /// [stream](Body::stream), which is there once, or there is a mistake in it, which is the result of sending it. The
+    /// callbacks are those of both.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # eyewall::block_on(async {
+    /// use eyewall::http::Client;
+    ///
+    /// let request = Client::new().get("http://example.org/");
+    /// let again = request.try_clone();
+    /// let response = match (request.send().await, again) {
+    ///     (Err(error), Some(again)) if error.is_retryable() => {
+    ///         eyewall::time::sleep(Duration::from_millis(100)).await;
+    ///         again.send().await?
+    ///     }
+    ///     (result, _) => result?,
+    /// };
+    /// # Ok::<(), eyewall::http::Error>(()) })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn try_clone(&self) -> Option<RequestBuilder> {
+        let request = self.request.as_ref().ok()?;
+        let body = request.body.as_ref();
+        body.is_none_or(Body::is_replayable)
+            .then(|| RequestBuilder {
+                client: self.client.clone(),
+                request: Ok(request.clone()),
+            })
+    }
+
     /// Sends pairs of names and values as a browser sends a form: sets the body ([`Body::form`]), and
     /// Content-Type unless that is there.
     pub fn form<N: AsRef<str>, V: AsRef<str>>(

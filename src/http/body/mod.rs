@@ -315,6 +315,12 @@ impl From<&'static str> for Body {
     }
 }
 
+impl<const N: usize> From<&'static [u8; N]> for Body {
+    fn from(bytes: &'static [u8; N]) -> Body {
+        Bytes::from_static(bytes).into()
+    }
+}
+
 impl From<&'static [u8]> for Body {
     fn from(bytes: &'static [u8]) -> Body {
         Bytes::from_static(bytes).into()
