@@ -104,9 +104,7 @@ impl Client {
                 let raise = request.option(client, |options| options.raise_for_status, false);
                 if raise && !head.status.is_success() {
                     *timings = *reply.timings();
-                    let error = Error::new(ErrorKind::Status(head.status));
-                    let head = reply.dismiss();
-                    return Err(error.with_head(head.status, head.headers.into_map()));
+                    return Err(unwanted(reply));
                 }
                 request.hooks.head(head);
                 return Ok(reply);
@@ -347,6 +345,13 @@ fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
     let empty = request.body.as_ref().is_none_or(Body::is_empty);
     let asks = !empty && request.option(client, |options| options.expect_continue, false);
     asks.then(|| request.option(client, |options| options.times.expect, LEAVE))
+}
+
+/// The error of a status that the request wants to be one. Not in line, since it is rare.
+#[cold]
+fn unwanted(reply: Box<Reply>) -> Error {
+    let head = reply.dismiss();
+    Error::new(ErrorKind::Status(head.status)).with_head(head.status, head.headers.into_map())
 }
 
 /// Refuses what is most likely a mistake: a method that is not one of the usual ones, or a body where the method
