@@ -4,6 +4,72 @@
 //! reactor wakes. Arrivals between two looks count as one, as signals do in any case (signal(7)). While anybody
 //! here waits for a signal, its default action (for SIGINT: the end of the process) does not happen; afterwards the
 //! handler stays in place and does nothing, so that the default does not come back.
+//!
+//! # Ending a server
+//!
+//! One that is asked to end takes nothing new, lets what it has begun come to its end, and waits for that only so long.
+//! What is left then ends with the reactor.
+//!
+//! ```
+//! use std::io;
+//! use std::time::Duration;
+//!
+//! use eyewall::net::{TcpListener, TcpStream};
+//! use eyewall::signal::{self, Signal};
+//! use eyewall::time::timeout;
+//! use futures_util::stream::{FuturesUnordered, StreamExt};
+//! use futures_util::{FutureExt, select};
+//!
+//! async fn echo(mut stream: TcpStream) -> io::Result<()> {
+//!     while let Some(chunk) = stream.recv_chunk().await? {
+//!         stream.send_all(chunk).await.0?;
+//!     }
+//!     stream.close().await
+//! }
+//!
+//! async fn serve(mut listener: TcpListener) -> io::Result<()> {
+//!     let mut end = signal::stream(Signal::TERMINATE)?.fuse();
+//!     let mut open = FuturesUnordered::new();
+//!     loop {
+//!         select! {
+//!             // It is dropped and made anew all the time, and loses no connection by that.
+//!             accepted = listener.accept().fuse() => open.push(eyewall::spawn(echo(accepted?.0))),
+//!             ended = open.select_next_some() => {
+//!                 if let Err(error) = ended? {
+//!                     eprintln!("a connection ended: {error}");
+//!                 }
+//!             }
+//!             _ = end.next() => break,
+//!         }
+//!     }
+//!     listener.close().await?;
+//!     let rest = async { while open.next().await.is_some() {} };
+//!     if timeout(Duration::from_secs(10), rest).await.is_err() {
+//!         eprintln!("some connections are cut off");
+//!     }
+//!     Ok(())
+//! }
+//!
+//! # eyewall::block_on(async {
+//! # let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # let client = eyewall::spawn(async move {
+//! #     let mut stream = TcpStream::connect(address).await?;
+//! #     stream.send_all("ping").await.0?;
+//! #     stream.recv_chunk().await?;
+//! #     signal_hook::low_level::raise(libc::SIGTERM)?;
+//! #     stream.send_all("pong").await.0?;
+//! #     assert_eq!(stream.recv_chunk().await?.as_deref(), Some(&b"pong"[..]));
+//! #     while TcpStream::connect(address).await.is_ok() { eyewall::yield_now().await; }
+//! #     stream.shutdown().await?;
+//! #     assert!(stream.recv_chunk().await?.is_none());
+//! #     io::Result::Ok(())
+//! # });
+//! serve(listener).await?;
+//! # client.await?
+//! # })??;
+//! # Ok::<(), io::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
