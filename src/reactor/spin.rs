@@ -12,8 +12,8 @@
 //! It spins in them, for at most the limit, while the average is not above two limits: a gap that is slept through
 //! also has the time of the wake-up in it, so that only a spin shows how soon the answer comes. A spin is given up before
 //! the limit where those that won have not taken so long: by an eighth of the newest they have an average, and by a quarter
-//! a mean distance from it, and four distances beyond the average is the end. The third and fourth in a row that fail go up
-//! to the limit all the same, since answers may have become slower. After four that failed in a row it sleeps through the
+//! a mean distance from it, and four distances beyond the average is the end, or a quarter of the limit if that is later. The
+//! third and fourth in a row that fail go up to the limit all the same, since answers may have become slower. After four that failed in a row it sleeps through the
 //! next gap, after the next four through two, then four, up to 1,024. So:
 //!
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
@@ -23,14 +23,15 @@
 //!   slower, a spin would take their answers one by one that a sleep takes together: there is none while more than a few
 //!   streams await an answer. Those are counted (`op/asking.rs`). After a long gap they are taken to get none; and so
 //!   they are now and then, since who has answered last, or only ever sends, awaits none.
-//! - What streams in, as a large body does, comes no faster for a spin: while this side is woken the other goes on
-//!   sending. There are no spins between its parts. Nor is there one before it, where more than one other gap has lately
-//!   followed each gap that counts: who is awake earlier takes it in smaller parts.
+//! - What streams in, as a large body does, comes little faster for a spin, and costs as much more: while this side is
+//!   woken the other goes on sending. There are no spins between its parts. Nor is there one before it, where more than
+//!   one other gap has lately followed each gap that counts: who is awake earlier takes it in smaller parts.
 //! - A peer on the same core cannot answer while the reactor spins. The spins fail, and soon there are four
 //!   in a thousand gaps.
 //! - A busy neighbour on the same core would have to share it with the spins. When the scheduler takes the core away
-//!   in the middle of one, the reactor does not spin for a while: 100 ms, and twice as long each time that the core is
-//!   wanted again soon after, up to a second. A core that the hypervisor takes away is no such sign.
+//!   in the middle of one, and does so again within 20 ms, the reactor does not spin for a while: 100 ms, and twice as
+//!   long each time that the core is wanted again soon after, up to a second. A neighbour that has something to do but
+//!   once, as threads of the kernel have, is no such sign, nor is a core that the hypervisor takes away.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -53,8 +54,9 @@ const SHORT_TRIES: u32 = 2;
 /// For how many gaps it rests then, at most.
 const LONGEST_REST: u32 = 1024;
 
-/// No spin is shorter than this part of the limit.
-const SHORTEST_PART: u64 = 16;
+/// No spin is shorter than this part of the limit: those that take longer than usual, by a little, are many where
+/// others use the machine, and going to sleep costs more.
+const SHORTEST_PART: u64 = 4;
 
 /// Other gaps after each that counts, up to so many, are counted in sixteenths for their average.
 const MOST_OTHERS: u32 = 16;
@@ -68,6 +70,9 @@ const RECOUNT: u32 = 4096;
 
 /// A look that takes so long was interrupted by something that had work to do.
 const INTERRUPTED: Duration = Duration::from_micros(200);
+
+/// A busy neighbour takes the core again within this time: a few time slices of the scheduler.
+const BUSY: Duration = Duration::from_millis(20);
 
 /// For how long a neighbour gets the core to itself, at first and at most.
 const SHORTEST_TRUCE: Duration = Duration::from_millis(100);
@@ -93,8 +98,9 @@ pub(super) struct Spin {
     failures: Cell<u32>,
     /// How many gaps have been measured since those who await an answer were counted anew.
     gaps: Cell<u32>,
-    /// How often the thread had been preempted when that was last looked at.
+    /// How often the thread had been preempted when that was last looked at, and when it was in a spin.
     preemptions: Cell<i64>,
+    preempted: Cell<Option<Instant>>,
     /// Until when it does not spin for the sake of a neighbour, and how long that is.
     truce: Cell<Option<(Instant, Duration)>>,
 }
@@ -116,6 +122,7 @@ impl Spin {
             failures: Cell::new(0),
             gaps: Cell::new(0),
             preemptions: Cell::new(preemptions()),
+            preempted: Cell::new(None),
             truce: Cell::new(None),
         }
     }
@@ -205,18 +212,22 @@ impl Spin {
         if preemptions == self.preemptions.replace(preemptions) {
             return true;
         }
-        self.make_truce(now);
+        self.neighbour_came(now);
         false
     }
 
-    /// A neighbour wants the core.
-    fn make_truce(&self, now: Instant) {
+    /// A neighbour has had the core.
+    fn neighbour_came(&self, now: Instant) {
+        let before = self.preempted.replace(Some(now));
         let length = match self.truce.get() {
-            // It has left the core alone for as long as it had it to itself.
+            // It has left the core alone for less than it had it to itself.
             Some((end, length)) if now.saturating_duration_since(end) < length => {
                 (length * 2).min(LONGEST_TRUCE)
             }
-            _ => SHORTEST_TRUCE,
+            _ if before.is_some_and(|at| now.saturating_duration_since(at) < BUSY) => {
+                SHORTEST_TRUCE
+            }
+            _ => return,
         };
         self.truce.set(Some((now + length, length)));
     }
@@ -265,29 +276,45 @@ mod tests {
     fn a_neighbour_gets_longer_and_longer_truces() {
         let spin = Spin::after_short_gaps();
         let mut now = Instant::now();
+        spin.neighbour_came(now);
+        now += BUSY / 2;
         let mut lengths = Vec::new();
         for _ in 0..6 {
             assert_eq!(spin.duration(now, 1), Some(LIMIT));
-            spin.make_truce(now);
+            spin.neighbour_came(now);
             let (end, length) = spin.truce.get().unwrap();
             lengths.push(length.as_millis());
             assert_eq!(spin.duration(end - Duration::from_micros(1), 1), None);
             now = end;
         }
         assert_eq!(lengths, [100, 200, 400, 800, 1000, 1000]);
-        // It has gone.
-        spin.make_truce(now + Duration::from_secs(2));
+        // It has gone, and another one comes.
+        now += Duration::from_secs(2);
+        spin.neighbour_came(now);
+        assert_eq!(spin.duration(now, 1), Some(LIMIT));
+        spin.neighbour_came(now + BUSY / 2);
         assert_eq!(spin.truce.get().unwrap().1, SHORTEST_TRUCE);
     }
 
     #[test]
-    fn only_a_long_look_with_a_preemption_makes_a_truce() {
+    fn a_neighbour_that_comes_now_and_then_gets_no_truce() {
+        let spin = Spin::after_short_gaps();
+        let start = Instant::now();
+        for time in 0..10 {
+            spin.neighbour_came(start + BUSY * time);
+        }
+        assert_eq!(spin.truce.get(), None);
+    }
+
+    #[test]
+    fn only_a_long_look_with_a_preemption_is_that_of_a_neighbour() {
         let spin = Spin::after_short_gaps();
         let now = Instant::now();
         spin.preemptions.set(-1);
         assert!(spin.looked(now, now + INTERRUPTED / 2), "a short look");
+        assert_eq!(spin.preempted.get(), None);
         assert!(!spin.looked(now, now + INTERRUPTED));
-        assert!(spin.truce.get().is_some());
+        assert!(spin.preempted.get().is_some());
     }
 
     #[test]
