@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::ring::EventFd;
+use crate::task::wake_all;
 
 /// A queue with a bound, for results on their way from whoever makes them to whoever works them off.
 ///
@@ -370,7 +371,7 @@ impl<T> Shared<T> {
         let due = waiting_takers.due(takers).chain(waiting_givers.due(givers));
         let due: Vec<Waker> = due.collect();
         drop(state);
-        due.into_iter().for_each(Waker::wake);
+        wake_all(due);
     }
 }
 

@@ -778,3 +778,23 @@ fn a_foreign_waker_may_look_into_the_pool_whatever_is_done_with_it() {
     });
     drop(go);
 }
+
+#[test]
+fn who_closes_the_client_while_a_waker_is_cloned_leaves_nobody_waiting() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let mut one = Box::pin(client.get(server.url("/1")).send());
+        assert!((&mut one).now_or_never().is_none());
+        let mut two = Box::pin(with_foreign(client.get(server.url("/2")).send()));
+        let closing = client.clone();
+        let _hooked = hook(move || closing.close());
+        let polled = (&mut two).now_or_never();
+        let error = polled.expect("it waits for ever").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert_eq!(client.queued_fetches(), 0);
+        assert_eq!(one.await.unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(client.active_fetches(), 0);
+    });
+    drop(go);
+}

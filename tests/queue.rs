@@ -311,3 +311,28 @@ fn who_was_woken_in_vain_is_woken_again() {
     queue.close();
     assert!(woken());
 }
+
+/// One that panics when it is woken.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Panics>) {
+        panic!("a waker that panics, on purpose");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_else_asleep() {
+    let queue = CompletionQueue::<u32>::bounded(1);
+    let panics = Waker::from(Arc::new(Panics));
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
+    let (mut first, mut second) = (pin!(queue.recv()), pin!(queue.recv()));
+    let polled = first.as_mut().poll(&mut Context::from_waker(&panics));
+    assert!(polled.is_pending());
+    let mut cx = Context::from_waker(&waker);
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    queue.close();
+    assert!(flag.0.load(std::sync::atomic::Ordering::Relaxed));
+    assert_eq!(second.as_mut().poll(&mut cx), Poll::Ready(None));
+}

@@ -81,6 +81,13 @@ pub(crate) fn contain_panic(callback: impl FnOnce()) {
     }
 }
 
+/// Wakes them all. What a foreign waker does then is code of others: a panic in one keeps nobody else asleep.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        contain_panic(|| waker.wake());
+    }
+}
+
 /// Whether `code` went through without a panic.
 fn contained(code: impl FnOnce()) -> bool {
     let result = catch_unwind(AssertUnwindSafe(code));

@@ -36,7 +36,7 @@ pub(crate) use cell::{Entered, own_wakers};
 #[cfg(feature = "http")]
 pub(crate) use executor::can_spawn;
 pub use executor::spawn;
-pub(crate) use executor::{Executor, contain_panic, in_background, is_shut};
+pub(crate) use executor::{Executor, contain_panic, in_background, is_shut, wake_all};
 pub use join::{JoinError, JoinHandle};
 pub(crate) use remote::Remote;
 pub use remote::{Handle, RemoteTask};

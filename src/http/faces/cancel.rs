@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::watch::Watch;
+use crate::task::wake_all;
 
 /// Tells a fetch that nobody wants it any more. The task sees that in its next turn, so that no user code runs inside
 /// the call.
@@ -50,10 +51,7 @@ impl Cancel {
 
     pub(super) fn cancel(&self) {
         self.state.cancelled.set(true);
-        let waker = self.state.waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(self.state.waker.take());
     }
 
     /// Awaits `future` unless it is cancelled before.

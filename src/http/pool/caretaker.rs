@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Pool;
 use super::events::Events;
 use crate::reactor::Core;
+use crate::task::wake_all;
 use crate::time::{Sleep, sleep_until};
 
 /// Connections that expire within this time of each other go together, so that many of them do not cost a look at
@@ -132,7 +133,7 @@ fn wake_those(pool: &Pool, such: impl Fn(Instant) -> bool) -> Option<Instant> {
             None => {}
         }
     }
-    late.into_iter().for_each(Waker::wake);
+    wake_all(late);
     next
 }
 

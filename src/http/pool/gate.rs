@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::task::{Poll, Waker};
 
+use crate::task::wake_all;
+
 /// A counting gate: first come, first served.
 ///
 /// Who leaves hands its place to the first in the queue at once, so that no newcomer can overtake.
@@ -75,9 +77,7 @@ impl Gate {
     #[inline(never)]
     fn let_in(&self) {
         let first = self.waiting.borrow_mut().pop_first();
-        if let Some((_, waker)) = first {
-            waker.wake();
-        }
+        wake_all(first.map(|(_, waker)| waker));
     }
 
     /// Lets nobody in any more, those who wait neither.
@@ -89,7 +89,7 @@ impl Gate {
         let wakers = wakers.map(|waker| std::mem::replace(waker, Waker::noop().clone()));
         let wakers: Vec<Waker> = wakers.collect();
         drop(waiting);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 }
 
@@ -121,14 +121,17 @@ impl Place<'_> {
             Some(_) => {}
             None => return self.has_been_let_in(),
         }
-        // A foreign waker's clone and drop are user code, which may let somebody in.
+        // A foreign waker's clone and drop are user code, which may let somebody in, or close the gate.
         let mut other = waker.clone();
         if let Some(known) = self.gate.waiting.borrow_mut().get_mut(&ticket) {
             std::mem::swap(known, &mut other);
         } else {
             return self.has_been_let_in();
         }
-        Poll::Pending
+        match self.gate.closed.get() {
+            true => self.poll(waker),
+            false => Poll::Pending,
+        }
     }
 
     fn has_been_let_in(&mut self) -> Poll<Result<(), Closed>> {

@@ -43,7 +43,7 @@ use super::error::{Error, ErrorKind};
 use super::faces::{ClientEvent, Watchers};
 use super::key::Route;
 use super::spare::Spare;
-use crate::task::own_wakers;
+use crate::task::{own_wakers, wake_all};
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
@@ -224,12 +224,11 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn change_waker(&self, id: usize, waker: &Waker) -> bool {
-        let waker = waker.clone();
-        let mut actives = self.active.borrow_mut();
-        let active = actives.get_mut(id);
-        let old = active.and_then(|active| active.waker.replace(waker));
-        drop(actives);
-        drop(old);
+        let mut other = Some(waker.clone());
+        if let Some(active) = self.active.borrow_mut().get_mut(id) {
+            std::mem::swap(&mut active.waker, &mut other);
+        }
+        drop(other);
         self.closed.get()
     }
 
@@ -329,7 +328,7 @@ impl Pool {
         let wakers = (active.iter_mut()).filter_map(|(_, active)| active.waker.take());
         let wakers: Vec<Waker> = wakers.collect();
         drop(active);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         self.events.call();
     }
 }
