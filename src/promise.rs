@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::task::{contain_panic, in_background, is_shut};
+use crate::task::{contain_panic, in_background, is_shut, wake_all};
 
 /// A place for a value: the one half sets it, the other waits for it.
 ///
@@ -126,7 +126,9 @@ impl<T: 'static> Promised<T> {
 
     /// Whether the value is there (and not yet taken), or will never be.
     pub fn is_done(&self) -> bool {
-        self.state.borrow().result.is_some()
+        let state = self.state.borrow();
+        // A callback that is being called has it.
+        state.result.is_some() || state.running
     }
 }
 
@@ -158,14 +160,9 @@ impl<T: 'static> Future for Promised<T> {
     }
 }
 
-/// Sets the result, unless there is one already.
+/// Sets the result, which nobody else has done: there is one promise.
 fn settle<T: 'static>(state: &Rc<RefCell<State<T>>>, result: Result<T, Cancelled>) {
-    let mut inner = state.borrow_mut();
-    if inner.result.is_some() {
-        return;
-    }
-    inner.result = Some(result);
-    drop(inner);
+    state.borrow_mut().result = Some(result);
     run_callbacks(state);
 }
 
@@ -179,7 +176,7 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
     if inner.callbacks.is_empty() {
         let waker = inner.waker.take();
         drop(inner);
-        wake(waker);
+        wake_all(waker);
         return true;
     }
     inner.running = true;
@@ -189,12 +186,6 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
         last: false,
     };
     in_background(async move { calls.make() }) || is_shut()
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
 }
 
 /// The calls of the callbacks, which are made by a task.
@@ -224,7 +215,7 @@ impl<T: 'static> Drop for Calls<T> {
             // Whoever polls now makes the calls.
             let waker = inner.waker.take();
             drop(inner);
-            wake(waker);
+            wake_all(waker);
         }
     }
 }
@@ -259,7 +250,7 @@ fn call_back<T: 'static>(state: &Rc<RefCell<State<T>>>) {
             inner.running = false;
             let waker = inner.waker.take();
             drop(inner);
-            wake(waker);
+            wake_all(waker);
             return;
         }
         let callback = inner.callbacks.remove(0);
@@ -289,7 +280,7 @@ impl<T> fmt::Debug for Promise<T> {
 impl<T> fmt::Debug for Promised<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Promised")
-            .field("done", &self.state.borrow().result.is_some())
+            .field("done", &self.is_done())
             .finish_non_exhaustive()
     }
 }

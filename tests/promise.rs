@@ -220,3 +220,37 @@ fn a_value_is_awaited_once() {
     assert_eq!((&mut promised).now_or_never(), Some(Ok(7)));
     (&mut promised).now_or_never();
 }
+
+#[test]
+fn the_value_is_there_while_the_callbacks_look_at_it() {
+    eyewall::block_on(async {
+        let (promise, promised) = promise();
+        let promised = Rc::new(promised);
+        let (looking, done) = (Rc::clone(&promised), Rc::new(Cell::new(false)));
+        let seen = Rc::clone(&done);
+        promised.on_done(move |_| seen.set(looking.is_done()));
+        promise.set(7);
+        yield_now().await;
+        assert!(done.get());
+        assert_eq!(Rc::into_inner(promised).unwrap().await, Ok(7));
+    })
+    .unwrap();
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Panics>) {
+        panic!("a waker that panics, on purpose");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_does_not_reach_who_sets_the_value() {
+    let (promise, mut promised) = promise();
+    let waker = Waker::from(Arc::new(Panics));
+    let mut cx = Context::from_waker(&waker);
+    assert!(promised.poll_unpin(&mut cx).is_pending());
+    promise.set(7);
+    assert_eq!(promised.now_or_never(), Some(Ok(7)));
+}
