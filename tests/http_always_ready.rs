@@ -156,3 +156,24 @@ fn p05_what_lies_on_an_idle_connection_is_found_however_much_came_before() {
         });
     }
 }
+
+#[test]
+fn p05_nothing_however_often_it_is_said_hides_what_lies_on_an_idle_connection() {
+    // Fewer pieces of nothing than others would have their turn after, and more.
+    for (nothings, surplus, kept) in [(20, "", 1), (20, "surplus", 0), (200, "surplus", 0)] {
+        run(move || async move {
+            let connector = move |_: Target| async move {
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                let nothing = std::iter::repeat_n("", nothings);
+                let all = std::iter::once(answer).chain(nothing).chain([surplus]);
+                let all = all.map(|piece| Ok(Bytes::from(piece)));
+                let all = stream::iter(all.collect::<Vec<_>>());
+                Conduit::new(all.chain(stream::pending()), takes_all())
+            };
+            let client = Client::builder().connector(connector).build();
+            let mut response = client.get("http://site.test/").send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+            assert_eq!(client.idle_connections(), kept, "after {nothings}");
+        });
+    }
+}

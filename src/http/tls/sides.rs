@@ -40,6 +40,9 @@ pub(in crate::http) struct TlsRecv {
 /// received, and goes from there to the buffer.
 const AT_A_TIME: usize = 64 << 10;
 
+/// So many pieces from below may stand for nothing when somebody looks if something is there.
+const LOOKS: usize = 64;
+
 impl TlsRecv {
     pub(super) fn new(below: RecvSide, session: Shared) -> TlsRecv {
         TlsRecv {
@@ -78,20 +81,20 @@ impl TlsRecv {
         }
     }
 
-    /// As [`poll_recv_chunk`](TlsRecv::poll_recv_chunk), for who has to know if something is there. Records that stand for
-    /// nothing may hide it for a turn.
+    /// As [`poll_recv_chunk`](TlsRecv::poll_recv_chunk), for who has to know if something is there: it is pending only if
+    /// nothing is. Records that stand for nothing, again and again, are an error to them.
     pub(in crate::http) fn poll_look(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Chunk>>> {
-        match self.at_hand() {
-            Some(at_hand) => Poll::Ready(at_hand),
-            None => {
-                let looked = self.below.poll_look(cx);
-                self.take_in(ready!(looked)?);
-                self.poll_recv_chunk(cx)
+        for _ in 0..LOOKS {
+            if let Some(at_hand) = self.at_hand() {
+                return Poll::Ready(at_hand);
             }
+            let looked = self.below.poll_look(cx);
+            self.take_in(ready!(looked)?);
         }
+        Poll::Ready(Err(io::Error::other("records of nothing")))
     }
 
     /// What can be received without waiting.

@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
@@ -96,11 +96,13 @@ impl Budget {
     /// So many bytes, and then others have their turn.
     const WHOLE: usize = 256 << 10;
 
-    /// A piece counts for as much at least: it is work, however small it is.
-    const PIECE: usize = Budget::WHOLE / 64;
+    /// So many pieces, however small they are: each is work.
+    const PIECES: usize = 64;
 
     fn spend(&mut self, bytes: usize) {
-        self.0 = self.0.saturating_add(bytes.max(Budget::PIECE));
+        self.0 = self
+            .0
+            .saturating_add(bytes.max(Budget::WHOLE / Budget::PIECES));
     }
 
     /// It has waited, or others have had their turn.
@@ -135,27 +137,41 @@ impl ConduitRecv {
             return Poll::Ready(Ok(Some(rest)));
         }
         loop {
-            std::task::ready!(self.budget.poll_left(cx));
-            let Poll::Ready(next) = self.stream.as_mut().poll_next(cx)? else {
-                self.budget.renew();
-                return Poll::Pending;
-            };
-            let Some(bytes) = next else {
-                return Poll::Ready(Ok(None));
-            };
-            self.budget.spend(bytes.len());
-            // To others, nothing at all would be the end.
-            if !bytes.is_empty() {
-                return Poll::Ready(Chunk::whole(bytes).map(Some));
+            ready!(self.budget.poll_left(cx));
+            if let Some(received) = ready!(self.poll_piece(cx)) {
+                return Poll::Ready(received);
             }
         }
     }
 
     /// As [`poll_recv_chunk`](ConduitRecv::poll_recv_chunk), for who has to know if something is there: it is pending
-    /// only if nothing is.
+    /// only if nothing is. A stream that says nothing again and again is an error to them.
     pub(super) fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
-        self.budget.renew();
-        self.poll_recv_chunk(cx)
+        if let Some(rest) = self.rest.take() {
+            return Poll::Ready(Ok(Some(rest)));
+        }
+        for _ in 0..Budget::PIECES {
+            if let Some(received) = ready!(self.poll_piece(cx)) {
+                return Poll::Ready(received);
+            }
+        }
+        Poll::Ready(Err(io::Error::other("a stream of nothing")))
+    }
+
+    /// The next piece; `None` for one without a byte, which to others would be the end.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Option<Chunk>>>> {
+        let Poll::Ready(next) = self.stream.as_mut().poll_next(cx) else {
+            self.budget.renew();
+            return Poll::Pending;
+        };
+        Poll::Ready(match next {
+            Some(Ok(bytes)) => {
+                self.budget.spend(bytes.len());
+                (!bytes.is_empty()).then(|| Chunk::whole(bytes).map(Some))
+            }
+            Some(Err(error)) => Some(Err(error)),
+            None => Some(Ok(None)),
+        })
     }
 
     pub(super) fn put_back(&mut self, chunk: Chunk) {
