@@ -256,3 +256,35 @@ fn a_reactor_that_goes_tells_of_the_end_of_each() {
     );
     drop(registration);
 }
+
+#[test]
+fn who_begins_a_fetch_inside_a_callback_hears_neither_its_begin_nor_its_end() {
+    let server = server();
+    run(async {
+        let client = Client::new();
+        let (others, _others) = listen(&client);
+        let begun = Rc::new(RefCell::new(None));
+        let (beginning, starting) = (Rc::clone(&begun), client.clone());
+        let url = server.url("/nothing");
+        let own = Told::default();
+        let telling = Rc::clone(&own);
+        let _own = client.on(move |event| match event {
+            ClientEvent::Begun { .. } => telling.borrow_mut().push("begun".into()),
+            ClientEvent::Ended { .. } => telling.borrow_mut().push("ended".into()),
+            ClientEvent::Responded { .. } => {
+                telling.borrow_mut().push("responded".into());
+                let mut fetch = Box::pin(starting.get(url.as_str()).send());
+                assert!((&mut fetch).now_or_never().is_none());
+                beginning.replace(Some(fetch));
+            }
+            _ => {}
+        });
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        let other = begun.take().unwrap().await.unwrap();
+        assert_eq!(other.status(), 204);
+        assert_eq!(own.borrow().join(" "), "begun responded ended");
+        let expected = "begun true 200 begun true ended 204 ended";
+        assert_eq!(others.borrow().join(" "), expected);
+    });
+}

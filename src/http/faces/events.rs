@@ -23,7 +23,7 @@ use crate::task::contain_panic;
 pub enum ClientEvent<'a> {
     /// A fetch begins. Redirects, and a second try on another connection, are a part of it.
     Begun {
-        /// The URL as it was asked for, without user name and password. It may be none: then the fetch fails.
+        /// The URL as it was asked for, without user name and password. Where it is none, or empty, the fetch fails.
         url: &'a str,
     },
     /// A connection was made.
@@ -107,7 +107,8 @@ impl Client {
     /// the fetch. It may make other fetches, close the client, register others and drop registrations.
     ///
     /// Of a fetch that had begun before it was registered it hears neither the response nor the end. Nor is it called while
-    /// it runs: what it makes happen inside the call, as by dropping a response, is told to the others alone.
+    /// it runs: what it makes happen inside the call, as by dropping a response, is told to the others alone, and so is
+    /// all of a fetch that it begins by polling it there.
     ///
     /// ```
     /// use eyewall::http::{Client, ClientEvent};
@@ -150,39 +151,56 @@ impl Watchers {
     #[cold]
     #[inline(never)]
     fn begin(self: &Rc<Watchers>, url: &Url, watch: &Rc<Watch>) -> Box<Unfinished> {
-        let unfinished = Box::new(Unfinished {
+        let mut unfinished = Box::new(Unfinished {
             watchers: Rc::clone(self),
-            before: self.next.get(),
+            hearers: Vec::new(),
             url: url.clone(),
             watch: Rc::clone(watch),
             next: Next::Response,
         });
-        let url = url.as_str();
-        unfinished.tell(&ClientEvent::Begun { url });
+        unfinished.hearers = self.tell_begun(url.as_str());
         unfinished
+    }
+
+    /// Tells of a begin; who has heard of it.
+    fn tell_begun(&self, url: &str) -> Vec<u64> {
+        let mut hearers = Vec::new();
+        let heard = |id| hearers.push(id);
+        self.tell_those(|_| true, &ClientEvent::Begun { url }, heard);
+        hearers
     }
 
     /// Tells of a request that failed before it could begin.
     pub(in crate::http) fn tell_refused(&self, error: &Error) {
-        let before = self.next.get();
-        let url = error.url().unwrap_or_default();
-        self.tell_those(before, &ClientEvent::Begun { url });
-        self.tell_those(before, &ClientEvent::Failed { error });
+        if self.callbacks.borrow().is_empty() {
+            return;
+        }
+        let hearers = self.tell_begun(error.url().unwrap_or_default());
+        self.tell_hearers(&hearers, &ClientEvent::Failed { error });
     }
 
     /// Tells an event to those who want to know; never called while anything is borrowed.
     pub(in crate::http) fn tell(&self, event: &ClientEvent<'_>) {
-        self.tell_those(self.next.get(), event);
+        self.tell_those(|_| true, event, |_| {});
     }
 
-    /// As [`tell`](Watchers::tell), to those with a number below `before`.
-    fn tell_those(&self, before: u64, event: &ClientEvent<'_>) {
+    fn tell_hearers(&self, hearers: &[u64], event: &ClientEvent<'_>) {
+        self.tell_those(|id| hearers.contains(&id), event, |_| {});
+    }
+
+    /// As [`tell`](Watchers::tell), to those with such a number; says which of them have `heard` of it.
+    fn tell_those(
+        &self,
+        such: impl Fn(u64) -> bool,
+        event: &ClientEvent<'_>,
+        mut heard: impl FnMut(u64),
+    ) {
         if self.callbacks.borrow().is_empty() {
             return;
         }
         // A copy, because callbacks may change the list.
         let list = self.callbacks.borrow().clone();
-        for (id, callback) in list.into_iter().filter(|(id, _)| *id < before) {
+        for (id, callback) in list.into_iter().filter(|(id, _)| such(*id)) {
             let registered = self
                 .callbacks
                 .borrow()
@@ -190,6 +208,7 @@ impl Watchers {
                 .any(|(known, _)| *known == id);
             // One that is running already has made this happen itself.
             if registered && let Ok(mut callback) = callback.try_borrow_mut() {
+                heard(id);
                 contain_panic(|| callback(event));
             }
         }
@@ -200,8 +219,8 @@ impl Watchers {
 #[derive(Debug)]
 pub(in crate::http) struct Unfinished {
     watchers: Rc<Watchers>,
-    /// Those with a number below this were told of its begin.
-    before: u64,
+    /// The numbers of those who were told of its begin.
+    hearers: Vec<u64>,
     /// The URL that was asked for, and then the one that answered.
     url: Url,
     watch: Rc<Watch>,
@@ -218,7 +237,7 @@ enum Next {
 
 impl Unfinished {
     fn tell(&self, event: &ClientEvent<'_>) {
-        self.watchers.tell_those(self.before, event);
+        self.watchers.tell_hearers(&self.hearers, event);
     }
 
     /// The response of `method` to `url` has come.
