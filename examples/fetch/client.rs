@@ -64,6 +64,8 @@ fn sockets(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilde
 fn proxies(mut client: ClientBuilder, args: &ConnectArgs) -> Result<ClientBuilder, Failure> {
     match args.proxy.as_deref() {
         Some("") => return Ok(client.no_proxy()),
+        // As with curl, whatever is wrong with one that nobody goes to.
+        Some(_) if args.no_proxy.as_deref() == Some("*") => return Ok(client.no_proxy()),
         Some(url) => return Ok(client.proxy(proxy(&with_port(url), args)?)),
         None => {}
     }

@@ -54,6 +54,8 @@ impl State {
 #[derive(Default)]
 struct Lane {
     held: Vec<u8>,
+    /// Some of that was asked for.
+    wanted: bool,
     ended: bool,
     waker: Option<Waker>,
 }
@@ -82,11 +84,7 @@ impl Stdout {
         number: usize,
         bytes: B,
     ) -> io::Result<()> {
-        let written = self.write_aside(number, bytes).await;
-        if written.is_err() {
-            self.state.borrow_mut().lost = true;
-        }
-        written
+        self.write_as(number, bytes, true).await
     }
 
     /// Writes for transfer `number` what is said about it: who does not read that has still got all.
@@ -95,7 +93,16 @@ impl Stdout {
         number: usize,
         bytes: B,
     ) -> io::Result<()> {
-        if self.hold(number, bytes.as_ref()) {
+        self.write_as(number, bytes, false).await
+    }
+
+    async fn write_as<B: IoBuf + AsRef<[u8]>>(
+        &self,
+        number: usize,
+        bytes: B,
+        wanted: bool,
+    ) -> io::Result<()> {
+        if self.hold(number, bytes.as_ref(), wanted) {
             return Ok(());
         }
         poll_fn(|cx| {
@@ -107,7 +114,7 @@ impl Stdout {
             Poll::Pending
         })
         .await;
-        self.put(bytes).await
+        self.put(bytes, wanted).await
     }
 
     /// Transfer `number` has written everything; those behind it have their turn.
@@ -120,10 +127,9 @@ impl Stdout {
             }
             state.releasing = true;
         }
-        while let Some(held) = self.next_held() {
-            if self.put(held).await.is_err() {
-                self.state.borrow_mut().lost = true;
-            }
+        while let Some((held, wanted)) = self.next_held() {
+            // It is remembered if this fails.
+            let _ = self.put(held, wanted).await;
         }
         self.state.borrow_mut().releasing = false;
     }
@@ -133,15 +139,15 @@ impl Stdout {
         self.state.borrow().lost
     }
 
-    /// Gives the turn on as far as transfers have ended. What is held of the one that has it then; `None` if it may
-    /// write itself, or has not begun.
-    fn next_held(&self) -> Option<Vec<u8>> {
+    /// Gives the turn on as far as transfers have ended. What is held of the one that has it then, and whether that was
+    /// asked for; `None` if it may write itself, or has not begun.
+    fn next_held(&self) -> Option<(Vec<u8>, bool)> {
         let mut state = self.state.borrow_mut();
         loop {
             let turn = state.turn;
             let lane = state.waiting.get_mut(&turn)?;
             if !lane.held.is_empty() {
-                return Some(std::mem::take(&mut lane.held));
+                return Some((std::mem::take(&mut lane.held), lane.wanted));
             }
             let lane = state.waiting.remove(&turn)?;
             if !lane.ended {
@@ -155,7 +161,7 @@ impl Stdout {
     }
 
     /// Keeps `bytes` until the turn of `number`, if it is not that yet and they find room.
-    fn hold(&self, number: usize, bytes: &[u8]) -> bool {
+    fn hold(&self, number: usize, bytes: &[u8], wanted: bool) -> bool {
         let mut state = self.state.borrow_mut();
         if state.may_write(number) {
             return false;
@@ -164,25 +170,26 @@ impl Stdout {
         let room = lane.held.len() + bytes.len() <= HELD;
         if room {
             lane.held.extend_from_slice(bytes);
+            lane.wanted |= wanted;
         }
         room
     }
 
-    async fn put<B: IoBuf + AsRef<[u8]>>(&self, bytes: B) -> io::Result<()> {
+    async fn put<B: IoBuf + AsRef<[u8]>>(&self, bytes: B, wanted: bool) -> io::Result<()> {
         let broken = self.state.borrow().broken;
-        if let Some(kind) = broken {
-            return Err(kind.into());
-        }
-        let result = match &self.way {
+        let result = match (broken, &self.way) {
+            (Some(kind), _) => Err(kind.into()),
             // The offset means nothing where there are no places to be at.
-            Way::Ring(file) => file.write_all_at(bytes, 0).await.0,
-            Way::Direct(file) => {
+            (None, Way::Ring(file)) => file.write_all_at(bytes, 0).await.0,
+            (None, Way::Direct(file)) => {
                 let mut file = file;
                 file.write_all(bytes.as_ref())
             }
         };
         if let Err(error) = &result {
-            self.state.borrow_mut().broken = Some(error.kind());
+            let mut state = self.state.borrow_mut();
+            state.broken = Some(error.kind());
+            state.lost |= wanted;
         }
         result
     }

@@ -246,6 +246,7 @@ out hello -x http://127.0.0.1:1 --noproxy '*' "$http/hello"
   code 6 "$fetch" -x http://127.0.0.1:1 http://elsewhere.invalid/
   code 7 "$fetch" -x http://127.0.0.1:1 --noproxy '' http://elsewhere.invalid/
   code 6 "$fetch" --noproxy '*' https://nowhere.invalid/
+  out hello -x socks5://127.0.0.1:1 --noproxy '*' "$http/hello"
 )
 # In capitals the same, unless this is a CGI program.
 (
@@ -436,6 +437,9 @@ code=0
 [ "$(cat "$dir/code")" = 23 ] || fail "a closed standard output ended with $(cat "$dir/code")"
 # Who reads no more of what is said about it has still got all.
 "$fetch" -sS -o "$dir/whole" "$http/hello" -w '%{http_code}' >/dev/full || fail "-w to a full device ended with $?"
+files=(-o "$dir/whole" -o "$dir/whole" -o "$dir/whole")
+"$fetch" -sS -Z "${files[@]}" "$http/late/1" "$http/late/2" "$http/late/3" -w '%{http_code}' >/dev/full ||
+  fail "-w of many to a full device ended with $?"
 code=0
 "$fetch" -sS "$http/hello" >/dev/full 2>"$dir/err" || code=$?
 [ "$code" = 23 ] || fail "a full device ended with $code"
