@@ -288,3 +288,26 @@ fn who_begins_a_fetch_inside_a_callback_hears_neither_its_begin_nor_its_end() {
         assert_eq!(others.borrow().join(" "), expected);
     });
 }
+
+#[test]
+fn a_callback_may_register_others_and_drop_registrations_whatever_it_is_told() {
+    let server = server();
+    run(async {
+        let client = Client::new();
+        for path in ["/", "/away", "/cut", "/nothing"] {
+            let (registering, changed) = (client.clone(), Rc::new(Cell::new(0)));
+            let (changing, other) = (Rc::clone(&changed), RefCell::new(None));
+            let changes = client.on(move |_| {
+                let new = registering.on(|_| {});
+                drop(other.replace(Some(new)));
+                changing.set(changing.get() + 1);
+            });
+            let (told, heard) = listen(&client);
+            let mut response = client.get(server.url(path)).send().await.unwrap();
+            while let Ok(Some(_)) = response.chunk().await {}
+            drop((response, changes, heard));
+            let told = told.borrow().len();
+            assert!(changed.get() >= told, "{path}: {changed:?} of {told}");
+        }
+    });
+}

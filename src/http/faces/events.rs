@@ -142,10 +142,9 @@ impl Watchers {
         url: &Url,
         watch: &Rc<Watch>,
     ) -> Option<Box<Unfinished>> {
-        match self.callbacks.borrow().is_empty() {
-            true => None,
-            false => Some(self.begin(url, watch)),
-        }
+        // Not borrowed any more when they are called.
+        let any = !self.callbacks.borrow().is_empty();
+        any.then(|| self.begin(url, watch))
     }
 
     #[cold]
