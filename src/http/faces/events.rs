@@ -106,9 +106,9 @@ impl Client {
     /// returns. Several are called in the order of their registration. One that panics stops neither the others nor
     /// the fetch. It may make other fetches, close the client, register others and drop registrations.
     ///
-    /// Of a fetch that had begun before it was registered it hears neither the response nor the end. Nor is it called while
-    /// it runs: what it makes happen inside the call, as by dropping a response, is told to the others alone, and so is
-    /// all of a fetch that it begins by polling it there.
+    /// Of a fetch that had begun before it was registered it hears neither the response nor the end. Nor is it called
+    /// while it runs: what it makes happen inside the call, as by dropping a response, is told to the others alone, and
+    /// to them alone the response and the end of a fetch that it begins by polling it there.
     ///
     /// ```
     /// use eyewall::http::{Client, ClientEvent};

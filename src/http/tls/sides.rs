@@ -81,8 +81,8 @@ impl TlsRecv {
         }
     }
 
-    /// As [`poll_recv_chunk`](TlsRecv::poll_recv_chunk), for who has to know if something is there: it is pending only if
-    /// nothing is. Records that stand for nothing, again and again, are an error to them.
+    /// As [`poll_recv_chunk`](TlsRecv::poll_recv_chunk), for who has to know if something is there: it is pending only
+    /// if nothing is. Records that stand for nothing, again and again, are an error to them.
     pub(in crate::http) fn poll_look(
         &mut self,
         cx: &mut Context<'_>,
