@@ -8,17 +8,19 @@
 //!
 //! A gap is the time from having nothing to do to the next completion. Only a gap that may end with an answer
 //! counts: since the one before, something else than a receive, an accept or a poll has been submitted. The reactor
-//! keeps a moving average of these gaps (a quarter of the newest), each counted as at most sixteen times the limit.
-//! It spins in them, for at most the limit, while the average is not above two limits: a gap that is slept through
-//! also has the time of the wake-up in it, so that only a spin shows how soon the answer comes. A spin is given up before
-//! the limit where those that won have not taken so long: by an eighth of the newest they have an average, and by a quarter
-//! a mean distance from it, and four distances beyond the average is the end, or a quarter of the limit if that is later. The
-//! third and fourth in a row that fail go up to the limit all the same, since answers may have become slower. After four that failed in a row it sleeps through the
-//! next gap, after the next four through two, then four, up to 1,024. So:
+//! keeps a moving average of these gaps (a quarter of the newest), each counted as at most sixteen times the limit. It
+//! spins in them, for at most the limit, while the average is not above two limits: a gap that is slept through also
+//! has the time of the wake-up in it, so that only a spin shows how soon the answer comes.
+//!
+//! A spin is given up before the limit where those that won have not taken so long: by an eighth of the newest they
+//! have an average, and by a quarter a mean distance from it, and four distances beyond the average is the end, or a
+//! quarter of the limit if that is later. The third and fourth in a row that fail go up to the limit all the same,
+//! since answers may have become slower. After four that failed in a row it sleeps through the next gap, after the
+//! next four through two, then four, up to 1,024. So:
 //!
 //! - An idle reactor asks nobody for anything: it sleeps, and costs nothing.
-//! - An answer that is late, by the measure of those before, mostly is so for a reason that lasts longer than a spin: the
-//!   peer sleeps, or its processor has something else to do. It costs little more than the usual time.
+//! - An answer that is late, by the measure of those before, mostly is so for a reason that lasts longer than a spin:
+//!   the peer sleeps, or its processor has something else to do. It costs little more than the usual time.
 //! - Under load there is always something to do, so that there are no gaps and no spins. Where the peers are only just
 //!   slower, a spin would take their answers one by one that a sleep takes together: there is none while more than a few
 //!   streams await an answer. Those are counted (`op/asking.rs`). After a long gap they are taken to get none; and so
