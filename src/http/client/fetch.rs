@@ -161,6 +161,8 @@ impl Client {
         timings: &mut Timings,
     ) -> Result<Box<Reply>, Error> {
         let settings = &self.inner.settings;
+        // What an error says from here on is of this request, not of the one that was redirected.
+        watch.enter(Stage::Queue);
         if settings.https_only && request.url.scheme() != "https" {
             return Err(Error::new(ErrorKind::HttpsOnly));
         }
@@ -177,7 +179,6 @@ impl Client {
         let outgoing = self.encode(request, &route, expect(request, settings))?;
 
         let pool = &self.inner.pool;
-        watch.enter(Stage::Queue);
         let slot = match pool.try_enter(&route)? {
             Some(slot) => {
                 timings.unqueued();

@@ -1,4 +1,7 @@
+use std::io::{Read, Write};
+
 use super::*;
+use crate::http::{Client, Stage};
 
 fn proxies(variables: &[(&str, &str)]) -> Proxies {
     changed(variables, Changes::default())
@@ -134,6 +137,37 @@ fn c09_what_is_set_and_not_understood_is_an_error_and_not_a_way_around() {
         assert!(!error.is_retryable(), "{error:?}");
         assert_eq!(authority(&set, "http://direct.test/"), None);
     }
+}
+
+#[test]
+fn c09_a_bad_proxy_behind_a_redirect_is_one_that_nothing_was_sent_to() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.read_exact(&mut [0]).unwrap();
+        let answer =
+            "HTTP/1.1 302 Found\r\nLocation: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+        // Until the client has gone.
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+    });
+    let fetched = crate::block_on(async {
+        let bad = proxies(&[("http_proxy", "socks5://proxy")]);
+        let request = Client::new().get(url);
+        let request = request.set(|options| options.proxies = Some(Rc::new(bad)));
+        request.send().await
+    });
+    let error = fetched.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Proxy);
+    assert_eq!(error.url(), Some("http://elsewhere.test/"));
+    assert_eq!(error.stage(), Some(Stage::Queue));
+    assert_eq!((error.bytes_sent(), error.bytes_received()), (0, 0));
+    assert_eq!(error.remote_addr(), None);
+    let text = error.to_string();
+    assert!(text.starts_with("the proxy cannot be used"), "{text}");
+    assert!(!error.is_retryable(), "{error:?}");
+    server.join().unwrap();
 }
 
 #[test]
