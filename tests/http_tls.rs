@@ -738,6 +738,44 @@ fn the_directions_of_a_switched_connection_live_on_their_own() {
 }
 
 #[test]
+fn a_dropped_direction_says_its_end_and_the_other_goes_on() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(SWITCH).unwrap();
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
+        assert_eq!(all, b"one");
+        tls.write_all(b"end").unwrap();
+        goodbye(tls);
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(SWITCH).unwrap();
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
+        assert_eq!(all, b"two");
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        let (mut recv, mut send) = upgraded(&client, &peer.url()).await.into_split();
+        send.send_all("one").await.0.unwrap();
+        drop(send);
+        assert_eq!(
+            recv.recv_chunk().await.unwrap().as_deref(),
+            Some(&b"end"[..])
+        );
+        assert!(recv.recv_chunk().await.unwrap().is_none());
+        let (recv, mut send) = upgraded(&client, &peer.url()).await.into_split();
+        drop(recv);
+        send.send_all("two").await.0.unwrap();
+        send.shutdown().await.unwrap();
+    });
+    peer.join();
+}
+
+#[test]
 fn a_send_that_is_dropped_in_the_flush_of_a_conduit_is_sent_once() {
     let authority = Authority::new();
     let config = Arc::new(server(&authority.identity(&["site.test"])));

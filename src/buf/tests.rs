@@ -1,6 +1,7 @@
 //! Chunks without a ring, so that Miri can look at how their memory is counted (`scripts/miri.sh`).
 
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use super::{Chunk, IoBuf, Pool, Spares};
 use crate::ring::{BufRing, Cqe};
@@ -77,6 +78,37 @@ fn a_boxed_slice_and_nothing_at_all_can_be_shown() {
     assert_eq!(&Chunk::owned(boxed)[..], b"boxed");
     assert!(Chunk::owned(Vec::new()).is_empty());
     assert!(Chunk::owned("").slice_ref(..).is_empty());
+}
+
+/// Clones of a buffer with "one two" show the same bytes, wherever they are moved to and in whatever order they go.
+fn shown_many_times<B: IoBuf + Clone>(text: B) {
+    let first = Chunk::owned(text.clone());
+    let moved = Box::new(Chunk::owned(text.clone()));
+    let (one, boxed) = (first.slice_ref(..3), Box::new(text));
+    let address = first.as_ptr();
+    assert_eq!((boxed.bytes_ptr(), boxed.bytes_len()), (address, 7));
+    drop((first, boxed));
+    assert_eq!((&one[..], &moved[..]), (&b"one"[..], &b"one two"[..]));
+    drop(one);
+    assert_eq!((moved.as_ptr(), &moved[4..]), (address, &b"two"[..]));
+}
+
+#[test]
+fn what_is_counted_or_static_is_shown_many_times_and_stays_where_it_is() {
+    shown_many_times::<Rc<[u8]>>(Rc::from(*b"one two"));
+    shown_many_times::<Rc<str>>("one two".into());
+    shown_many_times::<Arc<[u8]>>(Arc::from(*b"one two"));
+    shown_many_times::<Arc<str>>("one two".into());
+    shown_many_times::<&'static [u8; 7]>(b"one two");
+}
+
+#[test]
+fn who_shares_a_lent_buffer_cannot_change_it() {
+    let mut text: Rc<[u8]> = Rc::from(*b"old");
+    let chunk = Chunk::owned(Rc::clone(&text));
+    assert!(Rc::get_mut(&mut text).is_none());
+    Rc::make_mut(&mut text).copy_from_slice(b"new");
+    assert_eq!((&chunk[..], &text[..]), (&b"old"[..], &b"new"[..]));
 }
 
 #[cfg(feature = "http")]

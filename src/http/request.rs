@@ -319,7 +319,8 @@ impl RequestBuilder {
         self.set(|options| options.times.idle_write = Some(limit))
     }
 
-    /// Adds pairs of names and values to the query of the URL, encoded as those of a form are.
+    /// Adds pairs of names and values to the query of the URL, encoded as those of a form are (a space becomes `+`).
+    /// What the URL has already stays as it is.
     ///
     /// ```
     /// # use std::io::{Read, Write};
@@ -355,9 +356,9 @@ impl RequestBuilder {
         })
     }
 
-    /// The same request once more, to be sent again later; `None` where that cannot be: its body is a
-    /// [stream](Body::stream), which is there once, or there is a mistake in it, which is the result of sending it. The
-    /// callbacks are those of both.
+    /// The same request once more, to be sent again later; `None` where that cannot be: its body is there once (a
+    /// [stream](Body::stream), [`producer_once`](Body::producer_once)), or there is a mistake in it, which is the result
+    /// of sending it. The callbacks are those of both.
     ///
     /// ```no_run
     /// # use std::time::Duration;

@@ -457,7 +457,9 @@ impl Response {
     /// Writes the body to `file`, from `offset` on; otherwise as [`save`](Response::save). For a part of a file (206),
     /// so that a download goes on where it was broken off, or several of one file run side by side.
     ///
-    /// The status says what came: a server that knows no ranges answers 200, with everything from the start.
+    /// The status says what came (RFC 9110, 14): a server that knows no ranges answers 200, with everything from the
+    /// start, and one that has nothing behind `offset`, as of a file that is all there, 416, with an error page. Without
+    /// an `If-Range` field, a file that the server has replaced meanwhile leaves parts of both.
     ///
     /// # Errors, cancel safety
     ///
@@ -471,6 +473,8 @@ impl Response {
     /// let file = OpenOptions::new().write(true).create(true).open("image.iso").await.unwrap();
     /// let have = file.metadata().await.unwrap().len();
     /// let request = Client::new().get("http://example.org/image.iso");
+    /// // No error page gets into the file.
+    /// let request = request.raise_for_status(true);
     /// let mut response = request.header("range", format!("bytes={have}-")).send().await?;
     /// let offset = if response.status() == 206 { have } else { 0 };
     /// let length = response.save_at(&file, offset).await?;

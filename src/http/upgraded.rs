@@ -142,6 +142,9 @@ impl UpgradedRecv {
 
 /// The sending direction of an [`Upgraded`] connection; from [`split`](Upgraded::split) or
 /// [`into_split`](Upgraded::into_split).
+///
+/// Dropped while the receiving direction is there, it tells the peer the end over TLS (close_notify), and nothing over
+/// a plain connection: where it matters, call [`shutdown`](UpgradedSend::shutdown).
 #[derive(Debug)]
 pub struct UpgradedSend {
     send: SendSide,

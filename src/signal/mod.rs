@@ -35,7 +35,8 @@
 //!             // It is dropped and made anew all the time, and loses no connection by that.
 //!             accepted = listener.accept().fuse() => open.push(eyewall::spawn(echo(accepted?.0))),
 //!             ended = open.select_next_some() => {
-//!                 if let Err(error) = ended? {
+//!                 // A panic ends a connection, and not the server.
+//!                 if let Err(error) = ended.unwrap_or_else(|panic| Err(panic.into())) {
 //!                     eprintln!("a connection ended: {error}");
 //!                 }
 //!             }
