@@ -625,7 +625,30 @@ fn i09_a_server_that_does_not_switch_answers_as_ever() {
         assert_eq!(error.status(), Some(StatusCode::OK));
         assert_eq!(error.headers().unwrap()["content-length"], "2");
         let text = error.to_string();
-        assert!(text.contains("it is 200 OK"), "{text}");
+        assert!(text.contains("the answer is 200 OK"), "{text}");
+    });
+    peer.join();
+}
+
+#[test]
+fn i09_a_switch_before_the_request_is_whole_is_told_as_that() {
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\n";
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        read_rest(&mut stream);
+    });
+    run(async {
+        let first = stream::iter([Ok::<_, io::Error>("first")]);
+        let body = Body::stream(first.chain(stream::pending()));
+        let request = Client::new().post(peer.url()).header("upgrade", "chat");
+        let error = request.body(body).send().await.unwrap().upgrade();
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotUpgraded);
+        assert_eq!(error.status(), Some(StatusCode::SWITCHING_PROTOCOLS));
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("before the request was sent"), "{source}");
     });
     peer.join();
 }

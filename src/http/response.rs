@@ -238,8 +238,9 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotUpgraded`] for every other response, with its status and header fields. Who wants to read its
-    /// body looks at the [status](Response::status) first.
+    /// [`ErrorKind::NotUpgraded`] for every other response, with its status and header fields, and for one that came
+    /// while the body of the request was still being sent. Who wants to read its body looks at the
+    /// [status](Response::status) first.
     ///
     /// ```no_run
     /// # eyewall::block_on(async {
@@ -265,7 +266,13 @@ impl Response {
             }
             // The fetch has not failed.
             None => {
-                let error = Error::new(ErrorKind::NotUpgraded);
+                let error = match self.head().framing {
+                    Framing::Tunnel => Error::boxed(
+                        ErrorKind::NotUpgraded,
+                        "the server has switched before the request was sent to its end",
+                    ),
+                    _ => Error::new(ErrorKind::NotUpgraded),
+                };
                 let error = error.with_head(self.status(), self.headers().clone());
                 Err(self.blame(error))
             }

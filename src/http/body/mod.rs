@@ -148,7 +148,8 @@ impl Body {
     /// # Errors
     ///
     /// As statx(2); `IsADirectory`, and `InvalidInput` for what else is no regular file: a pipe or a device has neither
-    /// a length nor a start to be read from again. A file that has become shorter when it is sent fails the fetch.
+    /// a length nor a start to be read from again. A file that has become shorter when it is sent fails the fetch, and
+    /// so does one that was never as long as it says: most of sysfs(5).
     ///
     /// # Cancel safety
     ///

@@ -62,7 +62,8 @@ pub enum ErrorKind {
     },
     /// The body is not what its Content-Encoding says.
     Decode,
-    /// The connection was to be taken over, and the response does not switch protocols.
+    /// The connection was to be taken over, and the response does not switch protocols, or came before the request had
+    /// been sent to its end.
     NotUpgraded,
     /// The body could not be written to its file.
     Save,
@@ -206,7 +207,7 @@ impl fmt::Display for ErrorKind {
                 return write!(f, "the body is larger than the limit of {limit} bytes");
             }
             ErrorKind::Decode => "the body is not what its Content-Encoding says",
-            ErrorKind::NotUpgraded => "the answer does not switch protocols",
+            ErrorKind::NotUpgraded => "the connection cannot be taken over",
             ErrorKind::Save => "cannot write the body to its file",
             ErrorKind::TooManyRedirects { limit } => {
                 return write!(f, "more than {limit} redirects");

@@ -232,7 +232,7 @@ impl Error {
     }
 
     /// The status of the response, where that is the error ([`raise_for_status`](super::RequestBuilder::raise_for_status)),
-    /// or where it does not switch protocols ([`upgrade`](super::Response::upgrade)).
+    /// or where the connection cannot be taken over ([`upgrade`](super::Response::upgrade)).
     pub fn status(&self) -> Option<StatusCode> {
         self.inner.status
     }
@@ -392,7 +392,7 @@ impl fmt::Display for Error {
             write!(f, ", {stage}; {sent} bytes sent, {received} received")?;
         }
         if let (ErrorKind::NotUpgraded, Some(status)) = (self.inner.kind, self.inner.status) {
-            write!(f, ": it is {status}")?;
+            write!(f, ": the answer is {status}")?;
         }
         match &self.inner.url {
             Some(url) => write!(f, " ({url})"),
