@@ -50,6 +50,7 @@
 //! [`time::sleep`]: crate::time::sleep()
 //! [`time::timeout`]: crate::time::timeout()
 //! [`time`]: crate::time
+//! [`try_clone`]: crate::http::RequestBuilder::try_clone
 //! [`yield_now`]: crate::task::yield_now()
 
 // A link is defined twice. The first counts, so that here they lead to this documentation; where the page is read as a

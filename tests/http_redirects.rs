@@ -626,6 +626,42 @@ fn a_status_can_be_an_error() {
 }
 
 #[test]
+fn r01_what_led_to_a_redirect_is_what_would_be_sent_again() {
+    const CLOSED: &str = "http://127.0.0.1:1/";
+    let server = Server::new(|request| match request.target() {
+        "/away" => Reply::redirect(303, CLOSED),
+        "/" => Reply::redirect(303, "/busy"),
+        "/cut" => Reply::redirect(303, "/half"),
+        "/half" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf".into()),
+        _ => Reply::text("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
+    });
+    run(async {
+        let client = Client::builder().raise_for_status(true).build();
+        for path in ["/away", "/", "/cut"] {
+            for (method, twice, again) in [
+                (Method::GET, None, true),
+                (Method::POST, None, false),
+                (Method::POST, Some(true), true),
+                (Method::PUT, Some(false), false),
+            ] {
+                let case = format!("{method} {path}");
+                let mut request = client.request(method, server.url(path)).body("paid");
+                if let Some(twice) = twice {
+                    request = request.idempotent(twice);
+                }
+                let request = request.allow_nonstandard_methods(true);
+                let sent = request.send().await;
+                let error = match sent {
+                    Ok(mut response) => response.bytes().await.unwrap_err(),
+                    Err(error) => error,
+                };
+                assert_eq!(error.is_retryable(), again, "{case}: {error:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn https_only_means_redirects_too() {
     let server = Server::new(|_| Reply::ok("ok"));
     run(async {

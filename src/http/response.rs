@@ -354,7 +354,7 @@ impl Response {
         let watch = self.reply.exchange.watch();
         error
             .seen(|| Seen {
-                idempotent: self.request.may_repeat(),
+                idempotent: self.original().may_repeat(),
                 timings: Some(self.reply.timings),
                 ..watch.seen()
             })

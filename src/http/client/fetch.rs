@@ -64,8 +64,11 @@ impl Client {
                 Response::new(request, chain, reply)
             }
             Err(error) => {
+                // What would be sent again is the request as it was made; one that was redirected has been sent.
+                let asked = chain.original.as_ref().unwrap_or(&request);
                 let seen = || Seen {
-                    idempotent: request.may_repeat(),
+                    out: watch.is_out() || chain.original.is_some(),
+                    idempotent: asked.may_repeat(),
                     reused: timings.reused,
                     timings: Some(timings),
                     ..watch.seen()
