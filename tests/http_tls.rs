@@ -3,8 +3,8 @@
 
 mod tls_support;
 
-use std::io::Write;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use eyewall::http::{
 };
 use futures_util::{FutureExt, sink, stream};
 use tls_support::{
-    Authority, Identity, Peer, accept, accept_tcp, goodbye, provider, read_head, run, self_signed,
-    server, server_of,
+    Authority, Identity, Peer, Tls, accept, accept_tcp, goodbye, provider, read_head, run,
+    self_signed, server, server_of,
 };
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -309,7 +309,7 @@ fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
             .client_certificate(Pem::text(authority.pem()), Pem::text(key))
     };
     run(async {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap());
         let cases = [
             (
@@ -486,7 +486,7 @@ fn c07_large_records_both_ways() {
         tls.conn.set_buffer_limit(None);
         read_head(&mut tls);
         let mut body = vec![0; SIZE];
-        std::io::Read::read_exact(&mut tls, &mut body).unwrap();
+        tls.read_exact(&mut body).unwrap();
         write!(tls, "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").unwrap();
         tls.write_all(&body).unwrap();
         goodbye(tls);
@@ -595,9 +595,7 @@ fn wanting_a_goodbye(authority: &Authority) -> Peer {
         read_head(&mut tls);
         tls.write_all(HELLO.as_bytes()).unwrap();
         // Without close_notify this were an error.
-        let mut rest = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut rest).unwrap();
-        assert_eq!(rest, b"");
+        assert_eq!(read_to_end(&mut tls), b"");
     })
 }
 
@@ -662,6 +660,20 @@ fn p02_a_kept_connection_that_ends_is_replaced() {
 const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n";
 
+/// Accepts a connection, and switches its protocol.
+fn accept_switch(listener: &TcpListener, config: &Arc<rustls::ServerConfig>) -> Tls {
+    let mut tls = accept(listener, config);
+    read_head(&mut tls);
+    tls.write_all(SWITCH).unwrap();
+    tls
+}
+
+fn read_to_end(tls: &mut Tls) -> Vec<u8> {
+    let mut all = Vec::new();
+    tls.read_to_end(&mut all).unwrap();
+    all
+}
+
 /// A connection that carries raw bytes both ways over TLS.
 async fn upgraded(client: &Client, url: &str) -> eyewall::http::Upgraded {
     let request = client.get(url).header("upgrade", "raw");
@@ -676,12 +688,9 @@ fn a_send_that_is_dropped_in_the_middle_tears_nothing() {
     let config = Arc::new(server(&authority.identity(&["site.test"])));
     let (start, wait) = channel::<()>();
     let peer = Peer::new(move |listener| {
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(SWITCH).unwrap();
+        let mut tls = accept_switch(&listener, &config);
         wait.recv().unwrap();
-        let mut all = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
+        let all = read_to_end(&mut tls);
         assert!(all[..SIZE] == vec![b'1'; SIZE], "the first is not whole");
         // Those that were dropped before they began did not.
         assert_eq!(&all[SIZE..], b"the last");
@@ -708,13 +717,9 @@ fn the_directions_of_a_switched_connection_live_on_their_own() {
     let authority = Authority::new();
     let config = Arc::new(server(&authority.identity(&["site.test"])));
     let peer = Peer::new(move |listener| {
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(SWITCH).unwrap();
+        let mut tls = accept_switch(&listener, &config);
         tls.write_all(b"hello").unwrap();
-        let mut all = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
-        assert_eq!(all, b"onetwo");
+        assert_eq!(read_to_end(&mut tls), b"onetwo");
         tls.write_all(b"end").unwrap();
         goodbye(tls);
     });
@@ -742,20 +747,12 @@ fn a_dropped_direction_says_its_end_and_the_other_goes_on() {
     let authority = Authority::new();
     let config = Arc::new(server(&authority.identity(&["site.test"])));
     let peer = Peer::new(move |listener| {
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(SWITCH).unwrap();
-        let mut all = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
-        assert_eq!(all, b"one");
+        let mut tls = accept_switch(&listener, &config);
+        assert_eq!(read_to_end(&mut tls), b"one");
         tls.write_all(b"end").unwrap();
         goodbye(tls);
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(SWITCH).unwrap();
-        let mut all = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
-        assert_eq!(all, b"two");
+        let mut tls = accept_switch(&listener, &config);
+        assert_eq!(read_to_end(&mut tls), b"two");
     });
     run(async {
         let client = client(&authority, peer.address).build();
@@ -780,12 +777,8 @@ fn a_send_that_is_dropped_in_the_flush_of_a_conduit_is_sent_once() {
     let authority = Authority::new();
     let config = Arc::new(server(&authority.identity(&["site.test"])));
     let peer = Peer::new(move |listener| {
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(SWITCH).unwrap();
-        let mut all = Vec::new();
-        std::io::Read::read_to_end(&mut tls, &mut all).unwrap();
-        assert_eq!(all, b"the first, the last");
+        let mut tls = accept_switch(&listener, &config);
+        assert_eq!(read_to_end(&mut tls), b"the first, the last");
     });
     let address = peer.address;
     run(async {
@@ -828,9 +821,7 @@ fn drop_receives_for(capacity: usize) {
     let config = Arc::new(server(&authority.identity(&["site.test"])));
     let (go, wait) = channel::<()>();
     let peer = Peer::new(move |listener| {
-        let mut tls = accept(&listener, &config);
-        read_head(&mut tls);
-        tls.write_all(SWITCH).unwrap();
+        let mut tls = accept_switch(&listener, &config);
         tls.sock.size = 7;
         for number in 0..100u8 {
             tls.write_all(&[number; 3]).unwrap();
