@@ -20,7 +20,8 @@ fn the_smallest_of_everything_works() {
             .multishot_backlog(1)
             .pool(1, 64)
             .task_budget(1)
-            .spin(Duration::ZERO);
+            .spin(Duration::ZERO)
+            .gather(Duration::ZERO);
         run(builder, async {
             let (mut client, mut server) = setups::pair().await;
             let echo = spawn(async move {

@@ -14,6 +14,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::builder::Builder;
+use super::gather::Gather;
 use super::metrics::{Counters, Metrics};
 use super::posts::Posts;
 use super::spin::Spin;
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub(super) executor: Rc<Executor>,
     pub(super) counters: Counters,
     pub(super) spin: Spin,
+    pub(super) gather: Gather,
     names: Names,
     /// It is the reactor that runs on this thread.
     running: Cell<bool>,
@@ -153,6 +155,7 @@ impl Core {
             executor,
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
+            gather: Gather::new(builder.gather),
             running: Cell::new(false),
             open: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),
@@ -515,6 +518,7 @@ impl Core {
             cqes: counters.cqes.get(),
             spins: counters.spins.get(),
             spins_won: counters.spins_won.get(),
+            gathers: counters.gathers.get(),
             cancels: counters.cancels.get(),
             cancels_won: table.cancels_won,
             cancels_lost: table.cancels_lost,

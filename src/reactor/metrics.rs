@@ -19,6 +19,8 @@ pub struct Metrics {
     pub spins: u64,
     /// Spins that met their completion, so that the sleep was saved.
     pub spins_won: u64,
+    /// Sleeps that were to bring several completions at once.
+    pub gathers: u64,
     /// Cancels staged for operations whose futures were dropped.
     pub cancels: u64,
     /// Cancels that came before the operation had a result.
@@ -80,6 +82,7 @@ pub(crate) struct Counters {
     pub(crate) cqes: Counter,
     pub(crate) spins: Counter,
     pub(crate) spins_won: Counter,
+    pub(crate) gathers: Counter,
     pub(crate) cancels: Counter,
     pub(crate) discarded: Counter,
     pub(crate) throttled: Counter,

@@ -12,6 +12,7 @@
 //! | `slots.rs` | the slots, and the generations of their use |
 //! | `turn.rs` | stage, enter, reap, fire timers |
 //! | `spin.rs` | when to spin before going to sleep |
+//! | `gather.rs` | when to sleep until several completions are there |
 //! | `wheel.rs` | the timers |
 //! | `shutdown.rs` | ending it all without freeing what the kernel may still write to |
 //!
@@ -83,7 +84,8 @@
 //! flagged and no completions overflowed. (One comes in between where descriptors are used up and some wait for their
 //! close.) It waits only when no task is ready, no other thread has called, nobody
 //! waits for the end of a post and no stream is parked for want of a buffer. `spin.rs` says when it spins before
-//! that: then what is staged goes out by an enter of its own, and another one ends the spin. Timers cost no SQE:
+//! that: then what is staged goes out by an enter of its own, and another one ends the spin. `gather.rs` says when it
+//! sleeps until several completions are there; if none came in time, another enter waits for the first. Timers cost no SQE:
 //! the next deadline is the timeout of the enter. No user code (a task, a waker, the drop of a buffer) runs
 //! while the ring or the table is borrowed.
 //!
@@ -101,6 +103,7 @@
 
 mod builder;
 mod core;
+mod gather;
 mod metrics;
 mod posts;
 mod shutdown;

@@ -43,6 +43,9 @@ use crate::ring::preemptions;
 /// A gap counts as at most this many limits, so that short gaps are soon noticed after a long one.
 const LONGEST_GAP_LIMITS: u64 = 16;
 
+/// The same where the limit is zero.
+const LONGEST_GAP_WITHOUT_NS: u64 = 1_600_000;
+
 /// A gap with a sleep in it is longer than the answer took.
 const WORTH_A_TRY_LIMITS: u64 = 2;
 
@@ -84,6 +87,7 @@ const LONGEST_TRUCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Spin {
     limit_ns: u64,
+    longest_gap_ns: u64,
     average_gap_ns: Cell<u64>,
     /// How long spins take that win, on average, and how far they are from that; zero before the first has won.
     won_ns: Cell<u64>,
@@ -111,9 +115,14 @@ impl Spin {
     /// Spins of at most `limit`; zero turns spinning off.
     pub(super) fn new(limit: Duration) -> Spin {
         let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX / LONGEST_GAP_LIMITS);
+        let longest_gap_ns = match limit_ns {
+            0 => LONGEST_GAP_WITHOUT_NS,
+            _ => limit_ns.saturating_mul(LONGEST_GAP_LIMITS),
+        };
         Spin {
             limit_ns,
-            average_gap_ns: Cell::new(limit_ns.saturating_mul(LONGEST_GAP_LIMITS)),
+            longest_gap_ns,
+            average_gap_ns: Cell::new(longest_gap_ns),
             won_ns: Cell::new(0),
             won_off_ns: Cell::new(0),
             prompted: Cell::new(false),
@@ -134,11 +143,14 @@ impl Spin {
         self.prompted.set(true);
     }
 
-    /// Whether the gap that begins now counts, and is to be measured.
+    /// Whether it ever spins.
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.limit_ns > 0
+    }
+
+    /// Whether the gap that begins now counts.
     pub(super) fn begin_gap(&self) -> bool {
-        if self.limit_ns == 0 {
-            return false;
-        }
         if !self.prompted.take() {
             self.others.set(self.others.get().saturating_add(1));
             return false;
@@ -151,6 +163,9 @@ impl Spin {
 
     /// How long to spin now, with so many answers `awaited`; `None` to sleep at once.
     pub(super) fn duration(&self, now: Instant, awaited: u32) -> Option<Duration> {
+        if !self.is_on() {
+            return None;
+        }
         let near = self.average_gap_ns.get() <= self.limit_ns.saturating_mul(WORTH_A_TRY_LIMITS);
         if let Some(rest) = self.rest.get().checked_sub(1) {
             self.rest.set(rest);
@@ -236,7 +251,7 @@ impl Spin {
 
     /// Takes a gap into the average; says whether who awaits an answer is to be counted anew.
     pub(super) fn learn(&self, gap: Duration) -> bool {
-        let longest = self.limit_ns.saturating_mul(LONGEST_GAP_LIMITS);
+        let longest = self.longest_gap_ns;
         let gap_ns = u64::try_from(gap.as_nanos())
             .unwrap_or(longest)
             .min(longest);
@@ -460,7 +475,10 @@ mod tests {
     #[test]
     fn zero_turns_it_off() {
         let spin = Spin::new(Duration::ZERO);
-        spin.asked();
-        assert!(!spin.begin_gap());
+        assert!(!spin.is_on());
+        for _ in 0..100 {
+            spin.learn(Duration::ZERO);
+        }
+        assert_eq!(spin.duration_now(), None);
     }
 }

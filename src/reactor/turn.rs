@@ -208,18 +208,26 @@ impl Core {
     #[inline(always)]
     fn sleep(&self) -> Result<bool, Error> {
         let deadline = self.next_timer();
-        match (self.spin.begin_gap(), deadline) {
+        match (self.is_gap_measured(), deadline) {
             (true, deadline) => self.spin_or_park(deadline),
             (false, None) => self.park(None),
             (false, deadline) => self.park_until(deadline),
         }
     }
 
+    /// Whether the gap that begins now may end with an answer, and how long it is matters.
+    #[inline(always)]
+    fn is_gap_measured(&self) -> bool {
+        (self.spin.is_on() || self.gather.may(self.descriptors.asking.count()))
+            && self.spin.begin_gap()
+    }
+
     #[inline(never)]
     fn spin_or_park(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let staged = self.ring().staged() > 0;
         let start = Instant::now();
-        match self.spin.duration(start, self.descriptors.asking.count()) {
+        let awaited = self.descriptors.asking.count();
+        match self.spin.duration(start, awaited) {
             Some(limit) => {
                 if staged {
                     self.enter_ring(Wait::No)?;
@@ -237,12 +245,17 @@ impl Core {
                     self.park_until(deadline)?;
                 }
             }
-            None => {
-                self.park_until(deadline)?;
-            }
+            None => match self.gather.plan(awaited) {
+                Some((count, time)) => self.park_for(count, time, deadline)?,
+                None => {
+                    self.park_until(deadline)?;
+                }
+            },
         }
         let end = Instant::now();
-        if self.spin.learn(end.saturating_duration_since(start)) {
+        let gap = end.saturating_duration_since(start);
+        self.gather.learn(gap, end, self.counters.cqes.get());
+        if self.spin.learn(gap) {
             self.descriptors.asking.give_up();
         }
         Ok(deadline.is_some_and(|at| at <= end))
@@ -279,6 +292,26 @@ impl Core {
     #[inline(never)]
     fn park_until(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         self.park(deadline)
+    }
+
+    /// Sleeps until so many completions are there, or the time is over; then on until the first, if there is none.
+    #[inline(never)]
+    fn park_for(&self, count: u32, time: Duration, deadline: Option<Instant>) -> Result<(), Error> {
+        let remote = self.executor.remote();
+        if !remote.park() {
+            return Ok(());
+        }
+        let time = deadline.map_or(time, |at| {
+            time.min(at.saturating_duration_since(Instant::now()))
+        });
+        self.counters.gathers.add(1);
+        let outcome = self.enter_now(Wait::Several(count, time));
+        remote.unpark();
+        outcome?;
+        if !self.has_completions() {
+            self.park_until(deadline)?;
+        }
+        Ok(())
     }
 
     /// Sleeps in the kernel. Whether the deadline was over before that.

@@ -67,7 +67,7 @@ use std::time::Duration;
 
 use io_uring::squeue::SubmissionQueue;
 use io_uring::types::{CancelBuilder, SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring};
+use io_uring::{EnterFlags, IoUring, Submitter};
 
 pub(crate) use bufring::BufRing;
 pub(crate) use eventfd::EventFd;
@@ -95,6 +95,8 @@ pub(crate) enum Wait {
     No,
     /// Return when a completion is there, or after the duration, if one is given.
     Completion(Option<Duration>),
+    /// Return when so many completions are there, or after the duration.
+    Several(u32, Duration),
 }
 
 /// What an enter came back with.
@@ -261,10 +263,8 @@ impl Ring {
             Wait::Completion(None) => unsafe {
                 submitter.enter::<libc::sigset_t>(staged, 1, EnterFlags::GETEVENTS.bits(), None)
             },
-            Wait::Completion(Some(timeout)) => {
-                let timespec = Timespec::from(timeout);
-                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timespec))
-            }
+            Wait::Completion(Some(timeout)) => submit_and_wait(&submitter, 1, timeout),
+            Wait::Several(count, timeout) => submit_and_wait(&submitter, count, timeout),
         };
         Entered::of(outcome)
     }
@@ -312,4 +312,9 @@ impl Ring {
     pub(crate) fn unregister_buffers(&mut self) -> io::Result<()> {
         self.io.submitter().unregister_buf_ring(BUFFER_GROUP)
     }
+}
+
+fn submit_and_wait(submitter: &Submitter<'_>, count: u32, timeout: Duration) -> io::Result<usize> {
+    let timespec = Timespec::from(timeout);
+    submitter.submit_with_args(count as usize, &SubmitArgs::new().timespec(&timespec))
 }
