@@ -11,7 +11,8 @@
 //! eighth with each: the time from the end of one to the end of the next, how much of it was the gap, and how many
 //! completions there were. So it knows the interval between two completions, and with so many streams that await an
 //! answer (`op/asking.rs`) how long one of these takes: that many intervals (Little's law). It sleeps until half of
-//! them have come, but for no longer than an eighth of what an answer takes, nor than the limit; and only where
+//! them have come, or 32, since more are no cheaper and need more buffers at once; but for no longer than an eighth of
+//! what an answer takes, nor than the limit; and only where
 //!
 //! - at least eight streams await an answer,
 //! - two completions or more are to be expected in that time, so that a slow peer's answers are not held up for others
@@ -30,6 +31,9 @@ const MANY_ANSWERS: u32 = 8;
 
 /// This part of those that are awaited is enough.
 const ENOUGH: u32 = 2;
+
+/// And so are so many.
+const MOST: u32 = 32;
 
 /// The part of what an answer takes that it may take longer.
 const LATER: u64 = 8;
@@ -92,7 +96,8 @@ impl Gather {
             .max(1);
         let answer = interval.saturating_mul(u64::from(awaited));
         let wait = self.limit_ns.min(answer / LATER);
-        (spare && wait / interval >= FEWEST).then(|| (awaited / ENOUGH, Duration::from_nanos(wait)))
+        (spare && wait / interval >= FEWEST)
+            .then(|| ((awaited / ENOUGH).min(MOST), Duration::from_nanos(wait)))
     }
 
     /// A gap of this length has ended, and there have been so many completions before it.
@@ -146,7 +151,7 @@ mod tests {
     fn half_of_those_that_are_awaited_are_enough() {
         let gather = after(micros(30), micros(30), 3);
         // An interval of 20 us: 100 take 2,000.
-        assert_eq!(gather.plan(100).unwrap(), (50, LIMIT));
+        assert_eq!(gather.plan(100).unwrap(), (MOST, LIMIT));
         let (count, time) = gather.plan(20).unwrap();
         assert_eq!(count, 10);
         assert!(time > micros(48) && time < micros(52), "{time:?}");
