@@ -20,8 +20,8 @@
 //! - an eighth of all time was spent in gaps: where this side has no time to spare, the completions gather by
 //!   themselves, and to wait would only make it later.
 //!
-//! If none has come by then, it sleeps on until the first. So an answer is told at most the limit later, in return for
-//! a sleep less. What another thread sends, and a timer, are told no later than that either.
+//! If none has come by then, it sleeps on until the first. So an answer is told at most the limit later, as is what
+//! another thread sends; a timer ends the sleep when it is due.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
