@@ -1,19 +1,26 @@
-//! A socket or file belongs to one reactor. A call where that does not run could only hang, and says so instead; it
-//! takes nothing away from the next call at home.
+//! A socket, a file or a task belongs to one reactor. A call where that does not run could only hang, and says so
+//! instead; it takes nothing away from the next call at home.
 
 #![forbid(unsafe_code)]
 
 mod common;
 
+use std::cell::RefCell;
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use common::{connected, run, write_sequence};
 use eyewall::fs::File;
 use eyewall::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
-use eyewall::{Reactor, spawn};
+use eyewall::promise::{Promise, promise};
+use eyewall::{JoinHandle, Reactor, spawn};
 use futures_util::{FutureExt, StreamExt};
 
 fn says_so<T: Debug>(result: io::Result<T>) {
@@ -118,11 +125,102 @@ fn a_receive_that_began_at_home_goes_on_there() {
     let task = home.spawn(async move { stream.recv(Vec::with_capacity(8)).await.1 });
     run(&home, common::turns(2));
     write_sequence(&mut peer, 0, 1);
-    // The handle of a task may be waited for anywhere; the task runs at home.
-    let waiting = run(&other, async {
-        let bounded = eyewall::time::timeout(Duration::from_millis(1), task);
-        spawn(bounded).await.unwrap()
-    });
-    assert!(waiting.is_err(), "its reactor did not run");
+    run(&other, common::turns(2));
+    let bytes = run(&home, task).unwrap();
+    assert_eq!(bytes, [common::sequence(0)]);
     run(&home, common::settles(0, || common::now().operations));
+}
+
+/// A task that ends when it is told to.
+fn told(home: &Reactor) -> (Promise<u32>, JoinHandle<u32>) {
+    let (promise, promised) = promise();
+    let task = home.spawn(async move { promised.await.expect("it is told") });
+    run(home, common::turns(2));
+    (promise, task)
+}
+
+#[test]
+fn a_task_awaited_in_another_reactor_says_so_and_goes_on() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (promise, mut task) = told(&home);
+    let (waited, task) = run(&other, async move {
+        for _ in 0..2 {
+            let error = (&mut task).await.unwrap_err();
+            assert!(error.is_elsewhere() && !error.is_aborted() && !error.is_shut_down());
+            let text = error.to_string();
+            assert!(text.contains("does not run here"), "{text}");
+            assert!(text.contains("block_on"), "what to do: {text}");
+        }
+        // The task of the other one that waits says so as well.
+        let waits = spawn(async move { ((&mut task).await, task) });
+        waits.await.unwrap()
+    });
+    assert!(waited.unwrap_err().is_elsewhere() && !task.is_finished());
+    promise.set(7);
+    assert_eq!(run(&home, task).unwrap(), 7);
+    assert_eq!(home.metrics().panics + other.metrics().panics, 0);
+}
+
+#[test]
+fn a_task_whose_handle_goes_in_another_reactor_goes_on() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (promise, task) = told(&home);
+    assert!(run(&other, task).unwrap_err().is_elsewhere());
+    assert_eq!(home.metrics().tasks, 1);
+    promise.set(7);
+    run(&home, common::settles(0, || common::now().tasks));
+}
+
+#[test]
+fn who_waits_at_home_is_told_though_somebody_asked_in_another_reactor() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (promise, task) = told(&home);
+    let task = Rc::new(RefCell::new(task));
+    let waits = home.spawn({
+        let task = Rc::clone(&task);
+        poll_fn(move |cx| task.borrow_mut().poll_unpin(cx))
+    });
+    run(&home, common::turns(2));
+    run(&other, async {
+        let asked = poll_fn(|cx| task.borrow_mut().poll_unpin(cx)).await;
+        assert!(asked.unwrap_err().is_elsewhere());
+    });
+    promise.set(7);
+    assert_eq!(run(&home, waits).unwrap().unwrap(), 7);
+}
+
+#[test]
+fn the_result_of_a_task_that_has_ended_is_given_in_any_reactor() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let task = home.spawn(async { 7 });
+    run(&home, common::turns(2));
+    assert_eq!(run(&other, task).unwrap(), 7);
+    let ended = home.spawn(std::future::pending::<()>());
+    home.shutdown(Duration::from_secs(1));
+    assert!(run(&other, ended).unwrap_err().is_shut_down());
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Counter>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_task_can_be_awaited_where_no_reactor_runs() {
+    let home = Reactor::new().unwrap();
+    let (promise, mut task) = told(&home);
+    let woken = Arc::new(Counter::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    assert!(task.poll_unpin(&mut cx).is_pending());
+    promise.set(7);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0, "it has not run");
+    run(&home, common::turns(2));
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(matches!(task.poll_unpin(&mut cx), Poll::Ready(Ok(7))));
 }

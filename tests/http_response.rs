@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use eyewall::Reactor;
 use eyewall::fs::{File, OpenOptions};
 use eyewall::http::{Body, Client, ErrorKind, Flow, Phase};
 use eyewall::reactor::metrics;
@@ -120,6 +121,25 @@ fn a_push_pauses_and_goes_on() {
         push.await.unwrap();
         assert_eq!(calls.get(), 2);
     });
+    peer.join();
+}
+
+#[test]
+fn a_push_awaited_in_another_reactor_says_so_and_goes_on_at_home() {
+    let peer = Peer::answering(CHUNKED);
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let mut push = common::run(&home, async {
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        Some(response.push(|_| Flow::Continue))
+    })
+    .unwrap();
+    let error = common::run(&other, &mut push).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reactor);
+    let text = std::error::Error::source(&error).unwrap().to_string();
+    assert!(text.contains("does not run here"), "{text}");
+    let response = common::run(&home, push).unwrap();
+    assert_eq!(response.trailers().unwrap()["x-sum"], "7");
+    drop((response, home));
     peer.join();
 }
 

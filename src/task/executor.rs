@@ -373,18 +373,31 @@ pub(super) fn join<T: 'static>(of: &TaskOf<T>, waker: &Waker) -> Poll<Result<T, 
         !task.is_empty(),
         "a JoinHandle was polled after it was ready"
     );
-    let known = task.joiner().take();
-    if known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-        task.joiner().set(known);
+    if task.has_joiner(waker) {
         return Poll::Pending;
     }
-    // Cloning and dropping a foreign waker is user code.
-    drop(known);
+    if !task.is_home() {
+        return join_from_outside(of, waker);
+    }
+    task.joiner().set(Some(waker.clone()));
+    Poll::Pending
+}
+
+/// As [`join`], where the executor of the task does not run, for a task that had not ended.
+#[cold]
+#[inline(never)]
+fn join_from_outside<T: 'static>(of: &TaskOf<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {
+    if Executor::current().is_some() {
+        // Whoever asked before, at home, still waits.
+        return Poll::Ready(Err(JoinError::elsewhere()));
+    }
+    let joiner = of.task().joiner();
+    // Cloning and dropping a foreign waker is user code, which here may run the executor.
+    drop(joiner.take());
     let new = waker.clone();
-    // Where no reactor runs here, it may have run this one.
     if let Some(result) = of.take() {
         return Poll::Ready(result);
     }
-    task.joiner().set(Some(new));
+    joiner.set(Some(new));
     Poll::Pending
 }

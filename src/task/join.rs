@@ -20,6 +20,14 @@ use super::executor;
 ///
 /// Awaiting `&mut handle` in a `select!` is safe: the result stays with the task until it is fetched.
 ///
+/// # In another reactor
+///
+/// A thread may have several reactors, of which one runs at a time. Awaited inside one of the others, the handle of a
+/// task that has not ended gives an error at once ([`JoinError::is_elsewhere`]): the task would not run as long as it
+/// is waited for. It goes on when its own reactor runs again, where the handle, if it was awaited as `&mut handle`, gives
+/// the result as ever. A result that is there can be fetched anywhere; so can the handle be awaited where no reactor
+/// runs, in an executor of somebody else's.
+///
 /// ```
 /// # eyewall::block_on(async {
 /// let endless = eyewall::spawn(std::future::pending::<()>());
@@ -62,7 +70,7 @@ impl<T: 'static> Future for JoinHandle<T> {
 
     /// # Panics
     ///
-    /// If polled again after it was ready.
+    /// If polled again after it was ready, save with [`JoinError::is_elsewhere`].
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         executor::join(&self.task, cx.waker())
     }
@@ -106,6 +114,7 @@ enum Cause {
     Aborted,
     ShutDown,
     Deadlock,
+    Elsewhere,
     /// In a mutex only to be `Sync`, as an error inside of `io::Error` has to be.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
@@ -129,6 +138,12 @@ impl JoinError {
         }
     }
 
+    pub(super) fn elsewhere() -> JoinError {
+        JoinError {
+            cause: Cause::Elsewhere,
+        }
+    }
+
     pub(super) fn panicked(payload: Box<dyn Any + Send>) -> JoinError {
         JoinError {
             cause: Cause::Panicked(Mutex::new(payload)),
@@ -143,6 +158,23 @@ impl JoinError {
     /// Whether the reactor was shut down before the task had ended.
     pub fn is_shut_down(&self) -> bool {
         matches!(self.cause, Cause::ShutDown)
+    }
+
+    /// Whether the task has not ended, and was awaited inside another reactor than its own. It goes on, and its
+    /// [`JoinHandle`] can be awaited again.
+    ///
+    /// ```
+    /// use eyewall::Reactor;
+    ///
+    /// let (home, other) = (Reactor::new()?, Reactor::new()?);
+    /// let mut task = home.spawn(async { 42 });
+    /// let error = other.block_on(&mut task)?.unwrap_err();
+    /// assert!(error.is_elsewhere());
+    /// assert_eq!(home.block_on(task)?.unwrap(), 42);
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self.cause, Cause::Elsewhere)
     }
 
     /// Whether the task panicked.
@@ -172,6 +204,10 @@ impl fmt::Display for JoinError {
             Cause::ShutDown => f.write_str("the reactor was shut down before the task had ended"),
             Cause::Deadlock => f.write_str(
                 "the task runs on this very thread, which would wait for itself for ever: await it instead",
+            ),
+            Cause::Elsewhere => f.write_str(
+                "the task belongs to a reactor that does not run here, so that it would be waited for in vain: await it \
+                 inside that reactor's block_on or a task of it",
             ),
             Cause::Panicked(payload) => {
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);

@@ -80,8 +80,8 @@ pub enum ErrorKind {
     RedirectBody,
     /// The response has a status beyond 200 to 299, and the request wanted that to be an error.
     Status(StatusCode),
-    /// No reactor runs on this thread, or it has been shut down, or none can be made for a blocking fetch; the source
-    /// says which.
+    /// No reactor runs on this thread, or another one than that of a [`Push`](crate::http::Push), or it has been shut
+    /// down, or none can be made for a blocking fetch; the source says which.
     Reactor,
     /// A reactor already runs on this thread, which a blocking fetch would block.
     Nested,

@@ -28,7 +28,9 @@ pub enum Flow {
 /// A body that is being pushed to a callback; from [`Response::push`].
 ///
 /// Await it for the response, once its body has ended: its trailers and timings are known then. Dropping it ends
-/// the delivery and closes the connection; [`detach`](Push::detach) lets it go on.
+/// the delivery and closes the connection; [`detach`](Push::detach) lets it go on. Awaited inside another reactor than
+/// its own, it gives [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) if the body has not ended; as `&mut push`
+/// it can be awaited again at home.
 #[must_use = "dropping it ends the delivery; `detach` lets it go on"]
 pub struct Push {
     /// `None` once it has been detached.
@@ -136,17 +138,21 @@ impl Future for Push {
 
     /// # Panics
     ///
-    /// If polled again after it was ready.
+    /// If polled again after it was ready, save with `ErrorKind::Reactor`.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(task) = &mut self.task else {
             panic!("a Push was polled after it was ready");
         };
-        let ended = std::task::ready!(Pin::new(task).poll(cx));
-        self.task = None;
-        Poll::Ready(match ended {
-            Ok(result) => result,
+        let result = match std::task::ready!(Pin::new(task).poll(cx)) {
+            // It goes on, and so may the wait for it, elsewhere.
+            Err(error) if error.is_elsewhere() => {
+                return Poll::Ready(Err(Error::boxed(ErrorKind::Reactor, error)));
+            }
             Err(error) => Err(Error::boxed(ErrorKind::Cancelled, error)),
-        })
+            Ok(result) => result,
+        };
+        self.task = None;
+        Poll::Ready(result)
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::header::{BIAS, Header, Stage, State, Whole, count_here, free_left, gone};
+use super::here::is_home;
 use super::waker::raw_waker;
 use crate::task::executor::Executor;
 use crate::task::join::JoinError;
@@ -145,6 +146,14 @@ impl Task {
         &self.header().joiner
     }
 
+    /// Whether `waker` would wake whom it has to tell.
+    pub(in crate::task) fn has_joiner(&self, waker: &Waker) -> bool {
+        // SAFETY: a comparison of pointers, which does nothing to the cell meanwhile; nor does another thread, whose
+        // wakers do not touch this one.
+        let joiner = unsafe { &*self.header().joiner.as_ptr() };
+        joiner.as_ref().is_some_and(|known| known.will_wake(waker))
+    }
+
     /// Whether this is its only owner.
     pub(in crate::task) fn is_last(&self) -> bool {
         self.header().owners.get() == 1
@@ -167,6 +176,12 @@ impl Task {
     /// Whether its result has been fetched or dropped.
     pub(in crate::task) fn is_empty(&self) -> bool {
         self.header().state.get() == State::Empty
+    }
+
+    /// Whether its executor is the one that runs on this thread.
+    #[inline]
+    pub(in crate::task) fn is_home(&self) -> bool {
+        is_home(self.header())
     }
 
     /// Whether it is in the executor's queue.
