@@ -7,15 +7,20 @@ mod http_peer;
 use std::cell::{Cell, RefCell};
 use std::error::Error as _;
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
 use eyewall::fs::File;
 use eyewall::http::{Body, BodyWriter, Client, Conduit, ErrorKind, Method, Target};
+use eyewall::promise::{Promise, promise};
+use eyewall::reactor::metrics;
 use eyewall::time::sleep;
-use foreign_waker::{hook, with_foreign};
+use foreign_waker::{hook, panicking, poll_with, with_foreign};
+use futures_util::future::join;
 use futures_util::stream::{self, StreamExt};
 use futures_util::{FutureExt, sink};
 use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_rest, run};
@@ -610,4 +615,82 @@ fn the_waker_of_a_writer_may_drop_the_fetch_that_it_writes_for() {
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert!(fetch.borrow().is_none());
     });
+}
+
+/// A writer that was handed out of its body, whose fetch waits for it, with the waker that it is polled with.
+async fn writer_and_fetch(peer: &Peer, waker: &Waker) -> (BodyWriter, Promise<()>, Fetch) {
+    let (end, ended) = promise();
+    let writer = Rc::new(RefCell::new(None));
+    let handed_out = Rc::clone(&writer);
+    let body = Body::producer_once(async move |given: BodyWriter| {
+        handed_out.replace(Some(given));
+        ended.await.map_err(io::Error::other)
+    });
+    let request = Client::new().post(peer.url()).body(body);
+    let mut fetch: Fetch = Box::pin(async { request.send().await.unwrap().text().await });
+    loop {
+        assert!(poll_with(fetch.as_mut(), waker).is_pending());
+        if let Some(writer) = writer.take() {
+            return (writer, end, fetch);
+        }
+        eyewall::yield_now().await;
+    }
+}
+
+type Fetch = Pin<Box<dyn Future<Output = Result<String, eyewall::http::Error>>>>;
+
+#[test]
+fn a_fetch_whose_waker_panics_spares_the_writer_of_its_body() {
+    let peer = chunked_peer(|chunks| assert_eq!(chunks, [b"one"]));
+    run(async {
+        let (mut writer, end, mut fetch) = writer_and_fetch(&peer, &panicking()).await;
+        let panics = metrics().unwrap().panics;
+        let mut write = Box::pin(writer.write("one"));
+        assert!((&mut write).now_or_never().is_none());
+        assert_eq!(metrics().unwrap().panics, panics + 1, "the fetch was woken");
+        let (written, answer) = join(
+            async {
+                let written = write.await;
+                end.set(());
+                written
+            },
+            &mut fetch,
+        )
+        .await;
+        assert_eq!(
+            (written.unwrap(), answer.unwrap()),
+            ("one", "ok".to_owned())
+        );
+    });
+    peer.join();
+}
+
+#[test]
+fn a_writer_whose_waker_panics_spares_the_fetch() {
+    let peer = chunked_peer(|chunks| assert_eq!(chunks, [b"one"]));
+    run(async {
+        let (mut writer, end, fetch) = writer_and_fetch(&peer, Waker::noop()).await;
+        let mut write = Box::pin(writer.write("one"));
+        assert!(poll_with(write.as_mut(), &panicking()).is_pending());
+        // It ends in the very poll in which the writer is woken.
+        end.set(());
+        assert_eq!(fetch.await.unwrap(), "ok");
+        assert_eq!(metrics().unwrap().panics, 1, "the writer was woken");
+        assert_eq!(write.await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    });
+    peer.join();
+}
+
+#[test]
+fn a_writer_whose_waker_panics_spares_who_drops_the_fetch() {
+    let peer = closing_peer(|_| ());
+    run(async {
+        let (mut writer, _end, fetch) = writer_and_fetch(&peer, Waker::noop()).await;
+        let mut write = Box::pin(writer.write("one"));
+        assert!(poll_with(write.as_mut(), &panicking()).is_pending());
+        drop(fetch);
+        assert_eq!(metrics().unwrap().panics, 1, "the writer was woken");
+        assert_eq!(write.await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    });
+    peer.join();
 }

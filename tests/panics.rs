@@ -2,29 +2,22 @@
 //!
 //! The panics print their messages; that is not a failure.
 
+mod foreign_waker;
 mod setups;
 
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eyewall::net::TcpListener;
+use eyewall::net::{TcpListener, UdpSocket};
 use eyewall::{Reactor, spawn, yield_now};
+use foreign_waker::{panicking, poll_with};
 use setups::{finish, half_std_pair, metrics, pair, poll_once, run_on, settle, turns, turns_until};
 use std::io::Write;
-
-/// A waker that panics when it is used.
-struct Panics;
-
-impl Wake for Panics {
-    fn wake(self: Arc<Panics>) {
-        panic!("a waker, on purpose");
-    }
-}
 
 /// A waker that asks the reactor, when it is used and when it is dropped; either finds it borrowed, or not.
 struct Asks;
@@ -98,11 +91,6 @@ unsafe impl eyewall::buf::IoBufMut for BombBuffer {
     }
 }
 
-/// Polls once with a waker of ours.
-fn poll_with<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(waker))
-}
-
 #[test]
 fn a_task_that_panics_gives_its_payload_to_the_joiner() {
     let reactor = Reactor::new().unwrap();
@@ -147,7 +135,7 @@ fn a_waker_that_panics_loses_no_completion() {
     setups::for_each_setup(|builder| {
         let reactor = builder.build().unwrap();
         run_on(&reactor, async {
-            let panics = Waker::from(Arc::new(Panics));
+            let panics = panicking();
             let mut pairs: Vec<_> = (0..8).map(|_| half_std_pair()).collect();
             let mut writers = Vec::new();
             let mut receives = Vec::new();
@@ -181,7 +169,7 @@ fn a_waker_that_panics_loses_no_completion() {
 fn a_timers_waker_that_panics_stops_no_other_timer() {
     let reactor = Reactor::new().unwrap();
     run_on(&reactor, async {
-        let panics = Waker::from(Arc::new(Panics));
+        let panics = panicking();
         let mut sleeps: Vec<_> = (0..10)
             .map(|_| Box::pin(eyewall::time::sleep(Duration::from_millis(1))))
             .collect();
@@ -203,7 +191,7 @@ fn a_timers_waker_that_panics_stops_no_other_timer() {
 fn a_joiner_whose_waker_panics_does_not_stop_the_tasks() {
     let reactor = Reactor::new().unwrap();
     run_on(&reactor, async {
-        let panics = Waker::from(Arc::new(Panics));
+        let panics = panicking();
         let mut task = pin!(spawn(async {
             turns(2).await;
             1
@@ -213,6 +201,53 @@ fn a_joiner_whose_waker_panics_does_not_stop_the_tasks() {
         assert_eq!(task.await.unwrap(), 1);
     });
     finish(reactor);
+}
+
+#[test]
+fn a_parked_stream_whose_waker_panics_spares_who_gives_the_buffer_back() {
+    let reactor = Reactor::builder().pool(1, 256).build().unwrap();
+    run_on(&reactor, async {
+        let (mut keeper, mut keeper_peer) = half_std_pair();
+        keeper_peer.write_all(b"kept").unwrap();
+        let kept = keeper.recv_chunk().await.unwrap().unwrap();
+        let (mut other, mut peer) = half_std_pair();
+        peer.write_all(b"bytes").unwrap();
+        let mut chunk = Box::pin(other.recv_chunk());
+        let parks = metrics().pool_parks;
+        loop {
+            assert!(poll_with(chunk.as_mut(), &panicking()).is_pending());
+            if metrics().pool_parks > parks {
+                break;
+            }
+            yield_now().await;
+        }
+        let panics = metrics().panics;
+        drop(kept);
+        assert_eq!(metrics().panics, panics + 1, "it was woken");
+        assert_eq!(&chunk.await.unwrap().unwrap()[..], b"bytes");
+    });
+    finish(reactor);
+}
+
+#[test]
+fn who_waits_for_a_close_with_a_waker_that_panics_spares_the_last_holder() {
+    let reactor = Reactor::new().unwrap();
+    let (sender, mut close) = run_on(&reactor, async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let sender = socket.sender();
+        let mut close = Box::pin(socket.close());
+        let mut waits = || assert!(poll_with(close.as_mut(), &panicking()).is_pending());
+        waits();
+        turns(3).await;
+        waits();
+        assert_eq!(metrics().operations, 0, "only the close is left");
+        (sender, close)
+    });
+    finish(reactor);
+    // The last holder: with the ring gone, its drop closes the socket.
+    drop(sender);
+    let closed = poll_with(close.as_mut(), Waker::noop());
+    assert!(matches!(closed, Poll::Ready(Ok(()))), "{closed:?}");
 }
 
 /// Foreign wakers may do anything, so that nothing may be borrowed while one is woken, replaced or dropped.
@@ -427,7 +462,7 @@ fn a_shutdown_survives_panics() {
             let (mut ours, theirs) = half_std_pair();
             let mut receive =
                 Box::pin(async move { ours.recv(BombBuffer(Vec::with_capacity(8))).await.0 });
-            let panics = Waker::from(Arc::new(Panics));
+            let panics = panicking();
             assert!(poll_with(receive.as_mut(), &panics).is_pending());
             turns(2).await;
             // Abandoned, or left behind with its waker.

@@ -20,6 +20,7 @@ use std::task::Waker;
 use super::Chunk;
 use super::view::PooledView;
 use crate::ring::{BufRing, Cqe};
+use crate::task::wake_all;
 
 /// Counted buffers over a [`BufRing`].
 pub(crate) struct Pool {
@@ -103,9 +104,7 @@ impl Pool {
         let first = parked.pop_front();
         self.waiting.set(parked.len());
         drop(parked);
-        if let Some(waker) = first {
-            waker.wake();
-        }
+        wake_all(first);
     }
 
     /// Puts a stream that found the pool empty to the end of the queue.

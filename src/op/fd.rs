@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use super::asking::Asking;
 use super::{Arrived, Late};
 use crate::reactor::OpId;
+use crate::task::wake_all;
 
 /// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
 /// the socket keeps of operations whose futures have gone.
@@ -319,10 +320,7 @@ pub(crate) struct CloseSignal {
 impl CloseSignal {
     pub(super) fn set(&self, result: io::Result<()>) {
         *self.result.borrow_mut() = Some(result);
-        let waker = self.waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(self.waker.take());
     }
 
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::task::{Context, Poll, Waker};
 
 use super::fd::{Hold, SharedFd};
+use crate::task::wake_all;
 
 /// Results that came after their future had been dropped, in order, and whether more may come.
 ///
@@ -135,9 +136,7 @@ impl<T> Late<T> {
     #[inline(never)]
     fn wake(&self) {
         let waker = self.change(|kept| kept.waker.take());
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_all(waker);
     }
 }
 
@@ -263,5 +262,43 @@ impl<T: Direction> Drop for InFlight<T> {
                 T::ended(fd);
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use super::super::{Arrived, Descriptors};
+    use super::*;
+
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Panics>) {
+            panic!("a waker, on purpose");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_leaves_no_question_open() {
+        let descriptors = Rc::new(Descriptors::default());
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = SharedFd::new(ours.into(), &descriptors);
+        let mut receive = InFlight::<Arrived>::new(fd.clone());
+        receive.begin();
+        fd.asks();
+        let panics = Waker::from(Arc::new(Panics));
+        let late = fd.incoming();
+        assert!(
+            late.poll_idle(&mut Context::from_waker(&panics))
+                .is_pending()
+        );
+        drop(receive);
+        assert_eq!(descriptors.asking.count(), 0);
+        assert!(late.poll_idle(&mut Context::from_waker(&panics)).is_ready());
     }
 }

@@ -1,12 +1,13 @@
-//! A waker that is not the crate's: it runs code of a test whenever it is cloned, woken or dropped.
+//! Wakers that are not the crate's: one that runs code of a test whenever it is cloned, woken or dropped, and one that
+//! panics when it is woken.
 
 #![allow(dead_code, unreachable_pub)]
 
 use std::cell::RefCell;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
 thread_local! {
     static HOOK: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
@@ -79,4 +80,23 @@ pub async fn with_foreign<T>(future: impl Future<Output = T>) -> T {
         polled
     })
     .await
+}
+
+/// Panics when it is woken.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Panics>) {
+        panic!("a waker, on purpose");
+    }
+}
+
+/// A waker that panics when it is woken.
+pub fn panicking() -> Waker {
+    Waker::from(Arc::new(Panics))
+}
+
+/// Polls once with this waker.
+pub fn poll_with<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
 }

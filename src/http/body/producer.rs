@@ -12,6 +12,7 @@ use futures_util::Stream;
 
 use super::super::error::BoxError;
 use crate::buf::{Chunk, IoBuf};
+use crate::task::wake_all;
 
 /// Where a [producer](super::Body::producer) writes its body to.
 ///
@@ -94,9 +95,7 @@ impl Slot {
         let sender = state.sender.take();
         drop(state);
         drop(old);
-        if let Some(sender) = sender {
-            sender.wake();
-        }
+        wake_all(sender);
         Poll::Pending
     }
 
@@ -121,9 +120,7 @@ impl Slot {
     /// Wakes a writer that has something to learn and does not run in the producer's own future.
     fn wake_other(&self, writer: Option<Waker>) {
         let polled = self.state.borrow().polled;
-        if let (Some(writer), false) = (writer, polled) {
-            writer.wake();
-        }
+        wake_all(writer.filter(|_| !polled));
     }
 
     /// What has been handed over, if anything.
@@ -152,9 +149,7 @@ impl Slot {
         let writer = state.writer.take();
         drop(state);
         drop(handed);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        wake_all(writer);
     }
 }
 
