@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -70,7 +71,19 @@ pub struct Promised<T: 'static> {
     state: Rc<RefCell<State<T>>>,
 }
 
-/// The promise was dropped before it was set.
+/// The promise was dropped before it was set. `?` makes an [`io::Error`] of it:
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use eyewall::promise::promise;
+///
+/// let (promise, promised) = promise::<u32>();
+/// drop(promise);
+/// let awaited: std::io::Result<u32> = eyewall::block_on(async { Ok(promised.await?) })?;
+/// assert_eq!(awaited.unwrap_err().to_string(), "the promise was dropped before it was set");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled(());
 
@@ -270,6 +283,13 @@ impl fmt::Display for Cancelled {
 }
 
 impl std::error::Error for Cancelled {}
+
+impl From<Cancelled> for io::Error {
+    /// Of the kind `Other`, with [`Cancelled`] inside.
+    fn from(cancelled: Cancelled) -> io::Error {
+        io::Error::other(cancelled)
+    }
+}
 
 impl<T> fmt::Debug for Promise<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
