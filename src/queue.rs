@@ -7,8 +7,12 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use futures_util::Stream;
+use futures_util::stream::FusedStream;
 
 use crate::ring::EventFd;
 use crate::task::wake_all;
@@ -16,8 +20,8 @@ use crate::task::wake_all;
 /// A queue with a bound, for results on their way from whoever makes them to whoever works them off.
 ///
 /// Clones are the same queue, and may be on any thread. It is first in, first out. Takers wait with
-/// [`recv`](CompletionQueue::recv), look with [`pop`](CompletionQueue::pop), or, in a foreign event loop, poll
-/// [`eventfd`](CompletionQueue::eventfd).
+/// [`recv`](CompletionQueue::recv) or the stream [`items`](CompletionQueue::items), look with
+/// [`pop`](CompletionQueue::pop), or, in a foreign event loop, poll [`eventfd`](CompletionQueue::eventfd).
 ///
 /// ```
 /// use eyewall::queue::CompletionQueue;
@@ -265,6 +269,28 @@ impl<T> CompletionQueue<T> {
         poll_fn(|cx| self.poll_recv(cx, &mut place.ticket)).await
     }
 
+    /// The items as a stream, which takes them as [`recv`](CompletionQueue::recv) does and ends once the queue is closed
+    /// and empty.
+    ///
+    /// ```
+    /// use eyewall::queue::CompletionQueue;
+    /// use futures_util::StreamExt;
+    ///
+    /// let queue = CompletionQueue::bounded(2);
+    /// queue.push("one").unwrap();
+    /// queue.push("two").unwrap();
+    /// queue.close();
+    /// let all: Vec<_> = eyewall::block_on(queue.items().collect())?;
+    /// assert_eq!(all, ["one", "two"]);
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn items(&self) -> Items<T> {
+        Items {
+            queue: self.clone(),
+            ticket: None,
+        }
+    }
+
     fn poll_recv(&self, cx: &mut Context<'_>, ticket: &mut Option<u64>) -> Poll<Option<T>> {
         let mut waker = None;
         loop {
@@ -373,6 +399,19 @@ impl<T> Shared<T> {
         drop(state);
         wake_all(due);
     }
+
+    /// Gives up the place of `ticket`, if there is one; then it is another's turn.
+    fn give_up(&self, side: Side, ticket: Option<u64>) {
+        if ticket.is_none() {
+            return;
+        }
+        let mut state = self.lock();
+        let _waker = match side {
+            Side::Taker => state.takers.leave(ticket),
+            Side::Giver => state.givers.leave(ticket),
+        };
+        self.tell(state);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -390,15 +429,50 @@ struct Place<'a, T> {
 
 impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
-        if self.ticket.is_none() {
-            return;
-        }
-        let mut state = self.shared.lock();
-        let _waker = match self.side {
-            Side::Taker => state.takers.leave(self.ticket),
-            Side::Giver => state.givers.leave(self.ticket),
-        };
-        self.shared.tell(state);
+        self.shared.give_up(self.side, self.ticket);
+    }
+}
+
+/// The items of a [`CompletionQueue`] as a stream; from [`CompletionQueue::items`].
+///
+/// A queue may have several, and other takers beside them: each item goes to one.
+///
+/// # Cancel safety
+///
+/// An item is taken only when it is returned. A stream that has found the queue empty stands in the line of the takers
+/// from then on, also while nobody polls it: when it is its turn, an item stays in the queue until it is polled or
+/// dropped.
+#[must_use = "a stream takes nothing until it is polled"]
+pub struct Items<T> {
+    queue: CompletionQueue<T>,
+    ticket: Option<u64>,
+}
+
+impl<T> Stream for Items<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let Items { queue, ticket } = &mut *self;
+        queue.poll_recv(cx, ticket)
+    }
+}
+
+impl<T> FusedStream for Items<T> {
+    fn is_terminated(&self) -> bool {
+        let state = self.queue.shared.lock();
+        state.closed && state.items.is_empty()
+    }
+}
+
+impl<T> Drop for Items<T> {
+    fn drop(&mut self) {
+        self.queue.shared.give_up(Side::Taker, self.ticket);
+    }
+}
+
+impl<T> fmt::Debug for Items<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Items").field(&self.queue).finish()
     }
 }
 

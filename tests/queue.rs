@@ -11,6 +11,7 @@ use std::time::Duration;
 use eyewall::queue::{CompletionQueue, PushError};
 use eyewall::time::timeout;
 use foreign_waker::{foreign, hook};
+use futures_util::{FutureExt, StreamExt};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -335,4 +336,50 @@ fn a_waker_that_panics_keeps_nobody_else_asleep() {
     queue.close();
     assert!(flag.0.load(std::sync::atomic::Ordering::Relaxed));
     assert_eq!(second.as_mut().poll(&mut cx), Poll::Ready(None));
+}
+
+#[test]
+fn a_stream_of_the_items_waits_in_line_and_ends_with_the_queue() {
+    eyewall::block_on(async {
+        let queue = CompletionQueue::bounded(2);
+        let mut items = queue.items();
+        assert!(items.next().now_or_never().is_none(), "it is empty");
+        let second = eyewall::spawn({
+            let queue = queue.clone();
+            async move { queue.recv().await }
+        });
+        eyewall::yield_now().await;
+        queue.push(1).unwrap();
+        queue.push(2).unwrap();
+        assert_eq!(timeout(LONG, second).await.unwrap().unwrap(), Some(1));
+        assert!(queue.recv().now_or_never().is_none(), "one is the stream's");
+        assert_eq!(timeout(LONG, items.next()).await.unwrap(), Some(2));
+        let rest = eyewall::spawn(items.collect::<Vec<_>>());
+        for item in 3..10 {
+            queue.push_wait(item).await.unwrap();
+        }
+        queue.close();
+        let rest = timeout(LONG, rest).await.unwrap().unwrap();
+        assert_eq!(rest, (3..10).collect::<Vec<_>>());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_dropped_stream_of_the_items_passes_its_turn_on() {
+    eyewall::block_on(async {
+        let queue = CompletionQueue::bounded(2);
+        let mut items = queue.items();
+        assert!(items.next().now_or_never().is_none());
+        let mut waiting = pin!(queue.recv());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        queue.push(1).unwrap();
+        assert!(
+            waiting.as_mut().now_or_never().is_none(),
+            "the stream's turn"
+        );
+        drop(items);
+        assert_eq!(timeout(LONG, waiting).await.unwrap(), Some(1));
+    })
+    .unwrap();
 }
