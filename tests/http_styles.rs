@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use eyewall::Reactor;
 use eyewall::http::{
-    Client, ClientEvent, Error, ErrorKind, Fetched, HeaderMap, Phase, RequestBuilder, blocking,
+    Client, ClientEvent, Error, ErrorKind, Fetched, HeaderMap, Phase, RemoteFetch, RequestBuilder,
+    blocking,
 };
 use eyewall::promise::promise;
 use eyewall::queue::CompletionQueue;
@@ -405,6 +406,45 @@ fn a_future_runs_without_being_polled_and_after_it_was_detached() {
         until("both are asked", || server.requests().len() == 2).await;
         assert!(promised.await.unwrap());
         assert_eq!(fetch.await.unwrap().text(), "ok");
+    });
+}
+
+#[test]
+fn a_remote_fetch_is_waited_for_as_long_as_its_user_likes() {
+    let (let_go, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let server = Server::new(move |_| {
+        held.lock().unwrap().recv().unwrap();
+        Reply::ok("ok")
+    });
+    run(async {
+        let client = Client::new();
+        let fetch = || {
+            let url = server.url("/");
+            client
+                .handle()
+                .unwrap()
+                .fetch(move |client| client.get(url))
+        };
+        let waits = |fetch: RemoteFetch, timeout| {
+            let wait = move || fetch.wait_timeout(timeout);
+            eyewall::spawn_blocking(wait).map(|waited| waited.unwrap())
+        };
+        let given_back = waits(fetch(), Duration::from_millis(1)).await.unwrap_err();
+        until("it goes on", || server.requests().len() == 1).await;
+        let given_back = waits(given_back, Duration::ZERO).await.unwrap_err();
+        let waiting = waits(given_back, Duration::MAX);
+        let_go.send(()).unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap().text(), "ok");
+
+        let given_back = waits(fetch(), Duration::ZERO).await.unwrap_err();
+        until("it is asked", || server.requests().len() == 2).await;
+        drop(given_back);
+        until("it is given up", || client.active_fetches() == 0).await;
+        let_go.send(()).unwrap();
+
+        let here = fetch().wait_timeout(LIMIT).unwrap();
+        assert_eq!(here.unwrap_err().kind(), ErrorKind::Nested);
     });
 }
 

@@ -299,6 +299,51 @@ fn to_wait_for_a_remote_task_on_its_own_thread_is_an_error() {
 }
 
 #[test]
+fn a_remote_task_is_waited_for_as_long_as_its_user_likes() {
+    let reactor = Reactor::new().unwrap();
+    let handle = reactor.handle();
+    let is_done = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&is_done);
+    let task = handle.spawn(move || async move {
+        done.store(true, Ordering::SeqCst);
+        7
+    });
+    // Nobody runs the reactor.
+    let task = task.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    let task = task.wait_timeout(Duration::ZERO).unwrap_err();
+    run(&reactor, until(|| is_done.load(Ordering::SeqCst)));
+    assert_eq!(task.wait_timeout(Duration::ZERO).unwrap().unwrap(), 7);
+
+    for timeout in [common::LIMIT, Duration::MAX] {
+        let task = handle.spawn(|| async { 8 });
+        let other = std::thread::spawn(move || task.wait_timeout(timeout));
+        run(&reactor, until(|| other.is_finished()));
+        assert_eq!(other.join().unwrap().unwrap().unwrap(), 8);
+    }
+    run(&reactor, async {
+        let here = handle.spawn(|| async {});
+        let error = here.wait_timeout(Duration::MAX).unwrap().unwrap_err();
+        assert!(error.to_string().contains("await it"), "{error}");
+    });
+    let task = handle.spawn(pending::<()>);
+    drop(reactor);
+    let ended = task.wait_timeout(common::LIMIT).unwrap();
+    assert!(ended.unwrap_err().is_shut_down());
+}
+
+#[test]
+fn a_remote_task_whose_handle_was_given_back_and_dropped_runs_on() {
+    let reactor = Reactor::new().unwrap();
+    let is_done = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&is_done);
+    let task = reactor.handle().spawn(move || async move {
+        done.store(true, Ordering::SeqCst);
+    });
+    assert!(task.wait_timeout(Duration::ZERO).is_err());
+    run(&reactor, until(|| is_done.load(Ordering::SeqCst)));
+}
+
+#[test]
 fn a_remote_task_ends_when_its_reactor_goes() {
     let reactor = Reactor::new().unwrap();
     let handle = reactor.handle();

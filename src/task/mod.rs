@@ -29,6 +29,7 @@ mod remote;
 mod stall;
 #[cfg(test)]
 mod tests;
+mod wait;
 mod yield_now;
 
 pub use blocking::{BlockingTask, spawn_blocking};
@@ -42,4 +43,6 @@ pub(crate) use remote::Remote;
 pub use remote::{Handle, RemoteTask};
 pub use stall::Stall;
 pub(crate) use stall::StallWatch;
+#[cfg(feature = "http")]
+pub(crate) use wait::{NotEnded, wait};
 pub use yield_now::yield_now;

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 use futures_util::FutureExt;
@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use super::cell::Sent;
 use super::executor::Executor;
 use super::join::JoinError;
+use super::wait::{NotEnded, wait};
 use crate::error::no_reactor;
 use crate::ring::EventFd;
 
@@ -168,8 +169,7 @@ pub struct Handle {
 
 impl Handle {
     /// Whether its reactor is the one that runs on this thread.
-    #[cfg(feature = "http")]
-    pub(crate) fn runs_here(&self) -> bool {
+    pub(super) fn runs_here(&self) -> bool {
         super::executor::runs_here(&self.remote)
     }
 
@@ -231,18 +231,19 @@ impl Handle {
         let _ = self.remote.run(Box::new(job));
         RemoteTask {
             receiver,
-            remote: Arc::clone(&self.remote),
+            reactor: self.clone(),
         }
     }
 }
 
 /// The result of a task that was spawned through a [`Handle`].
 ///
-/// Await it in any executor, or block a thread on it with [`wait`](RemoteTask::wait).
+/// Await it in any executor, or block a thread on it with [`wait`](RemoteTask::wait) or
+/// [`wait_timeout`](RemoteTask::wait_timeout).
 #[derive(Debug)]
 pub struct RemoteTask<T> {
     receiver: oneshot::Receiver<Result<T, JoinError>>,
-    remote: Arc<Remote>,
+    reactor: Handle,
 }
 
 impl<T> RemoteTask<T> {
@@ -253,16 +254,55 @@ impl<T> RemoteTask<T> {
     /// A [`JoinError`] if the task panicked or the reactor was shut down. Inside the reactor itself, whose thread would
     /// wait for itself, it says so at once, if the task has not ended; the task runs on.
     pub fn wait(mut self) -> Result<T, JoinError> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut cx = Context::from_waker(&waker);
         loop {
-            if let Poll::Ready(result) = self.poll_unpin(&mut cx) {
+            if let Some(result) = self.wait_until(None) {
                 return result;
             }
-            if super::executor::runs_here(&self.remote) {
-                return Err(JoinError::deadlock());
-            }
-            std::thread::park();
+        }
+    }
+
+    /// As [`wait`](RemoteTask::wait), but for at most `timeout`; then it gives this handle back. Without time it only
+    /// looks. A time that no [`Instant`] can express has no end.
+    ///
+    /// # Errors
+    ///
+    /// This handle, if the task has not ended by then: wait again, await it, or drop it, whereupon the task runs on. The
+    /// result inside is that of `wait`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eyewall::Reactor;
+    ///
+    /// let reactor = Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// let task = handle.spawn(|| async { 42 });
+    /// // Nobody runs the reactor.
+    /// let task = task.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    /// let other = std::thread::spawn(move || task.wait_timeout(Duration::from_secs(60)));
+    /// reactor.block_on(async {
+    ///     while !other.is_finished() {
+    ///         eyewall::time::sleep(Duration::from_millis(1)).await;
+    ///     }
+    /// })?;
+    /// let in_time = other.join().unwrap();
+    /// assert_eq!(in_time.expect("a minute is enough").unwrap(), 42);
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub fn wait_timeout(
+        mut self,
+        timeout: Duration,
+    ) -> Result<Result<T, JoinError>, RemoteTask<T>> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.wait_until(deadline).ok_or(self)
+    }
+
+    /// `None` if the deadline came before the end.
+    fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, JoinError>> {
+        let reactor = self.reactor.clone();
+        match wait(&reactor, self, deadline) {
+            Ok(result) => Some(result),
+            Err(NotEnded::RunsHere) => Some(Err(JoinError::deadlock())),
+            Err(NotEnded::TimeOver) => None,
         }
     }
 }
@@ -274,13 +314,5 @@ impl<T> Future for RemoteTask<T> {
         self.receiver
             .poll_unpin(cx)
             .map(|received| received.unwrap_or_else(|_| Err(JoinError::shut_down())))
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Unpark>) {
-        self.0.unpark();
     }
 }

@@ -8,8 +8,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 use futures_util::FutureExt;
@@ -23,7 +23,7 @@ use crate::http::client::WeakClient;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::{Client, RequestBuilder};
 use crate::reactor::Core;
-use crate::task::{Executor, Handle};
+use crate::task::{Executor, Handle, NotEnded, wait};
 
 /// The clients of a reactor that have handles.
 #[derive(Clone, Default)]
@@ -68,7 +68,7 @@ pub struct ClientHandle {
 }
 
 /// The result of a fetch that another thread has asked for. Await it in any executor, or block a thread on it with
-/// [`wait`](RemoteFetch::wait). Dropping it gives the fetch up; [`detach`](RemoteFetch::detach) lets it run.
+/// [`wait`](RemoteFetch::wait) or [`wait_timeout`](RemoteFetch::wait_timeout). Dropping it gives the fetch up; [`detach`](RemoteFetch::detach) lets it run.
 #[must_use = "dropping it gives the fetch up; `detach` lets it run"]
 pub struct RemoteFetch {
     receiver: oneshot::Receiver<Result<Fetched, Error>>,
@@ -195,16 +195,70 @@ impl RemoteFetch {
     /// That of the fetch. On the reactor's own thread, which would wait for itself, it is
     /// [`ErrorKind::Nested`](crate::http::ErrorKind::Nested) if the fetch has not ended, and the fetch is given up.
     pub fn wait(mut self) -> Result<Fetched, Error> {
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut cx = Context::from_waker(&waker);
         loop {
-            if let Poll::Ready(result) = self.poll_unpin(&mut cx) {
+            if let Some(result) = self.wait_until(None) {
                 return result;
             }
-            if self.reactor.runs_here() {
-                return Err(Error::new(ErrorKind::Nested));
-            }
-            std::thread::park();
+        }
+    }
+
+    /// As [`wait`](RemoteFetch::wait), but for at most `timeout`; then it gives this handle back, and with it the choice:
+    /// wait again, drop it, which gives the fetch up, or [`detach`](RemoteFetch::detach) it. Without time it only looks.
+    /// A time that no [`Instant`] can express has no end.
+    ///
+    /// A limit of the fetch itself is [`RequestBuilder::timeout`]: that ends it with an error which says what it had come
+    /// to.
+    ///
+    /// # Errors
+    ///
+    /// This handle, if the fetch has not ended by then. The result inside is that of `wait`.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let url = format!("http://{}/", listener.local_addr()?);
+    /// # std::thread::spawn(move || {
+    /// #     let mut stream = listener.accept().unwrap().0;
+    /// #     stream.read(&mut [0; 1000]).unwrap();
+    /// #     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    /// # });
+    /// use std::time::Duration;
+    /// use eyewall::http::Client;
+    ///
+    /// eyewall::block_on(async {
+    ///     let client = Client::new();
+    ///     let handle = client.handle()?;
+    ///     let other = std::thread::spawn(move || {
+    ///         let mut fetch = handle.fetch(|client| client.get(url));
+    ///         loop {
+    ///             match fetch.wait_timeout(Duration::from_millis(10)) {
+    ///                 Ok(result) => return result,
+    ///                 // There is time to look after something else.
+    ///                 Err(not_ended) => fetch = not_ended,
+    ///             }
+    ///         }
+    ///     });
+    ///     let page = eyewall::spawn_blocking(|| other.join().unwrap()).await.unwrap()?;
+    ///     assert_eq!(page.text(), "ok");
+    ///     Ok::<(), eyewall::http::Error>(())
+    /// })?.unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_timeout(
+        mut self,
+        timeout: Duration,
+    ) -> Result<Result<Fetched, Error>, RemoteFetch> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.wait_until(deadline).ok_or(self)
+    }
+
+    /// `None` if the deadline came before the end.
+    fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<Fetched, Error>> {
+        let reactor = self.reactor.clone();
+        match wait(&reactor, self, deadline) {
+            Ok(result) => Some(result),
+            Err(NotEnded::RunsHere) => Some(Err(Error::new(ErrorKind::Nested))),
+            Err(NotEnded::TimeOver) => None,
         }
     }
 
@@ -227,13 +281,5 @@ impl Future for RemoteFetch {
 impl fmt::Debug for RemoteFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteFetch").finish_non_exhaustive()
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Unpark>) {
-        self.0.unpark();
     }
 }
