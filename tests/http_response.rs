@@ -18,6 +18,7 @@ use eyewall::http::{Body, Client, ErrorKind, Flow, Phase};
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use futures_util::StreamExt;
+use futures_util::stream::FusedStream;
 use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n";
@@ -33,7 +34,9 @@ fn chunks_are_a_stream() {
         drop(chunks);
         let mut chunks = response.chunks();
         assert_eq!(&chunks.next().await.unwrap().unwrap()[..], b"de");
+        assert!(!chunks.is_terminated());
         assert!(chunks.next().await.is_none());
+        assert!(chunks.is_terminated());
         assert!(chunks.next().await.is_none());
         drop(chunks);
         assert_eq!(response.trailers().unwrap()["x-sum"], "7");

@@ -8,6 +8,25 @@
 //! An operation takes its buffer and gives it back with the result. Nothing that was received is lost when a
 //! future is dropped: it belongs to the socket, and goes to the next call. That is why receiving takes
 //! `&mut self`; the sockets have halves or senders for doing both at once.
+//!
+//! For an option that has no call here, or a crate that wants a descriptor, each lends its own by
+//! [`std::os::fd::AsFd`] and, for who wants the bare number, [`std::os::fd::AsRawFd`]; so does a
+//! [`File`](crate::fs::File). It stays the socket's, which closes it; what is received past the socket is missing there.
+//!
+//! ```
+//! use std::os::fd::{AsFd, AsRawFd};
+//! use eyewall::net::UdpSocket;
+//!
+//! eyewall::block_on(async {
+//!     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+//!     let fd = socket.as_raw_fd();
+//!     assert_eq!(fd, socket.as_fd().as_raw_fd());
+//!     let link = std::fs::read_link(format!("/proc/self/fd/{fd}"))?;
+//!     assert!(link.to_string_lossy().starts_with("socket:"));
+//!     Ok::<(), std::io::Error>(())
+//! })??;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -3,11 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
+use futures_util::stream::FusedStream;
 use socket2::{SockRef, Socket};
 
 use super::listener::Listener;
@@ -247,6 +248,12 @@ impl AsFd for TcpListener {
     }
 }
 
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// The connections of a [`TcpListener`] as a stream; from [`TcpListener::incoming`].
 #[derive(Debug)]
 #[must_use = "a stream accepts nothing until it is polled"]
@@ -264,5 +271,11 @@ impl Stream for Incoming<'_> {
         };
         let stream = TcpStream::new(self.listener.core(), fd);
         Poll::Ready(Some(stream.set_nodelay(true).map(|()| stream)))
+    }
+}
+
+impl FusedStream for Incoming<'_> {
+    fn is_terminated(&self) -> bool {
+        false
     }
 }

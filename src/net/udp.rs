@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 
 use socket2::{Domain, SockRef, Type};
@@ -332,6 +332,12 @@ impl AsFd for UdpSocket {
     }
 }
 
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// Sends from a [`UdpSocket`]; from [`UdpSocket::sender`]. The socket stays open until the last one has gone.
 #[derive(Clone, Debug)]
 pub struct UdpSender {
@@ -368,5 +374,11 @@ impl UdpSender {
 impl AsFd for UdpSender {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.send.as_fd()
+    }
+}
+
+impl AsRawFd for UdpSender {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }

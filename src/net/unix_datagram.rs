@@ -1,7 +1,7 @@
 //! Unix datagram sockets.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
@@ -280,6 +280,12 @@ impl AsFd for UnixDatagram {
     }
 }
 
+impl AsRawFd for UnixDatagram {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// Sends from a [`UnixDatagram`]; from [`UnixDatagram::sender`]. The socket stays open until the last one has
 /// gone.
 #[derive(Clone, Debug)]
@@ -332,5 +338,11 @@ impl UnixDatagramSender {
 impl AsFd for UnixDatagramSender {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.send.as_fd()
+    }
+}
+
+impl AsRawFd for UnixDatagramSender {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }

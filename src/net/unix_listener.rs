@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
+use futures_util::stream::FusedStream;
 use socket2::{Domain, SockRef, Type};
 
 use super::listener::Listener;
@@ -208,6 +209,12 @@ impl AsFd for UnixListener {
     }
 }
 
+impl AsRawFd for UnixListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 /// The connections of a [`UnixListener`] as a stream; from [`UnixListener::incoming`].
 #[derive(Debug)]
 #[must_use = "a stream accepts nothing until it is polled"]
@@ -222,5 +229,11 @@ impl Stream for UnixIncoming<'_> {
         let accepted = ready!(self.listener.poll_accept(cx, true));
         let core = self.listener.core();
         Poll::Ready(Some(accepted.map(|fd| UnixStream::new(core, fd))))
+    }
+}
+
+impl FusedStream for UnixIncoming<'_> {
+    fn is_terminated(&self) -> bool {
+        false
     }
 }

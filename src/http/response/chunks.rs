@@ -4,7 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::stream::{self, FusedStream};
+use futures_util::{Stream, StreamExt};
 
 use super::Response;
 use crate::buf::Chunk;
@@ -16,7 +17,7 @@ use crate::http::error::Error;
 /// Nothing is received before it is asked for, so that a slow reader slows the server. Dropping it loses nothing.
 #[must_use = "a stream receives nothing until it is polled"]
 pub struct Chunks<'a> {
-    inner: Pin<Box<dyn Stream<Item = Result<Chunk, Error>> + 'a>>,
+    inner: Pin<Box<dyn FusedStream<Item = Result<Chunk, Error>> + 'a>>,
 }
 
 impl<'a> Chunks<'a> {
@@ -54,6 +55,12 @@ impl Stream for Chunks<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.inner.as_mut().poll_next(cx)
+    }
+}
+
+impl FusedStream for Chunks<'_> {
+    fn is_terminated(&self) -> bool {
+        self.inner.is_terminated()
     }
 }
 

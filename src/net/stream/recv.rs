@@ -3,12 +3,13 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
+use futures_util::stream::FusedStream;
 
 use super::receiving::Receiving;
 use crate::buf::{BufResult, Chunk, IoBufMut};
@@ -364,6 +365,12 @@ impl AsFd for RecvHalf {
     }
 }
 
+impl AsRawFd for RecvHalf {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 impl fmt::Debug for RecvHalf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecvHalf")
@@ -393,5 +400,11 @@ impl Stream for Chunks<'_> {
             self.half = None;
         }
         Poll::Ready(item)
+    }
+}
+
+impl FusedStream for Chunks<'_> {
+    fn is_terminated(&self) -> bool {
+        self.half.is_none()
     }
 }

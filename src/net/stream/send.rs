@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -259,6 +259,12 @@ impl Drop for SendHalf {
 impl AsFd for SendHalf {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.state.fd.as_fd()
+    }
+}
+
+impl AsRawFd for SendHalf {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
