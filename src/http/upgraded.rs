@@ -92,7 +92,13 @@ impl Upgraded {
         (self.recv, self.send)
     }
 
-    /// Closes the connection and waits until the kernel has done so.
+    /// Closes the connection and waits until the kernel has done so, and not for the peer: what has been sent goes on to
+    /// it, and what is still being sent, by a [`send_all`](Upgraded::send_all) that was dropped, is cut off, which a TCP
+    /// connection tells by a reset. Over TLS, the end is said first (close_notify) if the kernel takes that at once. Who
+    /// wants to be sure of it calls [`shutdown`](Upgraded::shutdown) before, which waits as long as the peer takes
+    /// nothing: put a [`timeout`](crate::time::timeout) around that.
+    ///
+    /// A [`Conduit`](super::Conduit) that has a sink closes that, and takes its time for it.
     ///
     /// # Errors
     ///
@@ -100,7 +106,7 @@ impl Upgraded {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it goes on in the background.
+    /// Dropped, it goes on in the background; a sink is dropped.
     pub async fn close(self) -> io::Result<()> {
         Transport::of(self.recv.recv, self.send.send).close().await
     }

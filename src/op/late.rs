@@ -21,6 +21,8 @@ pub(crate) struct Late<T> {
     quiet: Cell<bool>,
     /// The direction has been dropped: nobody will take what is kept.
     deserted: Cell<bool>,
+    /// What is in flight says no more than that the end comes: without it the peer lacks nothing.
+    farewell: Cell<bool>,
 }
 
 struct Kept<T> {
@@ -35,6 +37,7 @@ impl<T> Default for Late<T> {
             in_flight: Cell::new(0),
             quiet: Cell::new(false),
             deserted: Cell::new(false),
+            farewell: Cell::new(false),
         }
     }
 }
@@ -87,6 +90,12 @@ impl<T> Late<T> {
         self.deserted.set(true);
         let kept = self.kept.take();
         drop(kept);
+    }
+
+    /// What is handed over next is the last, and may be left out.
+    #[cfg(feature = "__tls")]
+    pub(crate) fn say_farewell(&self) {
+        self.farewell.set(true);
     }
 
     /// Whether an operation would be cut off by the end of this direction. A post that does not wait is none: it sees
@@ -225,6 +234,13 @@ impl<T: Direction> InFlight<T> {
         let mut deserted = true;
         self.with(|fd| deserted = T::late(fd).deserted.get());
         deserted
+    }
+
+    /// Whether the peer lacks something where the operation does not come to its end.
+    pub(super) fn is_needed(&self) -> bool {
+        let mut farewell = false;
+        self.with(|fd| farewell = T::late(fd).farewell.get());
+        !farewell
     }
 
     /// Keeps a result that nobody waited for.

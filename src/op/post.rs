@@ -155,8 +155,10 @@ impl Operation for Postponed {
             return;
         }
         if self.in_flight.is_deserted() {
-            // The peer must not take the part for the whole. Other than TCP sockets have no reset to send.
-            let _ = SockRef::from(self.in_flight.fd()).set_linger(Some(Duration::ZERO));
+            if self.in_flight.is_needed() {
+                // The peer must not take the part for the whole. Other than TCP sockets have no reset to send.
+                let _ = SockRef::from(self.in_flight.fd()).set_linger(Some(Duration::ZERO));
+            }
             return;
         }
         let error = cqe.into_result().err();

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use super::failed;
 use super::session::TlsSession;
 use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill, fill_from};
-use crate::http::transport::{RecvSide, SendSide, unclean_end};
+use crate::http::transport::{RecvSide, SendSide, after_the_end, unclean_end};
 
 /// What an idle connection has beside the session and what it goes through.
 #[cfg(target_pointer_width = "64")]
@@ -247,7 +247,19 @@ impl TlsSend {
         self.pending.is_none() && self.below.is_settled()
     }
 
+    /// See [`SendSide::finish`].
+    pub(in crate::http) async fn finish(&mut self) {
+        match &self.below {
+            // As every TLS that is dropped does.
+            SendSide::Socket(_) => self.say_goodbye(),
+            _ => drop(self.shutdown().await),
+        }
+    }
+
     async fn encrypt_and_post(&mut self, buffers: &[&[u8]]) -> io::Result<()> {
+        if self.closed {
+            return Err(after_the_end());
+        }
         if self.pending.is_some() {
             self.hand_over().await?;
         }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 
-use super::{RecvSide, SendSide, Transport};
+use super::{RecvSide, SendSide, Transport, after_the_end};
 use crate::buf::{Chunk, IoBuf};
 use crate::net::{TcpStream, UnixStream};
 use crate::reactor::Core;
@@ -70,11 +70,13 @@ impl Conduit {
             core: Core::current()?,
             stream: Box::pin(stream),
             rest: None,
+            ended: false,
             budget: Budget::default(),
         };
         let send = ConduitSend {
             sink: Box::pin(sink),
             settled: true,
+            stage: SinkStage::Open,
             budget: Budget::default(),
         };
         Ok(Conduit(Transport {
@@ -125,6 +127,8 @@ pub(in crate::http) struct ConduitRecv {
     core: Rc<Core>,
     stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>>>>,
     rest: Option<Chunk>,
+    /// The stream has ended, and must not be asked again.
+    ended: bool,
     budget: Budget,
 }
 
@@ -160,6 +164,9 @@ impl ConduitRecv {
 
     /// The next piece; `None` for one without a byte, which to others would be the end.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Option<Chunk>>>> {
+        if self.ended {
+            return Poll::Ready(Some(Ok(None)));
+        }
         let Poll::Ready(next) = self.stream.as_mut().poll_next(cx) else {
             self.budget.renew();
             return Poll::Pending;
@@ -170,7 +177,10 @@ impl ConduitRecv {
                 (!bytes.is_empty()).then(|| Chunk::whole(bytes).map(Some))
             }
             Some(Err(error)) => Some(Err(error)),
-            None => Some(Ok(None)),
+            None => {
+                self.ended = true;
+                Some(Ok(None))
+            }
         })
     }
 
@@ -183,10 +193,20 @@ impl ConduitRecv {
     }
 }
 
+/// What a sink may still be asked for: one that is closed or has failed may panic when it is given more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SinkStage {
+    Open,
+    Closing,
+    Closed,
+    Failed,
+}
+
 pub(in crate::http) struct ConduitSend {
     sink: Pin<Box<dyn Sink<Bytes, Error = io::Error>>>,
     /// Everything has been flushed.
     settled: bool,
+    stage: SinkStage,
     budget: Budget,
 }
 
@@ -209,25 +229,33 @@ impl ConduitSend {
 
     /// Waits until there is room.
     pub(in crate::http) async fn ready(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.sink.as_mut().poll_ready(cx)).await
+        self.check_open()?;
+        let ready = poll_fn(|cx| self.sink.as_mut().poll_ready(cx)).await;
+        self.checked(ready)
     }
 
     /// Hands `bytes` over, for which there is room; they are sent by [`flush`](ConduitSend::flush).
     pub(in crate::http) fn start(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.settled = false;
         self.budget.spend(bytes.len());
-        self.sink.as_mut().start_send(Bytes::copy_from_slice(bytes))
+        let started = self.sink.as_mut().start_send(Bytes::copy_from_slice(bytes));
+        self.checked(started)
     }
 
     pub(in crate::http) async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| {
+        if self.stage == SinkStage::Closed {
+            return Ok(());
+        }
+        self.check_open()?;
+        let flushed = poll_fn(|cx| {
             let flushed = self.sink.as_mut().poll_flush(cx);
             if flushed.is_pending() {
                 self.budget.renew();
             }
             flushed
         })
-        .await?;
+        .await;
+        self.checked(flushed)?;
         self.settled = true;
         // Behind what has been sent, so that it is not held up.
         poll_fn(|cx| self.budget.poll_left(cx)).await;
@@ -235,7 +263,32 @@ impl ConduitSend {
     }
 
     pub(super) async fn shutdown(&mut self) -> io::Result<()> {
-        poll_fn(|cx| self.sink.as_mut().poll_close(cx)).await
+        match self.stage {
+            SinkStage::Open | SinkStage::Closing => {}
+            SinkStage::Closed => return Ok(()),
+            SinkStage::Failed => return Err(after_the_end()),
+        }
+        self.stage = SinkStage::Closing;
+        let closed = poll_fn(|cx| self.sink.as_mut().poll_close(cx)).await;
+        self.checked(closed)?;
+        self.stage = SinkStage::Closed;
+        Ok(())
+    }
+
+    fn check_open(&self) -> io::Result<()> {
+        match self.stage {
+            SinkStage::Open => Ok(()),
+            _ => Err(after_the_end()),
+        }
+    }
+
+    /// Notes a failure: it is the sink's last word.
+    fn checked(&mut self, result: io::Result<()>) -> io::Result<()> {
+        if result.is_err() {
+            self.stage = SinkStage::Failed;
+            self.settled = false;
+        }
+        result
     }
 
     pub(super) fn is_settled(&self) -> bool {

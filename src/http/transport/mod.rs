@@ -112,7 +112,7 @@ impl Transport {
         self.recv.is_current()
     }
 
-    /// Closes the connection and waits until that is done.
+    /// Closes the connection and waits until that is done, and not for the peer.
     pub(super) async fn close(mut self) -> io::Result<()> {
         self.send.finish().await;
         let closing = self.recv.socket().map(net::close);
@@ -122,6 +122,14 @@ impl Transport {
             None => Ok(()),
         }
     }
+}
+
+/// The error of sending behind the end of what is sent, or behind a failure, as a socket has it.
+pub(super) fn after_the_end() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "nothing can be sent any more: the end has been told, or an earlier send has failed",
+    )
 }
 
 /// The error of an end that anybody between here and the peer may have made: that of a TLS connection without

@@ -104,11 +104,15 @@ impl SendSide {
         }
     }
 
-    /// Says what is to be said before the connection is closed, where that is more than the closing itself.
+    /// Says what is to be said before the connection is closed, where that is more than the closing itself. Waits for
+    /// what a user has made, and for nobody else.
     pub(super) async fn finish(&mut self) {
-        if !matches!(self, SendSide::Socket(_)) {
+        match self {
+            SendSide::Socket(_) => {}
+            #[cfg(feature = "__tls")]
+            SendSide::Tls(tls) => tls.finish().await,
             // It is closed in any case.
-            let _ = self.shutdown().await;
+            SendSide::Conduit(conduit) => drop(conduit.shutdown().await),
         }
     }
 

@@ -167,13 +167,15 @@ impl SendHalf {
     }
 
     /// Hands over what is to be said before the socket is closed, wherever its half is dropped: also where the reactor
-    /// does not run now. Nobody waits for it; where an earlier send is on its way, nothing is said.
+    /// does not run now. Nobody waits for it; where an earlier send is on its way, nothing is said. Where the kernel has
+    /// no room for it, the connection ends without: a reset would take with it what was sent before.
     #[cfg(feature = "__tls")]
     pub(crate) fn post_last<B: IoBuf>(&mut self, buffer: B) {
         let state = &mut self.state;
         if state.core.is_shut() || state.current.is_some() || state.fd.outgoing().is_busy() {
             return;
         }
+        state.fd.outgoing().say_farewell();
         let post = crate::op::Post::new(state.fd.clone(), buffer);
         if let Err(post) = state.core.post(post) {
             let postponed = Box::new(crate::op::Postponed::from(post));
