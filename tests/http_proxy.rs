@@ -4,8 +4,9 @@
 mod http_support;
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use eyewall::http::{Client, ErrorKind, Proxy};
+use eyewall::http::{Client, Conduit, ErrorKind, Proxy, Target};
 use http_support::{Reply, Server, run};
 
 async fn get(client: &Client, url: &str) -> u16 {
@@ -65,6 +66,58 @@ fn c09_a_refusal_of_the_proxy_is_a_response_and_a_dead_proxy_an_error() {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
+    });
+}
+
+/// Who reads no more than the message of an error learns that it was the proxy, and which.
+#[test]
+fn c09_a_proxy_that_cannot_be_reached_is_named_and_its_password_is_not() {
+    let limit = Duration::from_millis(50);
+    // One that nobody gets to.
+    let never = |_: Target| std::future::pending::<std::io::Result<Conduit>>();
+    let client = Client::new();
+    let slow = Client::builder()
+        .connector(never)
+        .connect_timeout(limit)
+        .build();
+    let cases = [
+        (
+            &client,
+            "127.0.0.1:1",
+            "cannot connect to the proxy 127.0.0.1:1 (",
+        ),
+        (
+            &client,
+            "no-such-proxy.invalid",
+            "the name of the proxy no-such-proxy.invalid does not resolve (",
+        ),
+        (
+            &slow,
+            "proxy.test:3128",
+            "connecting took longer than 50ms, on the way through the proxy proxy.test:3128, while connecting; ",
+        ),
+    ];
+    let schemes = match cfg!(feature = "tls-ring") {
+        true => &["http", "https"][..],
+        false => &["http"],
+    };
+    run(async {
+        for (client, authority, begins) in cases {
+            for scheme in schemes {
+                let url = format!("{scheme}://a.test/");
+                let proxy = Proxy::all(format!("http://user:secret@{authority}")).unwrap();
+                let error = client.get(&url).proxy(proxy).send().await.unwrap_err();
+                let text = error.to_string();
+                assert!(text.starts_with(begins), "{text}");
+                assert!(text.contains(&url) && !text.contains("secret"), "{text}");
+                assert_eq!(error.proxy(), Some(authority));
+            }
+        }
+        // One that has no proxy names none.
+        let error = Client::new().get("http://127.0.0.1:1/").send().await;
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), "cannot connect (http://127.0.0.1:1/)");
+        assert_eq!(error.proxy(), None);
     });
 }
 

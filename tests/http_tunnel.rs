@@ -117,6 +117,11 @@ fn c09_a_refusal_is_an_error_of_the_proxy_that_says_why() {
             assert_eq!(error.kind(), ErrorKind::Proxy, "{error:?}");
             assert_eq!(error.stage(), Some(Stage::Tunnel));
             assert!(error.is_connect());
+            let said = format!(
+                "the proxy {} does not open the way to the host (",
+                proxy.address
+            );
+            assert!(error.to_string().starts_with(&said), "{error}");
             assert!(cause(&error).contains(reason), "{error:?}");
             assert!(!format!("{error:?} {error}").contains("pass"));
         });

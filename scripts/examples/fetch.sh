@@ -260,9 +260,11 @@ out hello -x http://127.0.0.1:1 --noproxy '*' "$http/hello"
 )
 for proxy in 127.9.9.9 http://user:secret@127.9.9.9/; do
   code 7 "$fetch" -x "$proxy" "$http/hello"
+  said 'cannot connect to the proxy 127.9.9.9'
   said '127.9.9.9:1080: Connection refused'
 done
 code 5 "$fetch" -x http://no-such-proxy.invalid "$http/hello"
+said 'the name of the proxy no-such-proxy.invalid:1080 does not resolve'
 code 5 "$fetch" -x 'http://[' "$http/hello"
 code 7 "$fetch" -x ftp://127.0.0.1 "$http/hello"
 code 4 "$fetch" -x socks5://127.0.0.1 "$http/hello"

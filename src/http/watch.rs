@@ -107,6 +107,11 @@ impl Watch {
         }
     }
 
+    /// How far the fetch is.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
     /// The fetch goes on to `stage`.
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.set(stage);

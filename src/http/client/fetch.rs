@@ -252,8 +252,9 @@ impl Client {
                         let mut connecting = Box::pin(
                             self.connect(ways.route, origin, begun, timings, watch, hooks),
                         );
-                        let made = watch.over_in(slot, connecting.as_mut()).await?;
+                        let made = watch.over_in(slot, connecting.as_mut()).await;
                         drop(connecting);
+                        let made = made.map_err(|error| failed(error, ways.route, watch))?;
                         timings.sending = timings.now();
                         made
                     }
@@ -341,6 +342,16 @@ impl Client {
 struct Ways<'a> {
     route: &'a Route<'a>,
     slot: &'a Slot,
+}
+
+/// What to say of a connection that was not made.
+#[cold]
+fn failed(error: Error, route: &Route<'_>, watch: &Watch) -> Error {
+    match route.proxy {
+        // From the handshake on, the proxy has done its part.
+        Some(proxy) if watch.stage() < Stage::Tls => error.at_proxy(proxy.authority()),
+        _ => error,
+    }
 }
 
 /// How long to wait for leave to send the body.

@@ -17,8 +17,8 @@ use super::timings::Timings;
 
 /// Why a fetch has no response, or no complete one.
 ///
-/// The message names the URL, without the user name and password that it may hold; the source is the error
-/// below, such as `Connection refused`.
+/// The message names the URL, without the user name and password that it may hold, and the proxy, if it was that one
+/// that could not be reached; the source is the error below, such as `Connection refused`.
 ///
 /// ```
 /// # eyewall::block_on(async {
@@ -41,6 +41,8 @@ struct Inner {
     status: Option<StatusCode>,
     headers: Option<HeaderMap>,
     fault: Option<CertificateFault>,
+    /// The proxy that was in the way, as in a URL.
+    proxy: Option<Box<str>>,
 }
 
 /// What was known of a fetch when it failed.
@@ -79,6 +81,7 @@ impl Error {
                 status: None,
                 headers: None,
                 fault: None,
+                proxy: None,
             }),
         }
     }
@@ -185,6 +188,12 @@ impl Error {
         self
     }
 
+    /// It was on the way to this proxy, or to what lies behind it, that the connection failed.
+    pub(super) fn at_proxy(mut self, authority: &str) -> Error {
+        self.inner.proxy = Some(authority.into());
+        self
+    }
+
     pub(super) fn with_head(mut self, status: StatusCode, headers: HeaderMap) -> Error {
         self.inner.status = Some(status);
         self.inner.headers = Some(headers);
@@ -199,6 +208,12 @@ impl Error {
     /// The URL of the fetch, without user name and password; after redirects the one that failed.
     pub fn url(&self) -> Option<&str> {
         self.inner.url.as_deref()
+    }
+
+    /// The proxy that could not be reached, or did not open the way: its host and, if that is not 80, its port. `None`
+    /// where the fetch had none, or had come further.
+    pub fn proxy(&self) -> Option<&str> {
+        self.inner.proxy.as_deref()
     }
 
     /// How far the fetch had come; `None` if it had not begun.
@@ -380,13 +395,23 @@ fn hide_userinfo(text: &str) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.inner.kind, self.inner.seen.stage) {
+        match (self.inner.kind, self.inner.seen.stage, self.proxy()) {
             // Nothing of an answer had come that it could be in the middle of.
-            (ErrorKind::Receive, Some(Stage::Send | Stage::Wait)) => {
+            (ErrorKind::Receive, Some(Stage::Send | Stage::Wait), _) => {
                 f.write_str("the connection failed before an answer came")?;
             }
             _ if self.is_proxy_unusable() => f.write_str("the proxy cannot be used")?,
-            (kind, _) => kind.fmt(f)?,
+            (ErrorKind::Resolve, _, Some(proxy)) => {
+                write!(f, "the name of the proxy {proxy} does not resolve")?;
+            }
+            (ErrorKind::Connect, _, Some(proxy)) => {
+                write!(f, "cannot connect to the proxy {proxy}")?;
+            }
+            (ErrorKind::Proxy, _, Some(proxy)) => {
+                write!(f, "the proxy {proxy} does not open the way to the host")?;
+            }
+            (kind, _, Some(proxy)) => write!(f, "{kind}, on the way through the proxy {proxy}")?,
+            (kind, _, None) => kind.fmt(f)?,
         }
         if let (true, Some(stage)) = (self.is_timeout(), self.inner.seen.stage) {
             let (sent, received) = (self.bytes_sent(), self.bytes_received());
