@@ -5,17 +5,18 @@ mod http_peer;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use eyewall::http::{
-    Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy, StatusCode, Trace,
+    Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Phase, Proxy, StatusCode, Trace,
 };
 use eyewall::time::sleep;
 use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
-use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_rest, run};
+use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_line, read_rest, run};
 use socket2::SockRef;
 
 const TOO_LARGE: &[u8] = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!";
@@ -546,7 +547,7 @@ fn i09_a_switch_that_was_asked_for_hands_the_connection_over() {
         let request = Client::new().get(peer.url()).header("upgrade", "chat");
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 101);
-        let mut chat = response.upgrade().unwrap();
+        let mut chat = response.upgrade().await.unwrap();
         let (count, buffer) = chat.recv(Vec::with_capacity(4)).await;
         assert_eq!((count.unwrap(), &buffer[..]), (4, &b"hell"[..]));
         assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"o ");
@@ -579,7 +580,7 @@ fn i09_the_directions_of_a_switched_connection_live_on_their_own() {
     });
     run(async {
         let request = Client::new().get(peer.url()).header("upgrade", "chat");
-        let chat = request.send().await.unwrap().upgrade().unwrap();
+        let chat = request.send().await.unwrap().upgrade().await.unwrap();
         let (mut recv, mut send) = chat.into_split();
         let reader = eyewall::spawn(async move {
             let mut all = Vec::new();
@@ -607,7 +608,7 @@ fn i09_a_client_may_ask_for_a_switch_in_every_request() {
         let client = Client::builder().default_headers(chat).build();
         let chat = client.get(peer.url()).send().await.unwrap();
         assert_eq!(chat.status(), 101);
-        let mut chat = chat.upgrade().unwrap();
+        let mut chat = chat.upgrade().await.unwrap();
         assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"hello");
     });
     peer.join();
@@ -620,7 +621,7 @@ fn i09_a_server_that_does_not_switch_answers_as_ever() {
         let request = Client::new().get(peer.url()).header("upgrade", "chat");
         let mut response = request.send().await.unwrap();
         assert_eq!(response.text().await.unwrap(), "ok");
-        let error = response.upgrade().unwrap_err();
+        let error = response.upgrade().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotUpgraded);
         assert_eq!(error.status(), Some(StatusCode::OK));
         assert_eq!(error.headers().unwrap()["content-length"], "2");
@@ -630,25 +631,115 @@ fn i09_a_server_that_does_not_switch_answers_as_ever() {
     peer.join();
 }
 
+const SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\n";
+
+/// RFC 9110 section 7.8: the request is sent to its end before anything of the other protocol is.
 #[test]
-fn i09_a_switch_before_the_request_is_whole_is_told_as_that() {
-    let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\n";
-    let peer = Peer::new(move |listener| {
-        let mut stream = accept(&listener);
-        read_head(&mut stream);
-        stream.write_all(answer.as_bytes()).unwrap();
-        read_rest(&mut stream);
-    });
+fn i09_a_switch_before_the_request_is_whole_takes_effect_behind_it() {
+    // Asked for leave first, which the peer should give before it switches (RFC 9110 section 7.8), and does not.
+    for asks in [false, true] {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(SWITCH).unwrap();
+            stream.write_all(b"welcome ").unwrap();
+            assert_eq!(read_line(&mut stream), "5");
+            assert_eq!(read_line(&mut stream), "first");
+            stream.write_all(b"to all ").unwrap();
+            assert_eq!(read_chunked(&mut stream), [b"second"]);
+            stream.write_all(b"of you").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read_rest(&mut stream), b"thanks");
+        });
+        run(async {
+            let (part, body) = futures_channel::mpsc::unbounded();
+            part.unbounded_send(Ok::<_, io::Error>("first")).unwrap();
+            let request = Client::new().post(peer.url()).header("upgrade", "chat");
+            let request = request
+                .body(Body::stream(body))
+                .expect_continue(asks)
+                .expect_timeout(Duration::ZERO);
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 101);
+            let upgrading = response.upgrade();
+            let ending = async {
+                sleep(Duration::from_millis(20)).await;
+                part.unbounded_send(Ok("second")).unwrap();
+                drop(part);
+            };
+            let (chat, ()) = futures_util::join!(upgrading, ending);
+            let mut chat = chat.unwrap();
+            let mut all = Vec::new();
+            while let Some(chunk) = chat.recv_chunk().await.unwrap() {
+                all.extend_from_slice(&chunk);
+            }
+            assert_eq!(all, b"welcome to all of you");
+            assert_eq!(chat.recv(vec![0; 8]).await.0.unwrap(), 0);
+            chat.send_all("thanks").await.0.unwrap();
+            chat.close().await.unwrap();
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn i09_a_request_that_never_becomes_whole_hands_nothing_over() {
+    let limit = Duration::from_millis(300);
+    let phase = Phase::Total;
+    // Its body stops, fails, or has nobody left to go to.
+    let cases = [
+        ErrorKind::Timeout { phase, limit },
+        ErrorKind::Body,
+        ErrorKind::Receive,
+    ];
+    for kind in cases {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(SWITCH).unwrap();
+            assert_eq!(read_exact(&mut stream, 10), b"5\r\nfirst\r\n");
+            match kind {
+                ErrorKind::Receive => {
+                    let linger = Some(Duration::ZERO);
+                    SockRef::from(&stream).set_linger(linger).unwrap();
+                }
+                // Not the last chunk.
+                _ => assert_eq!(read_rest(&mut stream), b""),
+            }
+        });
+        run(async {
+            let (go, wait) = futures_channel::oneshot::channel();
+            let rest = stream::once(async move {
+                let () = wait.await.unwrap();
+                match kind {
+                    ErrorKind::Body => Err(io::Error::other("no more")),
+                    _ => std::future::pending().await,
+                }
+            });
+            let body = Body::stream(stream::iter([Ok("first")]).chain(rest));
+            let mut request = Client::new().post(peer.url()).header("upgrade", "chat");
+            if kind != ErrorKind::Receive {
+                request = request.timeout(Duration::from_millis(300));
+            }
+            let response = request.body(body).send().await.unwrap();
+            go.send(()).unwrap();
+            let error = response.upgrade().await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+        });
+        peer.join();
+    }
+}
+
+#[test]
+fn i09_a_switched_connection_can_be_taken_over_after_a_look_at_its_body() {
+    let peer = Peer::answering([SWITCH, b"hello"].concat());
     run(async {
-        let first = stream::iter([Ok::<_, io::Error>("first")]);
-        let body = Body::stream(first.chain(stream::pending()));
-        let request = Client::new().post(peer.url()).header("upgrade", "chat");
-        let error = request.body(body).send().await.unwrap().upgrade();
-        let error = error.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotUpgraded);
-        assert_eq!(error.status(), Some(StatusCode::SWITCHING_PROTOCOLS));
-        let source = std::error::Error::source(&error).unwrap().to_string();
-        assert!(source.contains("before the request was sent"), "{source}");
+        let request = Client::new().get(peer.url()).header("upgrade", "chat");
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "");
+        assert!(response.chunk().await.unwrap().is_none());
+        let mut chat = response.upgrade().await.unwrap();
+        assert_eq!(&chat.recv_chunk().await.unwrap().unwrap()[..], b"hello");
     });
     peer.join();
 }
@@ -683,7 +774,7 @@ fn a_tunnel_by_connect_can_be_taken_over() {
             let request = client
                 .request(Method::CONNECT, url)
                 .allow_nonstandard_methods(true);
-            let mut tunnel = request.send().await.unwrap().upgrade().unwrap();
+            let mut tunnel = request.send().await.unwrap().upgrade().await.unwrap();
             assert_eq!(
                 &tunnel.recv_chunk().await.unwrap().unwrap()[..],
                 b"first bytes"

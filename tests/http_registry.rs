@@ -126,7 +126,7 @@ fn begun(mut response: Response) -> Done {
 }
 
 fn upgraded(response: Response) -> Done {
-    Box::pin(async move { drop(response.upgrade()) })
+    Box::pin(async move { drop(response.upgrade().await) })
 }
 
 #[test]

@@ -678,7 +678,7 @@ fn read_to_end(tls: &mut Tls) -> Vec<u8> {
 async fn upgraded(client: &Client, url: &str) -> eyewall::http::Upgraded {
     let request = client.get(url).header("upgrade", "raw");
     let request = request.header("connection", "upgrade");
-    request.send().await.unwrap().upgrade().unwrap()
+    request.send().await.unwrap().upgrade().await.unwrap()
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn client(authority: &Authority, address: SocketAddr) -> ClientBuilder {
 /// A connection that carries raw bytes both ways.
 async fn upgraded(client: &Client, url: &str) -> Upgraded {
     let request = client.get(url).header("upgrade", "raw");
-    request.send().await.unwrap().upgrade().unwrap()
+    request.send().await.unwrap().upgrade().await.unwrap()
 }
 
 /// Accepts a connection, and switches its protocol.

@@ -9,7 +9,7 @@
 //!
 //! A final response that comes before the body has been sent ends the sending, unless its status is below 300:
 //! such a peer may answer while it still reads. Either way the connection carries no further exchange unless the
-//! whole request has gone out.
+//! whole request has gone out, nor another protocol (RFC 9110, 7.8).
 
 mod incoming;
 mod upload;
@@ -28,12 +28,13 @@ use http::{HeaderMap, StatusCode};
 use self::incoming::{Incoming, Part};
 use self::upload::{Gate, Uploading};
 use super::body::Body;
-use super::codec::{Head, ResponseDecoder};
+use super::codec::{Framing, Head, ResponseDecoder};
 use super::connection::Connection;
 use super::error::{Error, ErrorKind, Stage};
 use super::pool::Slot;
 use super::request::Request;
 use super::timings::Timings;
+use super::upgraded::Upgraded;
 use super::watch::Watch;
 use crate::buf::{Chunk, IoBuf};
 
@@ -245,13 +246,40 @@ impl Exchange {
                 break;
             }
         }
-        if let Link::Uploading(uploading) = &self.link
-            && (self.head.status.as_u16() >= 300 || uploading.shared.gate.get() == Gate::Waiting)
-        {
-            uploading.shared.gate.set(Gate::Shut);
-            poll_fn(|cx| self.poll_stopped(cx)).await;
+        if let Link::Uploading(uploading) = &self.link {
+            let gate = &uploading.shared.gate;
+            if self.head.framing == Framing::Tunnel {
+                // Who switches without a word on the body gets all of it, since it comes before what follows.
+                gate.set(Gate::Open);
+            } else if self.head.status.as_u16() >= 300 || gate.get() == Gate::Waiting {
+                gate.set(Gate::Shut);
+                poll_fn(|cx| self.poll_sent(cx)).await;
+            }
         }
         Ok(())
+    }
+
+    /// Sends what is left of a request whose connection is to be [taken](Exchange::take_tunnel). What comes meanwhile is
+    /// from who takes over: one piece of it is kept, and the others wait where they are.
+    pub(super) async fn send_rest(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| {
+            let sent = self.poll_sent(cx);
+            if let (Poll::Pending, Link::Uploading(uploading)) = (sent, &self.link) {
+                match uploading.shared.received.take() {
+                    // Nobody is left to send to.
+                    Some(Err(error)) => {
+                        return Poll::Ready(Err(Error::io(ErrorKind::Receive, error)));
+                    }
+                    received => uploading.shared.received.set(received),
+                }
+            }
+            sent.map(Ok)
+        })
+        .await?;
+        match &self.sent {
+            Sent::Whole => Ok(()),
+            _ => Err(self.sent.take_error()),
+        }
     }
 
     /// What to say of an exchange that ended with `error`. If its request could not be sent to its end, the server may
@@ -312,8 +340,8 @@ impl Exchange {
         }
     }
 
-    /// Takes the connection back from an upload whose gate has been shut.
-    fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Takes the connection back from an upload that has ended, or whose gate has been shut.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Link::Uploading(uploading) = &mut self.link else {
             return Poll::Ready(());
         };
@@ -448,6 +476,10 @@ impl Exchange {
     /// Ends the exchange, and gives the connection if another one can follow: the request has been sent whole,
     /// the response has come to its end, and nothing beyond it, which would belong to nobody.
     pub(super) fn end(&mut self) -> Option<Box<Connection>> {
+        if self.head.framing == Framing::Tunnel {
+            // It may still be taken over.
+            return None;
+        }
         let link = std::mem::replace(&mut self.link, Link::Nothing);
         let Link::Connection(mut connection) = link else {
             return None;
@@ -459,12 +491,14 @@ impl Exchange {
         clean.then_some(connection)
     }
 
-    /// Takes the connection, and what came on it behind the head, out of an exchange that has become a tunnel.
-    pub(super) fn take_tunnel(&mut self) -> Option<(Box<Connection>, Option<Chunk>)> {
-        match std::mem::replace(&mut self.link, Link::Nothing) {
-            Link::Connection(connection) => Some((connection, self.incoming.pending.take())),
-            Link::Uploading(_) | Link::Nothing => None,
-        }
+    /// Takes the connection, and what came on it behind the head, out of an exchange that has become a tunnel, and whose
+    /// request has been [sent](Exchange::send_rest).
+    pub(super) fn take_tunnel(&mut self) -> Option<Upgraded> {
+        let Link::Connection(connection) = std::mem::replace(&mut self.link, Link::Nothing) else {
+            return None;
+        };
+        let Incoming { pending, early, .. } = &mut self.incoming;
+        Some(Upgraded::new(*connection, pending.take(), early.take()))
     }
 }
 

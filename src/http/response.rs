@@ -236,47 +236,51 @@ impl Response {
     /// it with an `Upgrade` field, or after a 2xx to CONNECT, which asks for the host and port of its URL. (A 101 that
     /// nobody asked for is an error of the protocol before there is a response.)
     ///
+    /// A server may switch while the body of the request is still being sent. The rest of it has to be sent before
+    /// anything else is (RFC 9110, 7.8), and is waited for here; the times of the fetch go on until then.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotUpgraded`] for every other response, with its status and header fields, and for one that came
-    /// while the body of the request was still being sent. Who wants to read its body looks at the
-    /// [status](Response::status) first.
+    /// [`ErrorKind::NotUpgraded`] for every other response, with its status and header fields. Who wants to read its body
+    /// looks at the [status](Response::status) first. What goes wrong with the rest of the request; the connection is then
+    /// closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the fetch is given up, and the connection closed.
     ///
     /// ```no_run
     /// # eyewall::block_on(async {
     /// use eyewall::http::Client;
     ///
     /// let request = Client::new().get("http://example.org/chat").header("upgrade", "chat/1");
-    /// let mut chat = request.send().await?.upgrade()?;
+    /// let mut chat = request.send().await?.upgrade().await?;
     /// chat.send_all("hello").await.0.unwrap();
     /// let answer = chat.recv_chunk().await.unwrap();
     /// # Ok::<(), eyewall::http::Error>(())
     /// # })?.unwrap();
     /// # Ok::<(), eyewall::Error>(())
     /// ```
-    pub fn upgrade(mut self) -> Result<Upgraded, Error> {
-        let tunnel = match self.head().framing {
-            Framing::Tunnel => self.reply.exchange.take_tunnel(),
-            _ => None,
-        };
-        match tunnel {
-            Some((connection, leftover)) => {
-                self.reply.end();
-                Ok(Upgraded::new(*connection, leftover))
-            }
+    pub async fn upgrade(mut self) -> Result<Upgraded, Error> {
+        if self.head().framing != Framing::Tunnel {
+            let error = Error::new(ErrorKind::NotUpgraded);
             // The fetch has not failed.
-            None => {
-                let error = match self.head().framing {
-                    Framing::Tunnel => Error::boxed(
-                        ErrorKind::NotUpgraded,
-                        "the server has switched before the request was sent to its end",
-                    ),
-                    _ => Error::new(ErrorKind::NotUpgraded),
-                };
-                let error = error.with_head(self.status(), self.headers().clone());
-                Err(self.blame(error))
-            }
+            return Err(self.blame(error.with_head(self.status(), self.headers().clone())));
         }
+        let watch = Rc::clone(self.reply.exchange.watch());
+        watch.resume();
+        let closing = self.reply.slot.as_ref().map(Slot::closing);
+        let sent = watch
+            .over(closing, pin!(self.reply.exchange.send_rest()))
+            .await;
+        if let Err(error) = sent {
+            return Err(self.fail(error));
+        }
+        let Some(upgraded) = self.reply.exchange.take_tunnel() else {
+            return Err(self.fail(Error::new(ErrorKind::Send)));
+        };
+        self.reply.end();
+        Ok(upgraded)
     }
 
     /// The next part of the body, as it came; `None` at its end.

@@ -18,10 +18,19 @@ pub struct Upgraded {
 }
 
 impl Upgraded {
-    pub(super) fn new(connection: Connection, leftover: Option<Chunk>) -> Upgraded {
+    /// Of a connection on which `leftover` has come, and `early` behind that.
+    pub(super) fn new(
+        connection: Connection,
+        leftover: Option<Chunk>,
+        early: Option<io::Result<Option<Chunk>>>,
+    ) -> Upgraded {
         let (recv, send) = connection.stream.into_split();
         Upgraded {
-            recv: UpgradedRecv { recv, leftover },
+            recv: UpgradedRecv {
+                recv,
+                leftover,
+                early,
+            },
             send: UpgradedSend { send },
         }
     }
@@ -76,7 +85,7 @@ impl Upgraded {
     /// use eyewall::http::Client;
     ///
     /// let request = Client::new().get("http://example.org/chat").header("upgrade", "chat/1");
-    /// let (mut recv, mut send) = request.send().await?.upgrade()?.into_split();
+    /// let (mut recv, mut send) = request.send().await?.upgrade().await?.into_split();
     /// let reader = eyewall::spawn(async move {
     ///     while let Some(news) = recv.recv_chunk().await? {
     ///         println!("{} bytes of news", news.len());
@@ -118,30 +127,40 @@ impl Upgraded {
 pub struct UpgradedRecv {
     recv: RecvSide,
     leftover: Option<Chunk>,
+    early: Option<io::Result<Option<Chunk>>>,
 }
 
 impl UpgradedRecv {
     /// As [`Upgraded::recv`].
     pub async fn recv<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<usize, B> {
-        let Some(chunk) = &mut self.leftover else {
-            return self.recv.recv(buffer).await;
-        };
         if buffer.bytes_capacity() == 0 {
             return self.recv.recv(buffer).await;
         }
-        let count = crate::buf::fill(&mut buffer, chunk);
+        let mut chunk = match self.at_hand() {
+            Some(Ok(Some(chunk))) => chunk,
+            Some(Ok(None)) => return (Ok(0), buffer),
+            Some(Err(error)) => return (Err(error), buffer),
+            None => return self.recv.recv(buffer).await,
+        };
+        let count = crate::buf::fill(&mut buffer, &chunk);
         chunk.advance(count);
-        if chunk.is_empty() {
-            self.leftover = None;
-        }
+        self.leftover = (!chunk.is_empty()).then_some(chunk);
         (Ok(count), buffer)
     }
 
     /// As [`Upgraded::recv_chunk`].
     pub async fn recv_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        match self.leftover.take() {
-            Some(chunk) => Ok(Some(chunk)),
+        match self.at_hand() {
+            Some(received) => received,
             None => self.recv.recv_chunk().await,
+        }
+    }
+
+    /// What was received before the connection was taken over, in order.
+    fn at_hand(&mut self) -> Option<io::Result<Option<Chunk>>> {
+        match self.leftover.take() {
+            Some(chunk) => Some(Ok(Some(chunk))),
+            None => self.early.take(),
         }
     }
 }

@@ -293,7 +293,7 @@ fn another_protocol_on_the_same_connection() {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 101);
         assert_eq!(field(&response, "upgrade"), "echo/1");
-        let mut echo = response.upgrade().unwrap();
+        let mut echo = response.upgrade().await.unwrap();
         let mut came = Vec::new();
         let sent = &large()[..1 << 20];
         echo.send_all(sent).await.0.unwrap();

@@ -62,8 +62,7 @@ pub enum ErrorKind {
     },
     /// The body is not what its Content-Encoding says.
     Decode,
-    /// The connection was to be taken over, and the response does not switch protocols, or came before the request had
-    /// been sent to its end.
+    /// The connection was to be taken over, and the response does not switch protocols.
     NotUpgraded,
     /// The body could not be written to its file.
     Save,

@@ -18,7 +18,7 @@ pub(super) struct Incoming {
     pub(super) decoder: ResponseDecoder,
     /// Received and not yet decoded.
     pub(super) pending: Option<Chunk>,
-    /// Received by an upload that was stopped meanwhile.
+    /// Received by an upload that was stopped meanwhile, or before the connection is another's.
     pub(super) early: Option<io::Result<Option<Chunk>>>,
     /// Bytes of content so far.
     pub(super) content: u64,
