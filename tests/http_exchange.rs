@@ -10,10 +10,13 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use eyewall::http::{
-    Body, Client, ErrorKind, HeaderMap, HeaderValue, Method, Phase, Proxy, StatusCode, Trace,
+    Body, Client, Conduit, ErrorKind, HeaderMap, HeaderValue, Method, Phase, Proxy, StatusCode,
+    Target, Trace,
 };
 use eyewall::time::sleep;
+use futures_util::sink;
 use futures_util::stream::{self, StreamExt};
 use http::header::UPGRADE;
 use http_peer::{Peer, accept, ok, read_chunked, read_exact, read_head, read_line, read_rest, run};
@@ -226,6 +229,50 @@ fn an_echo_answers_while_it_still_reads() {
                 .all(|(n, piece)| piece.iter().all(|b| *b == n as u8))
         );
         assert!(client.get(peer.url()).send().await.unwrap().is_reused());
+    });
+    peer.join();
+}
+
+/// Nothing goes through a sink but while somebody polls it.
+#[test]
+fn the_body_goes_on_through_a_sink_when_the_answer_has_begun() {
+    const SIZE: usize = 100_000;
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
+        read_exact(&mut stream, SIZE);
+        stream.write_all(b"5\r\nthank\r\n0\r\n\r\n").unwrap();
+        // The connection has been kept.
+        read_head(&mut stream);
+        ok(&mut stream);
+    });
+    let address = peer.address;
+    run(async {
+        let client = Client::builder().connector(move |_: Target| async move {
+            let stream = eyewall::net::TcpStream::connect(address).await?;
+            let (recv, send) = stream.into_split();
+            let incoming = stream::unfold(recv, |mut recv| async {
+                let chunk = recv.recv_chunk().await.transpose()?;
+                Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
+            });
+            let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async move {
+                for part in bytes.chunks(1000) {
+                    sleep(Duration::from_micros(100)).await;
+                    send.send_all(part.to_vec()).await.0?;
+                }
+                Ok(send)
+            });
+            Conduit::new(incoming, outgoing)
+        });
+        let client = client.build();
+        let request = client.post("http://a.test/").body(vec![7; SIZE]);
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "thank");
+        let again = client.get("http://a.test/").send().await.unwrap();
+        assert!(again.is_reused());
     });
     peer.join();
 }

@@ -874,3 +874,54 @@ fn c12_tls_goes_through_what_a_connector_makes_and_a_dot_is_no_part_of_a_name() 
     });
     peer.join();
 }
+
+#[test]
+fn a_server_that_takes_nothing_fails_the_idle_write_time() {
+    // What goes beyond the buffers of the system, and what a sink does not take, however little it is.
+    for (through_sink, size) in [(false, 64 << 20), (true, 8 << 10)] {
+        let authority = Authority::new();
+        let config = Arc::new(server(&authority.identity(&["site.test"])));
+        let (done, wait) = channel::<()>();
+        let peer = Peer::new(move |listener| {
+            let mut tls = accept(&listener, &config);
+            // As far as the client comes.
+            while tls.conn.is_handshaking() && tls.conn.complete_io(&mut tls.sock).is_ok() {}
+            wait.recv().unwrap();
+        });
+        let address = peer.address;
+        run(async {
+            let client = client(&authority, address);
+            let client = match through_sink {
+                false => client,
+                // It takes the messages of the handshake.
+                true => client.connector(move |_: Target| async move {
+                    let stream = eyewall::net::TcpStream::connect(address).await?;
+                    let (recv, send) = stream.into_split();
+                    let incoming = stream::unfold(recv, |mut recv| async {
+                        let chunk = recv.recv_chunk().await.transpose()?;
+                        Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
+                    });
+                    let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async move {
+                        match bytes.len() {
+                            ..4096 => send.send_all(bytes).await.0.map(|()| send),
+                            _ => std::future::pending().await,
+                        }
+                    });
+                    Conduit::new(incoming, outgoing)
+                }),
+            };
+            let limit = Duration::from_millis(100);
+            let phase = Phase::IdleWrite;
+            let request = client.build().post(peer.url()).body(vec![7; size]);
+            let error = request.idle_write_timeout(limit).send().await.unwrap_err();
+            assert_eq!(
+                error.kind(),
+                ErrorKind::Timeout { phase, limit },
+                "{error:?}"
+            );
+            assert_eq!(error.stage(), Some(Stage::Send));
+            done.send(()).unwrap();
+        });
+        peer.join();
+    }
+}

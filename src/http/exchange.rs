@@ -4,7 +4,7 @@
 //! peer takes no more of the request.
 //!
 //! A request whose bytes are all there, and are few, goes out in one operation, and the exchange polls that
-//! beside the receive. Any other body is sent in pieces by an `Uploading`: it has the connection for as long as
+//! beside the receive. Any other body, and every one that a user's sink has to be driven for, is sent in pieces by an `Uploading`: it has the connection for as long as
 //! there is something to send, and hands on what it receives meanwhile.
 //!
 //! A final response that comes before the body has been sent ends the sending, unless its status is below 300:
@@ -114,7 +114,7 @@ impl Exchange {
         timings: &mut Timings,
     ) -> Result<(), Error> {
         self.watch.enter(Stage::Send);
-        let goes = |body: &Body| body.at_once(self.piece()).is_some();
+        let goes = |body: &Body| body.at_once(self.piece()).is_some() && self.sends_by_itself(body);
         let at_once = outgoing.expect.is_none() && request.body.as_ref().is_none_or(goes);
         match at_once {
             true => self.send_at_once(outgoing, request, slot, timings).await,
@@ -128,6 +128,15 @@ impl Exchange {
                 Ok(())
             }
         }
+    }
+
+    /// Whether what is left of `body` when its answer comes goes on being sent without anybody who sees to it.
+    fn sends_by_itself(&self, body: &Body) -> bool {
+        body.is_empty()
+            || match &self.link {
+                Link::Connection(connection) => connection.stream.sends_by_itself(),
+                Link::Uploading(_) | Link::Nothing => false,
+            }
     }
 
     /// How much is sent in one operation at most.

@@ -161,6 +161,13 @@ impl ClientBuilder {
 
     /// How long the server may take nothing of a request that is being sent; zero for no limit of its own. The body goes
     /// out in pieces of at most 16 KiB then, since what is taken of a piece is seen at its end.
+    ///
+    /// What the system holds for the server is taken: a few MiB, of a server that reads none of them. From there on, as
+    /// from the first byte of an answer that comes before, the server is to speak: [`first_byte_timeout`] and
+    /// [`idle_read_timeout`] say how soon.
+    ///
+    /// [`first_byte_timeout`]: ClientBuilder::first_byte_timeout
+    /// [`idle_read_timeout`]: ClientBuilder::idle_read_timeout
     pub fn idle_write_timeout(self, limit: Duration) -> ClientBuilder {
         self.set(|options| options.times.idle_write = Some(limit))
     }

@@ -112,6 +112,11 @@ impl Transport {
         self.recv.is_current()
     }
 
+    /// Whether a send that has begun goes on to its end when its future is dropped: at the bottom is a socket.
+    pub(super) fn sends_by_itself(&self) -> bool {
+        self.recv.socket().is_some()
+    }
+
     /// Closes the connection and waits until that is done, and not for the peer.
     pub(super) async fn close(mut self) -> io::Result<()> {
         self.send.finish().await;
