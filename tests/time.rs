@@ -136,6 +136,20 @@ fn the_three_ways_to_treat_missed_ticks() {
 }
 
 #[test]
+fn an_interval_goes_on_however_many_ticks_it_skips() {
+    const PERIOD: Duration = Duration::from_nanos(1);
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        // More of them than 32 bits count.
+        let start = Instant::now() - Duration::from_secs(5);
+        let mut ticks = interval_at(start, PERIOD).missed_ticks(MissedTicks::Skip);
+        assert_eq!(ticks.tick().await, start);
+        assert!(ticks.tick().await > start + Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(30));
+    });
+}
+
+#[test]
 fn a_dropped_tick_is_not_consumed() {
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {

@@ -100,12 +100,13 @@ impl Interval {
                 from.checked_add(self.period)
             }
             MissedTicks::Skip => {
-                let late = Instant::now().saturating_duration_since(due);
-                let whole = late.as_nanos() / self.period.as_nanos() + 1;
-                let skipped = u32::try_from(whole)
-                    .ok()
-                    .and_then(|whole| self.period.checked_mul(whole));
-                skipped.and_then(|skipped| due.checked_add(skipped))
+                let late = Instant::now().saturating_duration_since(due).as_nanos();
+                let period = self.period.as_nanos();
+                let skipped = (late / period + 1).checked_mul(period);
+                skipped.and_then(|ns| {
+                    let secs = u64::try_from(ns / 1_000_000_000).ok()?;
+                    due.checked_add(Duration::new(secs, (ns % 1_000_000_000) as u32))
+                })
             }
         };
         self.sleep = Sleep::at(next);
