@@ -149,6 +149,38 @@ fn a_callback_may_drop_its_own_registration() {
     .unwrap();
 }
 
+/// Panics when it is dropped.
+struct Clumsy;
+
+impl Drop for Clumsy {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn what_a_callback_leaves_behind_keeps_no_other_from_its_calls() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let place: Rc<RefCell<Option<Registration>>> = Rc::default();
+        let (own, clumsy) = (Rc::clone(&place), Clumsy);
+        let registration = signal::on(Signal::HANGUP, move |_| {
+            let _kept = &clumsy;
+            own.take();
+        });
+        *place.borrow_mut() = Some(registration.unwrap());
+        let calls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&calls);
+        let _other = signal::on(Signal::HANGUP, move |_| counted.set(counted.get() + 1)).unwrap();
+        for call in 1..3 {
+            raise(Signal::HANGUP.number()).unwrap();
+            until(|| calls.get() == call).await;
+        }
+        assert_eq!(eyewall::reactor::metrics().unwrap().panics, 1);
+    })
+    .unwrap();
+}
+
 #[test]
 fn s10_a_callback_can_spawn() {
     let _alone = alone();

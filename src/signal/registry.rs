@@ -124,6 +124,8 @@ async fn deliver(mut arrivals: Signals, callbacks: Weak<Callbacks>) {
             if registered {
                 contain_panic(|| (callback.borrow_mut())(signal));
             }
+            // It may have taken itself out: then what it keeps goes here.
+            contain_panic(|| drop(callback));
         }
     }
 }
