@@ -73,6 +73,23 @@ fn a_file_in_proc_says_nothing_of_its_size() {
 }
 
 #[test]
+fn a_file_that_no_memory_holds_is_an_error() {
+    let _alone = alone();
+    // Here a file may be as long as its length can say. All of it is a hole.
+    let path = PathBuf::from(format!("/dev/shm/eyewall-{}-hole", std::process::id()));
+    for len in [1 << 62, i64::MAX as u64] {
+        let file = std::fs::File::create(&path).unwrap();
+        let made = file.set_len(len);
+        let read = eyewall::block_on(fs::read(&path)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        made.unwrap();
+        let error = read.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+        assert!(error.to_string().contains("read_at"), "{error}");
+    }
+}
+
+#[test]
 fn options_and_their_contradictions() {
     let _alone = alone();
     let scratch = Scratch::new("options");

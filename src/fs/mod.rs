@@ -61,7 +61,7 @@ use crate::reactor::Core;
 ///
 /// # Errors
 ///
-/// As open(2) and read(2).
+/// As open(2) and read(2); `OutOfMemory` for a file that does not fit into memory.
 ///
 /// # Cancel safety
 ///
@@ -78,11 +78,13 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let file = File::open(path).await?;
     // A hint only: files in /proc say 0, and a file may grow.
     let size = file.metadata().await?.len();
-    let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut whole = Vec::new();
+    reserve(&mut whole, size.saturating_add(1))?;
     loop {
         let at = whole.len();
         if at == whole.capacity() {
-            whole.reserve(at.max(4096));
+            reserve(&mut whole, at.max(4096))?;
         }
         let (result, slice) = file.read_at(whole.slice(at..), at as u64).await;
         whole = slice.into_inner();
@@ -90,6 +92,16 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
             return Ok(whole);
         }
     }
+}
+
+/// Makes room for so many bytes more. How long a file says that it is, others have a say in: that must not end the process.
+fn reserve(whole: &mut Vec<u8>, count: usize) -> io::Result<()> {
+    whole.try_reserve_exact(count).map_err(|_| {
+        let len = whole.len().saturating_add(count);
+        let text =
+            format!("no memory for a file of {len} bytes: read it in parts, with File::read_at");
+        io::Error::new(io::ErrorKind::OutOfMemory, text)
+    })
 }
 
 /// Makes or replaces a file with the bytes of `buffer`; gives the buffer back.
