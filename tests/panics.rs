@@ -450,6 +450,22 @@ fn a_panic_from_another_thread_goes_back_to_it() {
     finish(reactor);
 }
 
+#[test]
+fn so_does_that_of_a_future_whose_drop_panics() {
+    let reactor = Reactor::new().unwrap();
+    let handle = reactor.handle();
+    run_on(&reactor, async {
+        let task = handle.spawn(|| {
+            let bomb = Bomb(Vec::new());
+            poll_fn(move |_| Poll::Ready(bomb.as_ref().len()))
+        });
+        let error = task.await.unwrap_err();
+        assert!(error.is_panic(), "{error}");
+    });
+    assert_eq!(reactor.metrics().panics, 1);
+    finish(reactor);
+}
+
 /// Everything that a shutdown drops or wakes panics, and it still comes to its end.
 #[test]
 fn a_shutdown_survives_panics() {

@@ -6,10 +6,11 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
@@ -217,7 +218,7 @@ impl Handle {
             let task = catch_unwind(AssertUnwindSafe(make));
             super::in_background(async move {
                 let result = match task {
-                    Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+                    Ok(future) => contained(future).await,
                     Err(panic) => Err(panic),
                 };
                 if result.is_err() {
@@ -234,6 +235,15 @@ impl Handle {
             reactor: self.clone(),
         }
     }
+}
+
+/// Runs `future` to its end, and drops it; one that panics while it is dropped has not ended well either.
+async fn contained<F: Future>(future: F) -> thread::Result<F::Output> {
+    let mut place = pin!(Some(AssertUnwindSafe(future).catch_unwind()));
+    let running = place.as_mut().as_pin_mut().expect("it is there");
+    let result = running.await;
+    let dropped = catch_unwind(AssertUnwindSafe(|| place.set(None)));
+    result.and_then(|output| dropped.map(|()| output))
 }
 
 /// The result of a task that was spawned through a [`Handle`].
