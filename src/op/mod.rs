@@ -131,7 +131,7 @@ pub(crate) trait Operation: 'static {
     /// What becomes of the operation when its future is dropped while the kernel has it.
     const ON_DROP: OnDrop = OnDrop::Cancel;
 
-    /// It has got its slot in the table; until then a future that is forgotten leaves nothing behind but its memory.
+    /// It has got its slot in the table; until then one whose future is forgotten holds up nobody else; it leaks.
     fn placed(&mut self) {}
 
     /// What to ask the kernel; the pointers in it lead into `self` or to what `self` owns.

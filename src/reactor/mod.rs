@@ -60,7 +60,9 @@
 //! socket abandons it, and so takes over what it received; the drop of the half abandons it, too. What belongs to no
 //! half (a connect, a datagram on its way out, a shutdown, what is done to a file) keeps its slot and its buffer until
 //! the reactor is shut down, as whatever is forgotten leaks. It does not keep a descriptor that others hold open, once
-//! the kernel has ended it: a close that is awaited does not wait for ever.
+//! the kernel has ended it: a close that is awaited does not wait for ever. Where a future is forgotten while it waits for
+//! a full table, its operation is in nobody's reach: it holds up no other call, but leaks with the descriptor, and a close
+//! that is awaited does wait for ever.
 //!
 //! An operation belongs to the reactor of its socket or file. Where another one runs, or none, a call is an error: its
 //! turn might never come.
