@@ -5,19 +5,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
-use futures_util::FutureExt;
-use futures_util::future::Shared;
 
 use super::ResolveError;
 use super::cache::{Addresses, Cache};
 use crate::error::shut_down;
 use crate::reactor::Core;
-use crate::task::{in_background, spawn_blocking};
+use crate::task::{contain_panic, in_background, spawn_blocking};
 
 /// Longer names are not DNS names (RFC 1035, 2.3.4), and are not asked for.
 const LONGEST_NAME: usize = 255;
@@ -30,10 +28,46 @@ type System = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 /// The names that a reactor knows or is asking for.
 pub(crate) struct Names {
     cache: RefCell<Cache>,
-    /// Everybody who waits for a name has a clone of its receiver.
-    running: RefCell<HashMap<Rc<str>, Shared<oneshot::Receiver<Answer>>>>,
+    /// The task that asks for a name keeps those who wait for it, so that its end is their answer in any case.
+    running: RefCell<HashMap<Rc<str>, Weak<Waiting>>>,
     asked: Cell<u64>,
     system: RefCell<System>,
+}
+
+/// Those who wait for a name. Waking one may be code of others, and a panic in that keeps no answer from the next.
+#[derive(Default)]
+struct Waiting {
+    senders: RefCell<Vec<oneshot::Sender<Answer>>>,
+}
+
+impl Waiting {
+    fn join(&self) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let mut senders = self.senders.borrow_mut();
+        if senders.len() == senders.capacity() {
+            // Before it grows: many may have come and gone while the system keeps silent.
+            senders.retain(|sender| !sender.is_canceled());
+        }
+        senders.push(sender);
+        receiver
+    }
+
+    fn tell(&self, answer: &Answer) {
+        for sender in self.senders.take() {
+            contain_panic(|| {
+                // An error here: this one has gone.
+                let _ = sender.send(answer.clone());
+            });
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        for sender in self.senders.take() {
+            contain_panic(|| drop(sender));
+        }
+    }
 }
 
 impl Names {
@@ -62,20 +96,23 @@ impl Names {
         if let Some(addresses) = self.cache.borrow().get(&name, Instant::now()) {
             return Ok(addresses);
         }
-        let running = self.running.borrow().get(&name).cloned();
-        let answer = running.unwrap_or_else(|| self.ask(name));
+        let running = self.running.borrow().get(&name).and_then(Weak::upgrade);
+        let answer = match running {
+            Some(waiting) => waiting.join(),
+            None => self.ask(name),
+        };
         // The sender has gone without a word: its task was dropped.
         Ok(answer.await.map_err(|_| shut_down())??)
     }
 
     /// Begins to ask the system for `name`. Nobody has to wait for the end.
-    fn ask(&self, name: Rc<str>) -> Shared<oneshot::Receiver<Answer>> {
+    fn ask(&self, name: Rc<str>) -> oneshot::Receiver<Answer> {
         self.asked.set(self.asked.get() + 1);
-        let (sender, receiver) = oneshot::channel();
-        let receiver = receiver.shared();
+        let waiting = Rc::<Waiting>::default();
+        let receiver = waiting.join();
         self.running
             .borrow_mut()
-            .insert(Rc::clone(&name), receiver.clone());
+            .insert(Rc::clone(&name), Rc::downgrade(&waiting));
         let system = Arc::clone(&self.system.borrow());
         let owned = String::from(&*name);
         let work = spawn_blocking(move || system(&owned));
@@ -92,16 +129,13 @@ impl Names {
             if let Ok(core) = Core::current() {
                 core.names().answered(name, &answer);
             }
-            // Nobody may be waiting any more.
-            let _ = sender.send(answer);
+            waiting.tell(&answer);
         });
         receiver
     }
 
     fn answered(&self, name: Rc<str>, answer: &Answer) {
-        // Those who wait for it are dropped when nothing is borrowed.
-        let ended = self.running.borrow_mut().remove(&name);
-        drop(ended);
+        self.running.borrow_mut().remove(&name);
         if let Ok(addresses) = answer {
             let mut cache = self.cache.borrow_mut();
             cache.insert(name, Rc::clone(addresses), Instant::now());

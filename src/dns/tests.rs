@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -113,6 +114,32 @@ fn a_dropped_look_up_leaves_the_others_waiting() {
         drop(dropped);
         oracle.answer("192.0.2.1:0");
         assert_eq!(kept.await.unwrap(), [address("192.0.2.1:2")]);
+    });
+}
+
+/// Panics when it is used.
+struct Clumsy;
+
+impl Wake for Clumsy {
+    fn wake(self: Arc<Clumsy>) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_leaves_the_others_their_answer() {
+    run(async {
+        let oracle = Oracle::install();
+        let waker = Waker::from(Arc::new(Clumsy));
+        let mut first = Box::pin(resolve("a.test", 1));
+        let polled = first.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let second = spawn(resolve("a.test", 2));
+        oracle.asked(1).await;
+        oracle.answer("192.0.2.1:0");
+        assert_eq!(second.await.unwrap().unwrap(), [address("192.0.2.1:2")]);
+        assert_eq!(first.await.unwrap(), [address("192.0.2.1:1")]);
+        assert_eq!(crate::reactor::metrics().unwrap().panics, 1);
     });
 }
 
