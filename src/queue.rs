@@ -189,7 +189,8 @@ impl<T> CompletionQueue<T> {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future has not put its item into the queue; the item goes with it.
+    /// A dropped future has not put its item into the queue; the item goes with it. One that is forgotten keeps its place,
+    /// as with [`recv`](CompletionQueue::recv).
     pub async fn push_wait(&self, item: T) -> Result<(), PushError<T>> {
         let mut item = Some(item);
         self.push_from(&mut item).await;
@@ -259,7 +260,8 @@ impl<T> CompletionQueue<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: an item is taken only when it is returned.
+    /// Cancel safe: an item is taken only when it is returned. A future that is forgotten (`mem::forget`) keeps its place
+    /// before those behind it.
     pub async fn recv(&self) -> Option<T> {
         let mut place = Place {
             shared: &self.shared,

@@ -4,8 +4,9 @@
 //! peer takes no more of the request.
 //!
 //! A request whose bytes are all there, and are few, goes out in one operation, and the exchange polls that
-//! beside the receive. Any other body, and every one that a user's sink has to be driven for, is sent in pieces by an `Uploading`: it has the connection for as long as
-//! there is something to send, and hands on what it receives meanwhile.
+//! beside the receive. Any other body, and every one that a user's sink has to be driven for, is sent in pieces by an
+//! `Uploading`: it has the connection for as long as there is something to send, and hands on what it receives
+//! meanwhile.
 //!
 //! A final response that comes before the body has been sent ends the sending, unless its status is below 300:
 //! such a peer may answer while it still reads. Either way the connection carries no further exchange unless the

@@ -68,7 +68,8 @@ pub struct ClientHandle {
 }
 
 /// The result of a fetch that another thread has asked for. Await it in any executor, or block a thread on it with
-/// [`wait`](RemoteFetch::wait) or [`wait_timeout`](RemoteFetch::wait_timeout). Dropping it gives the fetch up; [`detach`](RemoteFetch::detach) lets it run.
+/// [`wait`](RemoteFetch::wait) or [`wait_timeout`](RemoteFetch::wait_timeout). Dropping it gives the fetch up;
+/// [`detach`](RemoteFetch::detach) lets it run.
 #[must_use = "dropping it gives the fetch up; `detach` lets it run"]
 pub struct RemoteFetch {
     receiver: oneshot::Receiver<Result<Fetched, Error>>,

@@ -206,7 +206,8 @@ impl SendHalf {
     ///
     /// # Errors
     ///
-    /// The error of an earlier send whose future was dropped; otherwise as shutdown(2).
+    /// The error of an earlier send whose future was dropped; otherwise as shutdown(2): `NotConnected` once both sides
+    /// have told their end, or the connection has failed.
     ///
     /// # Cancel safety
     ///
