@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
@@ -290,6 +290,7 @@ impl<T> CompletionQueue<T> {
         Items {
             queue: self.clone(),
             ticket: None,
+            ended: false,
         }
     }
 
@@ -448,21 +449,28 @@ impl<T> Drop for Place<'_, T> {
 pub struct Items<T> {
     queue: CompletionQueue<T>,
     ticket: Option<u64>,
+    /// It has said so: what the queue itself says, another thread can change between two looks.
+    ended: bool,
 }
 
 impl<T> Stream for Items<T> {
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Items { queue, ticket } = &mut *self;
-        queue.poll_recv(cx, ticket)
+        let Items {
+            queue,
+            ticket,
+            ended,
+        } = &mut *self;
+        let item = ready!(queue.poll_recv(cx, ticket));
+        *ended = item.is_none();
+        Poll::Ready(item)
     }
 }
 
 impl<T> FusedStream for Items<T> {
     fn is_terminated(&self) -> bool {
-        let state = self.queue.shared.lock();
-        state.closed && state.items.is_empty()
+        self.ended
     }
 }
 

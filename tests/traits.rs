@@ -106,16 +106,19 @@ fn a_listener_and_an_interval_never_say_that_they_have_ended() {
 }
 
 #[test]
-fn the_items_of_a_queue_have_ended_when_it_is_closed_and_empty() {
+fn the_items_of_a_queue_have_ended_when_they_have_said_so() {
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {
         let queue = CompletionQueue::bounded(2);
         let mut items = queue.items();
         queue.push(1).unwrap();
         queue.close();
-        assert!(!items.is_terminated(), "there is something in it");
         assert_eq!(items.next().await, Some(1));
+        // It is closed and empty; but `select!` looks before it polls, and again in that, and another thread may have
+        // made it so in between.
+        assert!(!items.is_terminated());
+        assert_eq!(items.next().await, None);
         assert!(items.is_terminated());
-        assert_eq!((items.next().await, items.next().await), (None, None));
+        assert_eq!(items.next().await, None);
     });
 }
