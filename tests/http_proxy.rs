@@ -4,9 +4,11 @@
 mod http_support;
 
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::time::Duration;
 
 use eyewall::http::{Client, Conduit, ErrorKind, Proxy, Target};
+use futures_util::poll;
 use http_support::{Reply, Server, run};
 
 async fn get(client: &Client, url: &str) -> u16 {
@@ -198,5 +200,19 @@ fn c09_credentials_for_the_proxy_go_to_no_one_else() {
             Some("Basic eA==")
         );
         assert_eq!(proxy.requests()[1].head.matches("roxy-").count(), 1);
+    });
+}
+
+#[test]
+fn c09_no_proxy_is_blamed_where_the_client_was_closed() {
+    let never = |_: Target| std::future::pending::<std::io::Result<Conduit>>();
+    run(async {
+        let proxy = Proxy::all("http://127.0.0.1:1").unwrap();
+        let client = Client::builder().connector(never).proxy(proxy).build();
+        let mut fetch = pin!(client.get("http://site.test/").send());
+        assert!(poll!(fetch.as_mut()).is_pending());
+        client.close();
+        let error = fetch.await.unwrap_err();
+        assert_eq!((error.kind(), error.proxy()), (ErrorKind::Closed, None));
     });
 }

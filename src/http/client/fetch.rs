@@ -347,9 +347,10 @@ struct Ways<'a> {
 /// What to say of a connection that was not made.
 #[cold]
 fn failed(error: Error, route: &Route<'_>, watch: &Watch) -> Error {
+    let closed = error.kind() == ErrorKind::Closed;
     match route.proxy {
         // From the handshake on, the proxy has done its part.
-        Some(proxy) if watch.stage() < Stage::Tls => error.at_proxy(proxy.authority()),
+        Some(proxy) if watch.stage() < Stage::Tls && !closed => error.at_proxy(proxy.authority()),
         _ => error,
     }
 }
