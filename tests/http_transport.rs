@@ -7,6 +7,7 @@ mod net_support;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use eyewall::http::{Client, Conduit, ConnectOptions, Error, ErrorKind, Proxy, Target};
 use eyewall::net::{ConnectError, Keepalive, TcpStream};
 use eyewall::reactor::metrics;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, poll};
 use http_support::{Reply, Server, run, until};
 use net_support::Blackhole;
 
@@ -80,6 +81,40 @@ fn a_unix_socket_carries_several_fetches() {
             assert_eq!(response.remote_addr(), None);
             assert_eq!(response.text().await.unwrap(), "ok");
         }
+    });
+    peer.join().unwrap();
+}
+
+/// A small body goes out by itself behind the head; what takes the connection over still waits for it.
+#[test]
+fn i09_a_body_that_goes_on_by_itself_is_sent_before_the_connection_is_taken_over() {
+    // More than such a socket holds, and not so much that it is sent in pieces.
+    const BODY: usize = 256 << 10;
+    let path = SocketPath::new("takes");
+    let listener = UnixListener::bind(&path.0).unwrap();
+    let (go, wait) = std::sync::mpsc::channel();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 101 Now\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n")
+            .unwrap();
+        wait.recv().unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        assert_eq!(all.len(), BODY + 2);
+        assert!(all.ends_with(b"xhi"));
+    });
+    run(async {
+        let client = Client::builder().unix_socket(&path.0).build();
+        let request = client.post("http://here/").header("upgrade", "raw");
+        let response = request.body(vec![b'x'; BODY]).send().await.unwrap();
+        let mut upgrading = pin!(response.upgrade());
+        assert!(poll!(upgrading.as_mut()).is_pending());
+        go.send(()).unwrap();
+        let mut raw = upgrading.await.unwrap();
+        raw.send_all("hi").await.0.unwrap();
+        raw.close().await.unwrap();
     });
     peer.join().unwrap();
 }

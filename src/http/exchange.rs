@@ -286,8 +286,13 @@ impl Exchange {
             sent.map(Ok)
         })
         .await?;
-        match &self.sent {
-            Sent::Whole => Ok(()),
+        match (&self.sent, &mut self.link) {
+            // What was sent at once goes on by itself.
+            (Sent::Whole, Link::Connection(connection)) => {
+                let (_, send) = connection.stream.split();
+                let sent = send.flush().await;
+                sent.map_err(|error| Error::io(ErrorKind::Send, error))
+            }
             _ => Err(self.sent.take_error()),
         }
     }

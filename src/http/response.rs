@@ -237,7 +237,9 @@ impl Response {
     /// nobody asked for is an error of the protocol before there is a response.)
     ///
     /// A server may switch while the body of the request is still being sent. The rest of it has to be sent before
-    /// anything else is (RFC 9110, 7.8), and is waited for here; the times of the fetch go on until then.
+    /// anything else is (RFC 9110, 7.8), and is waited for here; the times of the fetch go on until then. Meanwhile what
+    /// the server says waits in the kernel: one that says more than fits there before it has read the request holds up
+    /// both sides, which only such a time ends.
     ///
     /// # Errors
     ///

@@ -105,7 +105,9 @@ impl Upgraded {
     /// it, and what is still being sent, by a [`send_all`](Upgraded::send_all) that was dropped, is cut off, which a TCP
     /// connection tells by a reset. Over TLS, the end is said first (close_notify) if the kernel takes that at once. Who
     /// wants to be sure of it calls [`shutdown`](Upgraded::shutdown) before, which waits as long as the peer takes
-    /// nothing: put a [`timeout`](crate::time::timeout) around that.
+    /// nothing: put a [`timeout`](crate::time::timeout) around that. Where something has come that nobody has received,
+    /// the kernel resets a TCP connection that is closed, whatever is still on its way (RFC 2525, 2.17): receive to the
+    /// end before.
     ///
     /// A [`Conduit`](super::Conduit) that has a sink closes that, and takes its time for it.
     ///

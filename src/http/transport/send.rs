@@ -85,7 +85,6 @@ impl SendSide {
     }
 
     /// Waits until everything has been sent.
-    #[cfg(feature = "__tls")]
     pub(in crate::http) async fn flush(&mut self) -> io::Result<()> {
         match self {
             SendSide::Socket(half) => half.flush().await,
