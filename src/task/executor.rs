@@ -373,11 +373,11 @@ pub(super) fn join<T: 'static>(of: &TaskOf<T>, waker: &Waker) -> Poll<Result<T, 
         !task.is_empty(),
         "a JoinHandle was polled after it was ready"
     );
-    if task.has_joiner(waker) {
-        return Poll::Pending;
-    }
     if !task.is_home() {
         return join_from_outside(of, waker);
+    }
+    if task.has_joiner(waker) {
+        return Poll::Pending;
     }
     task.joiner().set(Some(waker.clone()));
     Poll::Pending
