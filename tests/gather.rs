@@ -6,7 +6,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::TcpStream as StdStream;
+use std::net::{Ipv4Addr, TcpListener as StdListener, TcpStream as StdStream};
 use std::time::Duration;
 
 use common::{connected, now};
@@ -15,8 +15,22 @@ use eyewall::time::timeout;
 use eyewall::{Reactor, spawn};
 use futures_util::future::join_all;
 
-/// So many streams, and their peers.
+/// So many streams that have connected, and their peers.
 async fn streams(count: usize) -> (Vec<TcpStream>, Vec<StdStream>) {
+    let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut pairs = Vec::new();
+    for _ in 0..count {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        peer.set_nodelay(true).unwrap();
+        pairs.push((stream, peer));
+    }
+    pairs.into_iter().unzip()
+}
+
+/// So many that were accepted, and their peers.
+async fn accepted(count: usize) -> (Vec<TcpStream>, Vec<StdStream>) {
     let mut pairs = Vec::new();
     for _ in 0..count {
         pairs.push(connected().await);
@@ -55,9 +69,10 @@ async fn rounds(streams: Vec<TcpStream>, count: u8) -> Vec<TcpStream> {
     ended.into_iter().map(Result::unwrap).collect()
 }
 
-/// The same until the reactor has seen that the answers come soon one after the other.
+/// The same until the reactor has seen that the answers come soon one after the other, and gathers.
 async fn gathering(mut streams: Vec<TcpStream>) -> Vec<TcpStream> {
-    while now().gathers == 0 {
+    let before = now().gathers;
+    while now().gathers == before {
         streams = rounds(streams, 20).await;
     }
     streams
@@ -83,7 +98,7 @@ fn it_is_taken_where_many_answers_come_soon() {
 
 #[test]
 fn it_is_not_taken_without_a_limit_nor_for_a_few() {
-    for (limit, count) in [(Duration::ZERO, 32), (Duration::from_secs(1), 7)] {
+    for (limit, count) in [(Duration::ZERO, 32), (Duration::from_secs(1), 15)] {
         common::run(&reactor(limit), async {
             let (streams, peers) = streams(count).await;
             answer(peers);
@@ -93,28 +108,56 @@ fn it_is_not_taken_without_a_limit_nor_for_a_few() {
     }
 }
 
+/// What they are sent is the answer: nobody knows when the next question comes.
+#[test]
+fn it_is_not_taken_for_streams_that_were_accepted() {
+    common::run(&reactor(Duration::from_secs(1)), async {
+        let (streams, peers) = accepted(32).await;
+        answer(peers);
+        rounds(streams, 200).await;
+        assert_eq!(now().gathers, 0);
+    });
+}
+
 #[test]
 fn a_timer_and_a_single_answer_end_it() {
     common::run(&reactor(Duration::from_secs(1)), async {
-        let (mute, mut mute_peers) = streams(32).await;
+        let (mut mute, mut mute_peers) = streams(32).await;
         let (answered, peers) = streams(32).await;
         answer(peers);
         let answered = gathering(answered).await;
-        let mut mute = mute;
-        for stream in &mut mute {
-            stream.post("?").await.unwrap();
+        loop {
+            let before = now().gathers;
+            ask(&mut mute).await;
+            let none = timeout(Duration::from_millis(1), mute[0].recv_chunk()).await;
+            assert!(none.is_err());
+            if now().gathers > before {
+                break;
+            }
         }
-        let first = &mut mute[0];
-        let none = timeout(Duration::from_millis(1), first.recv_chunk()).await;
-        assert!(none.is_err());
-        // The thread is another one, so that its answer finds the reactor asleep or about to be.
-        let answering = std::thread::spawn(move || {
-            mute_peers[0].write_all(b"!").unwrap();
-            mute_peers
-        });
-        let chunk = first.recv_chunk().await.unwrap().unwrap();
-        assert_eq!(&chunk[..], b"!");
-        answering.join().unwrap();
+        let answered = gathering(answered).await;
+        loop {
+            let before = now().gathers;
+            ask(&mut mute).await;
+            // The thread is another one, so that its answer finds the reactor asleep or about to be.
+            let answering = std::thread::spawn(move || {
+                mute_peers[0].write_all(b"!").unwrap();
+                mute_peers
+            });
+            let chunk = mute[0].recv_chunk().await.unwrap().unwrap();
+            assert_eq!(&chunk[..], b"!");
+            mute_peers = answering.join().unwrap();
+            if now().gathers > before {
+                break;
+            }
+        }
         drop(answered);
     });
+}
+
+/// Asks on all of them, and awaits nothing.
+async fn ask(streams: &mut [TcpStream]) {
+    for stream in streams {
+        stream.post("?").await.unwrap();
+    }
 }

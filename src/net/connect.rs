@@ -106,7 +106,11 @@ async fn attempt(
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
     match connector.begin(core, address) {
-        Ok(Begun::Made(socket, _)) => Ok(TcpStream::new(core, socket)),
+        Ok(Begun::Made(socket, _)) => {
+            let fd = core.share(socket);
+            fd.set_called();
+            Ok(TcpStream::over(core, fd))
+        }
         Ok(Begun::Waiting(pending)) => pending.made(core).await,
         Err(error) => Err(late(core, error).await),
     }
@@ -207,6 +211,7 @@ impl TcpConnector {
         let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
         let Some(peer) = peer else {
             let fd = core.share(socket.into());
+            fd.set_called();
             return Ok(Begun::Waiting(Pending::Called(fd)));
         };
         // The ring waits only where it may block. This is one system call, socket2 makes two.

@@ -27,7 +27,9 @@ impl Operation for Connect {
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {
-        cqe.into_result().map(drop)
+        cqe.into_result()?;
+        self.fd.set_called();
+        Ok(())
     }
 
     /// A connection that was made too late goes down with the socket, which the same future held.

@@ -29,10 +29,19 @@ pub(super) struct Descriptor {
     pace: Cell<Pace>,
     /// Whether an answer is awaited, as [`Asking`] sees it.
     asked: Cell<u32>,
+    /// It has connected from here.
+    called: Cell<bool>,
     incoming: Late<Arrived>,
     outgoing: Late<()>,
     /// What the last post that was not over at once has become; it may have ended.
     postponed: Cell<Option<OpId>>,
+}
+
+impl Descriptor {
+    #[inline]
+    fn answered(&self) {
+        self.reactor.asking.end(&self.asked, self.called.get());
+    }
 }
 
 /// How long the close of a descriptor may take.
@@ -72,6 +81,7 @@ impl SharedFd {
             signal: Cell::new(None),
             pace: Cell::new(pace),
             asked: Cell::new(0),
+            called: Cell::new(false),
             incoming: Late::default(),
             outgoing: Late::default(),
             postponed: Cell::new(None),
@@ -97,13 +107,19 @@ impl SharedFd {
     /// Something is being sent, which may be answered.
     #[inline]
     pub(super) fn asks(&self) {
-        self.0.reactor.asking.begin(&self.0.asked);
+        let Descriptor { asked, called, .. } = &*self.0;
+        self.0.reactor.asking.begin(asked, called.get());
     }
 
     /// Something has been received.
     #[inline]
     pub(crate) fn answered(&self) {
-        self.0.reactor.asking.end(&self.0.asked);
+        self.0.answered();
+    }
+
+    /// The connection of this socket has been made from here. To be said before anything is sent.
+    pub(crate) fn set_called(&self) {
+        self.0.called.set(true);
     }
 
     /// What receives have left.
@@ -209,7 +225,7 @@ impl AsRawFd for Held {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        self.reactor.asking.end(&self.asked);
+        self.answered();
         if let Some(fd) = self.fd.take() {
             self.reactor.closes.push(Closing {
                 fd,

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::builder::Builder;
 use super::gather::Gather;
@@ -155,7 +155,11 @@ impl Core {
             executor,
             counters: Counters::default(),
             spin: Spin::new(builder.spin),
-            gather: Gather::new(builder.gather),
+            gather: Gather::new(match builder.defer_taskrun {
+                true => builder.gather,
+                // Each completion wakes the thread then, however many it waits for.
+                false => Duration::ZERO,
+            }),
             running: Cell::new(false),
             open: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),

@@ -218,7 +218,7 @@ impl Core {
     /// Whether the gap that begins now may end with an answer, and how long it is matters.
     #[inline(always)]
     fn is_gap_measured(&self) -> bool {
-        (self.spin.is_on() || self.gather.may(self.descriptors.asking.count()))
+        (self.spin.is_on() || self.gather.may(self.descriptors.asking.callers()))
             && self.spin.begin_gap()
     }
 
@@ -227,6 +227,7 @@ impl Core {
         let staged = self.ring().staged() > 0;
         let start = Instant::now();
         let awaited = self.descriptors.asking.count();
+        let mut gathered = false;
         match self.spin.duration(start, awaited) {
             Some(limit) => {
                 if staged {
@@ -245,17 +246,20 @@ impl Core {
                     self.park_until(deadline)?;
                 }
             }
-            None => match self.gather.plan(awaited) {
-                Some((count, time)) => self.park_for(count, time, deadline)?,
+            None => match self.gather.plan(self.descriptors.asking.callers()) {
+                Some((count, time)) => {
+                    self.park_for(count, time, deadline)?;
+                    gathered = true;
+                }
                 None => {
                     self.park_until(deadline)?;
                 }
             },
         }
         let end = Instant::now();
-        let gap = end.saturating_duration_since(start);
-        self.gather.learn(gap, end, self.counters.cqes.get());
-        if self.spin.learn(gap) {
+        self.gather.learn(end, self.counters.cqes.get());
+        // How long a gap lasts that was drawn out says nothing of the answers.
+        if !gathered && self.spin.learn(end.saturating_duration_since(start)) {
             self.descriptors.asking.give_up();
         }
         Ok(deadline.is_some_and(|at| at <= end))
@@ -308,7 +312,7 @@ impl Core {
         let outcome = self.enter_now(Wait::Several(count, time));
         remote.unpark();
         outcome?;
-        if !self.has_completions() {
+        if !self.has_completions() && deadline.is_none_or(|at| at > Instant::now()) {
             self.park_until(deadline)?;
         }
         Ok(())

@@ -46,10 +46,11 @@ impl Stream {
     }
 }
 
-/// The halves of a connected socket.
+/// The halves of a socket that has connected from here.
 #[cfg(feature = "http")]
 pub(crate) fn halves(core: &Rc<Core>, socket: OwnedFd) -> (RecvHalf, SendHalf) {
     let fd = core.share(socket);
+    fd.set_called();
     (RecvHalf::new(core, &fd), SendHalf::new(core, fd))
 }
 
