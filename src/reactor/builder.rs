@@ -150,9 +150,10 @@ impl Builder {
     ///
     /// It saves processor time where the peers are what all wait for, and adds at most an eighth to the time that an
     /// answer takes. A stream that has connected from here and was sent to counts as one that awaits an answer; where many
-    /// of these do not, and a sleep holds up the others, the reactor soon leaves it. Whatever else comes, as from another thread, also waits no
-    /// longer than the limit, and timers do not. Without [`defer_taskrun`](Builder::defer_taskrun) each sleep ends with
-    /// the first. [`Metrics::gathers`](super::Metrics::gathers) says how often it does not.
+    /// of these do not, and a sleep holds up the others, the reactor soon leaves it. Whatever else comes, as from another
+    /// thread, also waits no longer than the limit, and timers do not. Without
+    /// [`defer_taskrun`](Builder::defer_taskrun) each sleep ends with the first.
+    /// [`Metrics::gathers`](super::Metrics::gathers) says how often it does not.
     pub fn gather(mut self, limit: Duration) -> Builder {
         self.gather = limit;
         self

@@ -226,9 +226,8 @@ impl Core {
     fn spin_or_park(&self, deadline: Option<Instant>) -> Result<bool, Error> {
         let staged = self.ring().staged() > 0;
         let start = Instant::now();
-        let awaited = self.descriptors.asking.count();
         let mut gathered = false;
-        match self.spin.duration(start, awaited) {
+        match self.spin.duration(start, self.descriptors.asking.count()) {
             Some(limit) => {
                 if staged {
                     self.enter_ring(Wait::No)?;
