@@ -88,6 +88,7 @@ impl SendSide {
     pub(in crate::http) async fn flush(&mut self) -> io::Result<()> {
         match self {
             SendSide::Socket(half) => half.flush().await,
+            #[cfg(feature = "__tls")]
             SendSide::Tls(tls) => tls.flush().await,
             SendSide::Conduit(conduit) => conduit.flush().await,
         }
