@@ -409,14 +409,20 @@ fn a_future_runs_without_being_polled_and_after_it_was_detached() {
     });
 }
 
-#[test]
-fn a_remote_fetch_is_waited_for_as_long_as_its_user_likes() {
-    let (let_go, held) = mpsc::channel::<()>();
+/// A server that answers one request each time that it is let go.
+fn holding() -> (Server, mpsc::Sender<()>) {
+    let (let_go, held) = mpsc::channel();
     let held = Mutex::new(held);
     let server = Server::new(move |_| {
         held.lock().unwrap().recv().unwrap();
         Reply::ok("ok")
     });
+    (server, let_go)
+}
+
+#[test]
+fn a_remote_fetch_is_waited_for_as_long_as_its_user_likes() {
+    let (server, let_go) = holding();
     run(async {
         let client = Client::new();
         let fetch = || {
@@ -450,12 +456,7 @@ fn a_remote_fetch_is_waited_for_as_long_as_its_user_likes() {
 
 #[test]
 fn a_remote_fetch_ends_when_it_is_dropped_and_runs_on_when_it_was_detached() {
-    let (let_go, held) = mpsc::channel::<()>();
-    let held = Mutex::new(held);
-    let server = Server::new(move |_| {
-        held.lock().unwrap().recv().unwrap();
-        Reply::ok("ok")
-    });
+    let (server, let_go) = holding();
     run(async {
         let client = Client::new();
         let responses = Rc::new(Cell::new(0));

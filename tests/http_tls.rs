@@ -14,9 +14,9 @@ use eyewall::http::{
     CertificateFault, Client, ClientBuilder, Conduit, ConnectOptions, Error, ErrorKind, Pem, Phase,
     Stage, Target,
 };
-use futures_util::{FutureExt, sink, stream};
+use futures_util::{FutureExt, sink};
 use tls_support::{
-    Authority, Identity, Peer, Tls, accept, accept_tcp, goodbye, provider, read_head, run,
+    Authority, Identity, Peer, Tls, accept, accept_tcp, goodbye, pieces, provider, read_head, run,
     self_signed, server, server_of,
 };
 
@@ -787,10 +787,7 @@ fn a_send_that_is_dropped_in_the_flush_of_a_conduit_is_sent_once() {
             .connector(move |_: Target| async move {
                 let stream = eyewall::net::TcpStream::connect(address).await?;
                 let (recv, send) = stream.into_split();
-                let incoming = stream::unfold(recv, |mut recv| async {
-                    let chunk = recv.recv_chunk().await.transpose()?;
-                    Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
-                });
+                let incoming = pieces(recv);
                 // It takes what it is given at once, and sends it while it is flushed.
                 let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async {
                     eyewall::yield_now().await;
@@ -897,10 +894,7 @@ fn a_server_that_takes_nothing_fails_the_idle_write_time() {
                 true => client.connector(move |_: Target| async move {
                     let stream = eyewall::net::TcpStream::connect(address).await?;
                     let (recv, send) = stream.into_split();
-                    let incoming = stream::unfold(recv, |mut recv| async {
-                        let chunk = recv.recv_chunk().await.transpose()?;
-                        Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
-                    });
+                    let incoming = pieces(recv);
                     let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async move {
                         match bytes.len() {
                             ..4096 => send.send_all(bytes).await.0.map(|()| send),

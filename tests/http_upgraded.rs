@@ -16,9 +16,11 @@ use bytes::Bytes;
 use eyewall::http::{Client, ClientBuilder, Conduit, Pem, Target, Upgraded};
 use eyewall::net::TcpStream;
 use eyewall::time::timeout;
-use futures_util::{sink, stream};
+use futures_util::sink;
 use rustls::ServerConfig;
-use tls_support::{Authority, Peer, Tls, accept, accept_tcp, goodbye, read_head, run, server};
+use tls_support::{
+    Authority, Peer, Tls, accept, accept_tcp, goodbye, pieces, read_head, run, server,
+};
 
 const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n";
@@ -55,10 +57,7 @@ fn read_to_end(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 fn unforgiving(builder: ClientBuilder, address: SocketAddr) -> ClientBuilder {
     builder.connector(move |_: Target| async move {
         let (recv, send) = TcpStream::connect(address).await?.into_split();
-        let incoming = stream::unfold(recv, |mut recv| async {
-            let chunk = recv.recv_chunk().await.transpose()?;
-            Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
-        });
+        let incoming = pieces(recv);
         let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async move {
             if bytes.starts_with(b"fail") {
                 return Err(io::Error::other("as it was told"));

@@ -2,13 +2,16 @@
 
 #![allow(dead_code, unreachable_pub)]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
+use eyewall::net::RecvHalf;
+use futures_util::{Stream, stream};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, date_time_ymd,
@@ -216,18 +219,18 @@ pub struct Pieces {
 }
 
 impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer)
     }
 }
 
 impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let size = bytes.len().min(self.size);
         self.stream.write(&bytes[..size])
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -278,4 +281,12 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
     eyewall::block_on(bounded)
         .unwrap()
         .expect("the test takes too long")
+}
+
+/// What is received, for a connector of the user's own.
+pub fn pieces(recv: RecvHalf) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(recv, |mut recv| async {
+        let chunk = recv.recv_chunk().await.transpose()?;
+        Some((chunk.map(|chunk| Bytes::copy_from_slice(&chunk)), recv))
+    })
 }
