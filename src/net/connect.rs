@@ -106,11 +106,7 @@ async fn attempt(
     address: SocketAddr,
 ) -> io::Result<TcpStream> {
     match connector.begin(core, address) {
-        Ok(Begun::Made(socket, _)) => {
-            let fd = core.share(socket);
-            fd.set_called();
-            Ok(TcpStream::over(core, fd))
-        }
+        Ok(Begun::Made(socket, _)) => Ok(TcpStream::over(core, core.share_called(socket))),
         Ok(Begun::Waiting(pending)) => pending.made(core).await,
         Err(error) => Err(late(core, error).await),
     }
@@ -210,8 +206,7 @@ impl TcpConnector {
         }
         let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
         let Some(peer) = peer else {
-            let fd = core.share(socket.into());
-            fd.set_called();
+            let fd = core.share_called(socket.into());
             return Ok(Begun::Waiting(Pending::Called(fd)));
         };
         // The ring waits only where it may block. This is one system call, socket2 makes two.

@@ -400,6 +400,13 @@ impl Core {
         SharedFd::new(fd, &self.descriptors)
     }
 
+    /// The counted descriptor of a socket that connects from here, likewise.
+    pub(crate) fn share_called(&self, fd: OwnedFd) -> SharedFd {
+        let fd = self.share(fd);
+        fd.set_called();
+        fd
+    }
+
     /// The counted descriptor of a file, likewise.
     pub(crate) fn share_file(&self, fd: OwnedFd) -> SharedFd {
         SharedFd::of_file(fd, &self.descriptors)

@@ -28,6 +28,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::spin::nanos;
+
 /// The part of what an answer takes that it may take longer.
 const LATER: u64 = 8;
 
@@ -183,10 +185,6 @@ impl Gather {
             self.gathers.set(self.runs.get() < RUNS);
         }
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ pub(super) struct Spin {
 impl Spin {
     /// Spins of at most `limit`; zero turns spinning off.
     pub(super) fn new(limit: Duration) -> Spin {
-        let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX / LONGEST_GAP_LIMITS);
+        let limit_ns = nanos(limit);
         let longest_gap_ns = match limit_ns {
             0 => LONGEST_GAP_WITHOUT_NS,
             _ => limit_ns.saturating_mul(LONGEST_GAP_LIMITS),
@@ -206,8 +206,7 @@ impl Spin {
 
     /// Takes a spin that has won into the average.
     fn note_won(&self, took: Duration) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let took = took.clamp(1, self.limit_ns);
+        let took = nanos(took).clamp(1, self.limit_ns);
         let average = self.won_ns.get();
         if average == 0 {
             self.won_ns.set(took);
@@ -252,9 +251,7 @@ impl Spin {
     /// Takes a gap into the average; says whether who awaits an answer is to be counted anew.
     pub(super) fn learn(&self, gap: Duration) -> bool {
         let longest = self.longest_gap_ns;
-        let gap_ns = u64::try_from(gap.as_nanos())
-            .unwrap_or(longest)
-            .min(longest);
+        let gap_ns = nanos(gap).min(longest);
         let average = self.average_gap_ns.get();
         self.average_gap_ns.set(average - average / 4 + gap_ns / 4);
         let gaps = self.gaps.get() + 1;
@@ -262,6 +259,11 @@ impl Spin {
         self.gaps.set(if recount { 0 } else { gaps });
         recount
     }
+}
+
+/// The length in nanoseconds, or the most that there can be.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

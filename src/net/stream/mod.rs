@@ -49,8 +49,7 @@ impl Stream {
 /// The halves of a socket that has connected from here.
 #[cfg(feature = "http")]
 pub(crate) fn halves(core: &Rc<Core>, socket: OwnedFd) -> (RecvHalf, SendHalf) {
-    let fd = core.share(socket);
-    fd.set_called();
+    let fd = core.share_called(socket);
     (RecvHalf::new(core, &fd), SendHalf::new(core, fd))
 }
 
