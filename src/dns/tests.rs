@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Wake, Waker};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -12,6 +12,7 @@ use futures_util::future::{join, join_all};
 
 use super::cache::Cache;
 use super::*;
+use crate::task::tests::panicking_waker;
 use crate::time::{sleep, timeout};
 use crate::{Reactor, spawn};
 
@@ -117,20 +118,11 @@ fn a_dropped_look_up_leaves_the_others_waiting() {
     });
 }
 
-/// Panics when it is used.
-struct Clumsy;
-
-impl Wake for Clumsy {
-    fn wake(self: Arc<Clumsy>) {
-        panic!("on purpose");
-    }
-}
-
 #[test]
 fn a_waker_that_panics_leaves_the_others_their_answer() {
     run(async {
         let oracle = Oracle::install();
-        let waker = Waker::from(Arc::new(Clumsy));
+        let waker = panicking_waker();
         let mut first = Box::pin(resolve("a.test", 1));
         let polled = first.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending());

@@ -285,19 +285,10 @@ impl<T: Direction> Drop for InFlight<T> {
 mod tests {
     use std::os::unix::net::UnixStream;
     use std::rc::Rc;
-    use std::sync::Arc;
-    use std::task::Wake;
 
     use super::super::{Arrived, Descriptors};
     use super::*;
-
-    struct Panics;
-
-    impl Wake for Panics {
-        fn wake(self: Arc<Panics>) {
-            panic!("a waker, on purpose");
-        }
-    }
+    use crate::task::tests::panicking_waker;
 
     #[test]
     fn a_waker_that_panics_leaves_no_question_open() {
@@ -307,7 +298,7 @@ mod tests {
         let mut receive = InFlight::<Arrived>::new(fd.clone());
         receive.begin();
         fd.asks();
-        let panics = Waker::from(Arc::new(Panics));
+        let panics = panicking_waker();
         let late = fd.incoming();
         assert!(
             late.poll_idle(&mut Context::from_waker(&panics))

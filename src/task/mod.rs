@@ -28,7 +28,7 @@ mod join;
 mod remote;
 mod stall;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wait;
 mod yield_now;
 

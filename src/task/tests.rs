@@ -448,3 +448,15 @@ fn the_places_of_tasks_are_listed() {
     assert!(place.contains("src/task/tests.rs"), "{place}");
     executor.shut_down();
 }
+
+/// A waker of others that panics when it wakes.
+pub(crate) fn panicking_waker() -> Waker {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Panics>) {
+            panic!("a waker, on purpose");
+        }
+    }
+
+    Waker::from(Arc::new(Panics))
+}
