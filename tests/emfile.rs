@@ -57,6 +57,8 @@ async fn run_out(with_incoming: bool) {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| std::net::TcpStream::connect(address).unwrap())
         .collect();
+    // What has been given up until now is closed.
+    common::turns(3).await;
     let files = use_up();
     let before = now();
     let accepting = eyewall::spawn(async move {

@@ -113,7 +113,8 @@ impl Builder {
     /// How many results of one multishot operation (the connections of an `incoming()`, the chunks of a
     /// `chunks()`) may wait to be fetched. Over it, the operation is cancelled, and armed again when they have
     /// been fetched: one slow consumer cannot take all buffers, if there are some more than this. (The kernel
-    /// may bring up to 32 further results in one go, before the reactor sees the first.)
+    /// may bring up to 32 further results in one go, before the reactor sees the first; before Linux 6.8, as many as
+    /// there are.)
     pub fn multishot_backlog(mut self, results: usize) -> Builder {
         self.multishot_backlog = results;
         self
