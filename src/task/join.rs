@@ -115,6 +115,7 @@ enum Cause {
     ShutDown,
     Deadlock,
     Elsewhere,
+    Refused,
     /// In a mutex only to be `Sync`, as an error inside of `io::Error` has to be.
     Panicked(Mutex<Box<dyn Any + Send>>),
 }
@@ -141,6 +142,12 @@ impl JoinError {
     pub(super) fn elsewhere() -> JoinError {
         JoinError {
             cause: Cause::Elsewhere,
+        }
+    }
+
+    pub(super) fn refused() -> JoinError {
+        JoinError {
+            cause: Cause::Refused,
         }
     }
 
@@ -177,6 +184,12 @@ impl JoinError {
         matches!(self.cause, Cause::Elsewhere)
     }
 
+    /// Whether work for [`spawn_blocking`](crate::spawn_blocking) was dropped because there was no thread for it, and the
+    /// system let none be made.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.cause, Cause::Refused)
+    }
+
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.cause, Cause::Panicked(_))
@@ -208,6 +221,10 @@ impl fmt::Display for JoinError {
             Cause::Elsewhere => f.write_str(
                 "the task belongs to a reactor that does not run here, so that it would be waited for in vain: await it \
                  inside that reactor's block_on or a task of it",
+            ),
+            Cause::Refused => f.write_str(
+                "no thread could be made for work that blocks: is a limit of processes and threads (ulimit -u, pids.max \
+                 of the cgroup) reached, or memory short?",
             ),
             Cause::Panicked(payload) => {
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);

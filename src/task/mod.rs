@@ -29,6 +29,7 @@ mod remote;
 mod stall;
 #[cfg(test)]
 pub(crate) mod tests;
+mod threads;
 mod wait;
 mod yield_now;
 
