@@ -150,6 +150,26 @@ fn an_interval_goes_on_however_many_ticks_it_skips() {
 }
 
 #[test]
+fn an_interval_that_never_catches_up_lets_others_have_their_turn() {
+    // On a thread of its own: what fails here never comes back.
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let ran = eyewall::block_on(async {
+            let mut ticks = interval(Duration::from_nanos(1));
+            let endless = async {
+                loop {
+                    ticks.tick().await;
+                }
+            };
+            timeout(5 * MS, endless).await.is_err()
+        });
+        // Nobody may be listening any more.
+        let _ = done.send(ran.unwrap());
+    });
+    assert_eq!(ended.recv_timeout(common::LIMIT), Ok(true), "it never ends");
+}
+
+#[test]
 fn a_dropped_tick_is_not_consumed() {
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {

@@ -49,7 +49,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissedTicks {
-    /// Gives them one behind the other, until it has caught up.
+    /// Gives them one behind the other, one a turn of the reactor, until it has caught up.
     #[default]
     Burst,
     /// Gives one, and counts the next period from then on. Ticks that were fetched in time do not drift.
@@ -109,7 +109,9 @@ impl Interval {
                 })
             }
         };
-        self.sleep = Sleep::at(next);
+        // One that is due already comes with the next turn: others would never have theirs beside one that falls behind
+        // faster than it is fetched.
+        self.sleep = Sleep::ahead(next);
         Poll::Ready(due)
     }
 }
