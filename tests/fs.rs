@@ -1,12 +1,14 @@
 //! Files over the ring.
 
 use std::future::poll_fn;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::pin::pin;
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use eyewall::buf::IoBuf;
 use eyewall::fs::{self, File, OpenOptions};
@@ -146,6 +148,18 @@ fn options_and_their_contradictions() {
     .unwrap();
 }
 
+/// Polls `future` until it is ready, in so many turns of the reactor.
+async fn poll_with_turns<F: Future>(mut future: Pin<&mut F>, turns: usize) -> Poll<F::Output> {
+    for _ in 0..turns {
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if polled.is_ready() {
+            return polled;
+        }
+        eyewall::yield_now().await;
+    }
+    Poll::Pending
+}
+
 /// Polls `future` once, takes `turns` turns of the reactor, and drops it.
 async fn drop_after<F: Future>(future: F, turns: usize) {
     let mut future = pin!(future);
@@ -157,6 +171,23 @@ async fn drop_after<F: Future>(future: F, turns: usize) {
     for _ in 0..turns {
         eyewall::yield_now().await;
     }
+}
+
+/// A FIFO at the path of `scratch`.
+fn fifo(scratch: &Scratch) -> PathBuf {
+    let path = scratch.file();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    path
+}
+
+/// Opens the FIFO as whoever has the other end does.
+fn other_end(
+    path: &Path,
+    options: &std::fs::OpenOptions,
+) -> eyewall::task::BlockingTask<std::fs::File> {
+    let (path, options) = (path.to_owned(), options.clone());
+    eyewall::spawn_blocking(move || options.open(path).unwrap())
 }
 
 async fn until_nothing_is_in_flight() {
@@ -207,4 +238,97 @@ fn a_file_that_outlives_its_reactor_says_so() {
         .unwrap()
         .unwrap_err();
     assert!(error.to_string().contains("shut down"), "{error}");
+}
+
+#[test]
+fn a_fifo_opens_when_its_other_end_does() {
+    let _alone = alone();
+    let scratch = Scratch::new("fifo");
+    let path = fifo(&scratch);
+    let (reads, writes) = (
+        std::fs::OpenOptions::new().read(true).clone(),
+        std::fs::OpenOptions::new().write(true).clone(),
+    );
+    eyewall::block_on(async {
+        // A writer that says nothing yet.
+        let mut open = pin!(File::open(&path));
+        assert!(poll_with_turns(open.as_mut(), 5).await.is_pending());
+        let mut writer = other_end(&path, &writes).await.unwrap();
+        let file = open.await.unwrap();
+        let mut read = Box::pin(file.read_at(Vec::with_capacity(9), 0));
+        assert!(poll_with_turns(read.as_mut(), 5).await.is_pending());
+        writer.write_all(b"one").unwrap();
+        let (count, bytes) = read.await;
+        assert_eq!((count.unwrap(), &bytes[..]), (3, &b"one"[..]));
+        drop(writer);
+        file.close().await.unwrap();
+        // One that has gone when it is seen.
+        for _ in 0..200 {
+            let gives = writes.clone();
+            let from = path.clone();
+            let written = eyewall::spawn_blocking(move || gives.open(from)?.write_all(b"two"));
+            let file = File::open(&path).await.unwrap();
+            let (count, bytes) = file.read_at(Vec::with_capacity(9), 0).await;
+            assert_eq!((count.unwrap(), &bytes[..]), (3, &b"two"[..]));
+            // What the next one wrote to this reader would go with it.
+            file.close().await.unwrap();
+            written.await.unwrap().unwrap();
+        }
+        // A reader.
+        let options = OpenOptions::new().write(true);
+        let mut open = pin!(options.open(&path));
+        assert!(poll_with_turns(open.as_mut(), 5).await.is_pending());
+        let mut reader = other_end(&path, &reads).await.unwrap();
+        let file = open.await.unwrap();
+        file.write_all_at("three", 0).await.0.unwrap();
+        file.close().await.unwrap();
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"three");
+        drop(reader);
+        // Who does not want to wait.
+        let now = options.clone().custom_flags(libc::O_NONBLOCK);
+        let error = now.open(&path).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENXIO));
+        let now = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK);
+        let file = now.open(&path).await.unwrap();
+        let (count, _) = file.read_at(vec![0; 9], 0).await;
+        assert_eq!(count.unwrap(), 0);
+        // The end of a pipe that has a path is no FIFO.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let both = OpenOptions::new().read(true);
+        both.open(path).await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_fifo_that_nobody_else_opens_can_be_given_up() {
+    let _alone = alone();
+    let scratch = Scratch::new("lonely");
+    let path = fifo(&scratch);
+    let before = open_fds();
+    let reactor = eyewall::Reactor::new().unwrap();
+    let idle = open_fds();
+    let write = OpenOptions::new().write(true);
+    reactor
+        .block_on(async {
+            for turns in [0, 1, 5, 50] {
+                drop_after(File::open(&path), turns).await;
+                drop_after(write.open(&path), turns).await;
+                until_nothing_is_in_flight().await;
+                assert_eq!(open_fds(), idle, "after {turns} turns");
+            }
+            let (read_from, write_to) = (path.clone(), path.clone());
+            eyewall::spawn(async move { File::open(read_from).await.map(drop) }).detach();
+            eyewall::spawn(async move { write.open(write_to).await.map(drop) }).detach();
+            for _ in 0..50 {
+                eyewall::yield_now().await;
+            }
+        })
+        .unwrap();
+    let report = reactor.shutdown(Duration::from_secs(5));
+    assert_eq!(report.leaked, 0);
+    assert_eq!(open_fds(), before);
 }

@@ -86,7 +86,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses the buffer and nothing else.
+    /// Dropping the future loses the buffer and nothing else; where there are no offsets, as in a pipe or a terminal, also
+    /// what had been read by then.
     #[doc(alias = "IORING_OP_READ")]
     pub async fn read_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> BufResult<usize, B> {
         if buffer.bytes_capacity() == 0 {
@@ -116,7 +117,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// A dropped write has not begun, or goes on; how much of it is written is then unknown.
+    /// A dropped write has not begun, or goes on; how much of it is written is then unknown. It is not cancelled: one that
+    /// waits at a full pipe does so until there is room or no reader is left, and a [`close`](File::close) waits with it.
     #[doc(alias = "IORING_OP_WRITE")]
     pub async fn write_at<B: IoBuf>(&self, buffer: B, offset: u64) -> BufResult<usize, B> {
         if let Err(error) = self.check(offset) {

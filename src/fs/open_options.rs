@@ -2,10 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
 
 use super::{File, c_path};
-use crate::op::OpenAt;
+use crate::op::{OpenAt, Poll, SharedFd};
 use crate::reactor::Core;
+use crate::ring::is_pipe;
 
 /// How to open a file; as [`std::fs::OpenOptions`], over the ring.
 ///
@@ -106,7 +110,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As open(2); `InvalidInput` for options that contradict each other.
+    /// As open(2), which waits for the other end of a FIFO; `InvalidInput` for options that contradict each other.
     ///
     /// # Cancel safety
     ///
@@ -115,13 +119,36 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let core = Core::current()?;
         core.check_open()?;
+        let flags = self.flags()?;
         let open = OpenAt {
             path: c_path(path.as_ref())?,
-            flags: self.flags()?,
+            flags,
             mode: self.mode,
+            aside: false,
+            beside: None,
         };
-        let (fd, _) = core.submit(open).await;
-        Ok(File::new(&core, core.share_file(fd?)))
+        let (fd, open) = core.submit(open).await;
+        let aside = OpenAt {
+            aside: true,
+            ..*open
+        };
+        let waits = flags & libc::O_NONBLOCK == 0;
+        let fd = match fd {
+            // Nobody reads the FIFO yet.
+            Err(error) if waits && error.raw_os_error() == Some(libc::ENXIO) => {
+                core.share_file(core.submit(aside).await.0?)
+            }
+            Err(error) => return Err(error),
+            Ok(fd) => {
+                let fd = core.share_file(fd);
+                let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
+                if waits && reads && is_pipe(&fd) {
+                    until_written(&core, &fd, aside).await?;
+                }
+                fd
+            }
+        };
+        Ok(File::new(&core, fd))
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -152,4 +179,25 @@ impl OpenOptions {
         }
         Ok(flags)
     }
+}
+
+/// Waits until a FIFO that has been opened for reading has, or has had, somebody who writes to it. Another open of it says
+/// so, which does wait; or, where that one is too late, what has been written, or the end of who has.
+async fn until_written(core: &Rc<Core>, fd: &SharedFd, aside: OpenAt) -> io::Result<()> {
+    let poll = Poll {
+        fd: fd.clone(),
+        events: libc::POLLIN,
+    };
+    // Who has closed the file must not find it open still: what is then written would be lost with it.
+    let aside = OpenAt {
+        beside: Some(fd.clone()),
+        ..aside
+    };
+    let polled = match select(core.submit(poll), core.submit(aside)).await {
+        Either::Left(((polled, _), _)) => polled,
+        Either::Right(((Ok(_), _), _)) => return Ok(()),
+        // Its path may have gone meanwhile.
+        Either::Right(((Err(_), _), polling)) => polling.await.0,
+    };
+    polled.map(drop)
 }

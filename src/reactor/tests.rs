@@ -440,6 +440,8 @@ fn openat() {
             path: c"/dev/null".into(),
             flags: libc::O_RDONLY,
             mode: 0,
+            aside: false,
+            beside: None,
         };
         three_points(&core, open, || {}).await;
     });

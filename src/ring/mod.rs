@@ -11,6 +11,7 @@
 //! | `sqe.rs` | from a request to an SQE |
 //! | `bufring.rs` | the memory of the provided buffer ring |
 //! | `eventfd.rs` | what another thread writes to wake us |
+//! | `pipe.rs` | whether a descriptor is a pipe |
 //! | `preempt.rs` | whether another thread has taken our processor |
 //!
 //! # The three calls
@@ -54,6 +55,7 @@
 
 mod bufring;
 mod eventfd;
+mod pipe;
 mod preempt;
 mod probe;
 mod request;
@@ -71,6 +73,7 @@ use io_uring::{EnterFlags, IoUring, Submitter};
 
 pub(crate) use bufring::BufRing;
 pub(crate) use eventfd::EventFd;
+pub(crate) use pipe::is_pipe;
 pub(crate) use preempt::preemptions;
 pub use probe::{Probe, probe};
 pub(crate) use request::{Completions, Cqe, Request};

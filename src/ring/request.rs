@@ -98,6 +98,8 @@ pub(crate) enum Request {
         path: *const libc::c_char,
         flags: i32,
         mode: u32,
+        /// A worker of the kernel does it, since it may wait.
+        aside: bool,
     },
     Read {
         fd: RawFd,

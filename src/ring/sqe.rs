@@ -98,10 +98,13 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             path,
             flags,
             mode,
-        } => opcode::OpenAt::new(Fd(dir), path)
-            .flags(flags)
-            .mode(mode)
-            .build(),
+            aside,
+        } => {
+            let open = opcode::OpenAt::new(Fd(dir), path).flags(flags).mode(mode);
+            let mut flags = squeue::Flags::empty();
+            flags.set(squeue::Flags::ASYNC, aside);
+            open.build().flags(flags)
+        }
         Request::Read {
             fd,
             data,
