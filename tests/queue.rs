@@ -1,16 +1,20 @@
 //! The bounded completion queue: order, bounds, waiting, dropped waiters, a foreign loop.
 
+mod common;
 mod foreign_waker;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsRawFd;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use common::Random;
 use eyewall::queue::{CompletionQueue, PushError};
 use eyewall::time::timeout;
 use foreign_waker::{foreign, hook};
+use futures_util::stream::FusedStream;
 use futures_util::{FutureExt, StreamExt};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -255,12 +259,12 @@ fn a_waker_may_use_the_queue_when_it_is_cloned_woken_and_dropped() {
         let queue = CompletionQueue::bounded(1);
         let looking = queue.clone();
         let _hooked = hook(move || _ = looking.len());
-        let poll = |future: &mut std::pin::Pin<&mut dyn Future<Output = Option<u32>>>| {
+        let poll = |future: &mut Pin<&mut dyn Future<Output = Option<u32>>>| {
             let waker = foreign(Waker::noop());
             future.as_mut().poll(&mut Context::from_waker(&waker))
         };
-        let mut first: std::pin::Pin<&mut dyn Future<Output = _>> = pin!(queue.recv());
-        let mut second: std::pin::Pin<&mut dyn Future<Output = _>> = pin!(queue.recv());
+        let mut first: Pin<&mut dyn Future<Output = _>> = pin!(queue.recv());
+        let mut second: Pin<&mut dyn Future<Output = _>> = pin!(queue.recv());
         for _ in 0..2 {
             assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
         }
@@ -270,7 +274,7 @@ fn a_waker_may_use_the_queue_when_it_is_cloned_woken_and_dropped() {
         assert_eq!(poll(&mut second), Poll::Ready(Some(2)));
 
         queue.push(3).unwrap();
-        let mut giving: std::pin::Pin<&mut dyn Future<Output = _>> =
+        let mut giving: Pin<&mut dyn Future<Output = _>> =
             pin!(async { queue.push_wait(4).await.ok().map(|()| 4) });
         assert!(poll(&mut giving).is_pending() && poll(&mut giving).is_pending());
         assert_eq!(queue.pop(), Some(3));
@@ -382,4 +386,171 @@ fn a_dropped_stream_of_the_items_passes_its_turn_on() {
         assert_eq!(timeout(LONG, waiting).await.unwrap(), Some(1));
     })
     .unwrap();
+}
+
+type Pushing = Pin<Box<dyn Future<Output = Result<(), PushError<u32>>>>>;
+
+/// Who waits, and the flag that its waker sets.
+struct Waiter<W> {
+    waits: W,
+    flag: Arc<Flag>,
+}
+
+impl<W> Waiter<W> {
+    fn new(waits: W) -> Waiter<W> {
+        let flag = Arc::default();
+        Waiter { waits, flag }
+    }
+
+    fn is_woken(&self) -> bool {
+        self.flag.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Asks once more, with a waker that is new or the one from before.
+    fn ask<R>(
+        &mut self,
+        anew: bool,
+        ask: impl FnOnce(&mut W, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        if anew {
+            self.flag = Arc::default();
+        }
+        self.flag
+            .0
+            .store(false, std::sync::atomic::Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&self.flag));
+        ask(&mut self.waits, &mut Context::from_waker(&waker))
+    }
+}
+
+/// The place in `line` of `id`, which is behind all others if it has none.
+fn place(line: &[u32], id: u32) -> usize {
+    line.iter()
+        .position(|&other| other == id)
+        .unwrap_or(line.len())
+}
+
+/// Takers, givers and those who do not wait do what chance says; a list and two lines say what comes of it. After each
+/// step everybody whose turn it is has been woken.
+fn run_beside_model(seed: u64) {
+    let mut random = Random::new(seed);
+    let capacity = 1 + random.below(4) as usize;
+    let queue = CompletionQueue::bounded(capacity);
+    let (mut items, mut closed, mut next) = (VecDeque::new(), false, 0);
+    let (mut takers, mut givers) = (BTreeMap::new(), BTreeMap::new());
+    let (mut takers_line, mut givers_line) = (Vec::new(), Vec::new());
+    for step in 0..300 {
+        let said = format!("seed {seed} step {step}");
+        next += 1;
+        let anew = random.below(2) == 0;
+        let pick = |of: usize, random: &mut Random| random.below(of.max(1) as u64) as usize;
+        match random.below(if step > 250 { 81 } else { 80 }) {
+            0..10 => {
+                let room = capacity - items.len();
+                let expected = match closed {
+                    true => Err(PushError::Closed(next)),
+                    false if givers_line.len() < room => Ok(()),
+                    false => Err(PushError::Full(next)),
+                };
+                assert_eq!(queue.push(next), expected, "{said}");
+                items.extend(expected.is_ok().then_some(next));
+            }
+            10..15 => assert_eq!(queue.pop(), items.pop_front(), "{said}"),
+            15..25 => {
+                takers.insert(next, Waiter::new(queue.items()));
+            }
+            25..35 => {
+                let (queue, item) = (queue.clone(), next);
+                let pushing: Pushing = Box::pin(async move { queue.push_wait(item).await });
+                givers.insert(next, Waiter::new(pushing));
+            }
+            35..55 => {
+                let picked = pick(takers.len(), &mut random);
+                let Some((&id, taker)) = takers.iter_mut().nth(picked) else {
+                    continue;
+                };
+                let expected = match place(&takers_line, id) < items.len() {
+                    true => Poll::Ready(items.pop_front()),
+                    false if closed && items.is_empty() => Poll::Ready(None),
+                    false => Poll::Pending,
+                };
+                let taken = taker.ask(anew, |taker, cx| taker.poll_next_unpin(cx));
+                assert_eq!(taken, expected, "{said}");
+                match taken {
+                    Poll::Ready(item) => {
+                        assert_eq!(taker.waits.is_terminated(), item.is_none());
+                        takers_line.retain(|&other| other != id);
+                    }
+                    Poll::Pending if !takers_line.contains(&id) => takers_line.push(id),
+                    Poll::Pending => {}
+                }
+            }
+            55..70 => {
+                let picked = pick(givers.len(), &mut random);
+                let Some((&id, giver)) = givers.iter_mut().nth(picked) else {
+                    continue;
+                };
+                let turn = place(&givers_line, id) < capacity - items.len();
+                let expected = match closed {
+                    true => Poll::Ready(Err(PushError::Closed(id))),
+                    false if turn => Poll::Ready(Ok(())),
+                    false => Poll::Pending,
+                };
+                let given = giver.ask(anew, |giver, cx| giver.as_mut().poll(cx));
+                assert_eq!(given, expected, "{said}");
+                if given.is_pending() {
+                    if !givers_line.contains(&id) {
+                        givers_line.push(id);
+                    }
+                } else {
+                    items.extend((!closed).then_some(id));
+                    givers_line.retain(|&other| other != id);
+                    givers.remove(&id);
+                }
+            }
+            70..75 => {
+                let id = takers.keys().nth(pick(takers.len(), &mut random)).copied();
+                takers_line.retain(|&other| Some(other) != id);
+                drop(id.and_then(|id| takers.remove(&id)));
+            }
+            75..80 => {
+                let id = givers.keys().nth(pick(givers.len(), &mut random)).copied();
+                givers_line.retain(|&other| Some(other) != id);
+                drop(id.and_then(|id| givers.remove(&id)));
+            }
+            _ => {
+                queue.close();
+                closed = true;
+            }
+        }
+        assert_eq!(
+            (queue.len(), queue.is_closed()),
+            (items.len(), closed),
+            "{said}"
+        );
+        assert!(items.len() <= capacity);
+        let end = closed && items.is_empty();
+        let there = if end { usize::MAX } else { items.len() };
+        let room = if closed {
+            usize::MAX
+        } else {
+            capacity - items.len()
+        };
+        let takers_woken = takers_line
+            .iter()
+            .take(there)
+            .all(|id| takers[id].is_woken());
+        let givers_woken = givers_line
+            .iter()
+            .take(room)
+            .all(|id| givers[id].is_woken());
+        assert!(takers_woken && givers_woken, "{said}: somebody sleeps on");
+    }
+}
+
+#[test]
+fn the_queue_does_what_a_list_and_two_lines_do() {
+    for seed in 1..=200 {
+        run_beside_model(seed);
+    }
 }
