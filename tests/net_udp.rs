@@ -62,7 +62,7 @@ fn a_datagram_goes_there_and_back() {
 }
 
 #[test]
-fn a_connected_socket_hears_only_its_peer() {
+fn a_connected_socket_hears_only_its_peer_and_what_came_before() {
     alone().run(async {
         let (mut one, one_address) = bound().await;
         let (mut other, _) = bound().await;
@@ -71,6 +71,8 @@ fn a_connected_socket_hears_only_its_peer() {
             other.peer_addr().unwrap_err().kind(),
             ErrorKind::NotConnected
         );
+        let early = stranger.send_to(b"early", other.local_addr().unwrap());
+        early.unwrap();
         other.connect(one_address).await.unwrap();
         assert_eq!(other.peer_addr().unwrap(), one_address);
         stranger
@@ -82,6 +84,8 @@ fn a_connected_socket_hears_only_its_peer() {
             .await
             .0
             .unwrap();
+        let (received, _) = other.recv_from(buffer()).await;
+        assert_eq!(received.unwrap(), (5, stranger.local_addr().unwrap()));
         let (len, bytes) = other.recv(buffer()).await;
         assert_eq!((len.unwrap(), &bytes[..]), (8, &b"from one"[..]));
     });
@@ -339,13 +343,14 @@ fn a_datagram_that_was_reaped_for_a_dropped_receive_goes_to_the_next() {
 }
 
 #[test]
-fn a_kept_datagram_keeps_its_length_also_for_a_smaller_buffer() {
+fn a_kept_datagram_keeps_its_length_also_for_another_buffer() {
     alone().run(async {
         let (mut socket, address) = bound().await;
         let idle = open();
         for (sent, room, len, full_len) in [
             (&b"0123456789"[..], 64, 3, 10),
             (&b"0123456789"[..], 5, 3, 10),
+            (&b"0123456789"[..], 2, 2, 10),
             (&b""[..], 64, 0, 0),
         ] {
             let mut receive = Box::pin(socket.recv(Vec::with_capacity(room)));

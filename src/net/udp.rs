@@ -106,8 +106,9 @@ impl UdpSocket {
         }
     }
 
-    /// Sets the peer: [`send`](UdpSocket::send) goes there, and only its datagrams are received from now on. Of
-    /// several addresses the first that is possible is taken. Nothing is sent.
+    /// Sets the peer: [`send`](UdpSocket::send) goes there, and only its datagrams arrive from now on. What has come from
+    /// others before, since the socket was bound, is still received: [`recv_from`](UdpSocket::recv_from) says who sent it.
+    /// Of several addresses the first that is possible is taken. Nothing is sent.
     ///
     /// # Errors
     ///
@@ -149,7 +150,8 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a datagram that comes for a dropped future goes to the next call. The buffer is lost.
+    /// Cancel safe: a datagram that comes for a dropped future goes to the next call, cut off where the buffer of the
+    /// dropped one ended. That buffer is lost.
     pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
         let (result, buffer) = self.recv.recv(buffer).await;
         (result.map(|datagram| datagram.len), buffer)

@@ -120,7 +120,9 @@ impl UnixDatagram {
         }
     }
 
-    /// Sets the peer: [`send`](UnixDatagram::send) goes there, and only its datagrams are received from now on.
+    /// Sets the peer: [`send`](UnixDatagram::send) goes there, and only its datagrams arrive from now on. What has come
+    /// from others before, since the socket was bound, is still received; but a socket that had another peer loses what
+    /// waits in it.
     ///
     /// # Errors
     ///
@@ -161,7 +163,8 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a datagram that comes for a dropped future goes to the next call. The buffer is lost.
+    /// Cancel safe: a datagram that comes for a dropped future goes to the next call, cut off where the buffer of the
+    /// dropped one ended. That buffer is lost.
     pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
         let (result, buffer) = self.recv.recv(buffer).await;
         (result.map(|datagram| datagram.len), buffer)

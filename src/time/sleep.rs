@@ -36,6 +36,9 @@ pub fn sleep(duration: Duration) -> Sleep {
 }
 
 /// Waits until `deadline`, and not at all if that has passed; otherwise as [`sleep`].
+///
+/// A loop that falls behind its own deadlines therefore never waits, and nobody else has a turn: an
+/// [`Interval`](super::Interval) sees to that.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::at(Some(deadline))
 }
