@@ -332,3 +332,30 @@ fn a_fifo_that_nobody_else_opens_can_be_given_up() {
     assert_eq!(report.leaked, 0);
     assert_eq!(open_fds(), before);
 }
+
+#[test]
+fn opens_that_wait_do_not_hold_up_the_others() {
+    let _alone = alone();
+    for sq_entries in [2, 128] {
+        let reactor = eyewall::Reactor::builder().sq_entries(sq_entries);
+        let reactor = reactor.build().unwrap();
+        let scratches: Vec<_> = (0..20)
+            .map(|n| Scratch::new(&format!("waits-{n}")))
+            .collect();
+        reactor
+            .block_on(async {
+                for scratch in &scratches {
+                    let path = fifo(scratch);
+                    eyewall::spawn(async move { File::open(path).await.map(drop) }).detach();
+                }
+                for _ in 0..50 {
+                    eyewall::yield_now().await;
+                }
+                let read = fs::read("/proc/self/status");
+                let read = eyewall::time::timeout(Duration::from_secs(20), read).await;
+                read.expect("nothing holds it up").unwrap();
+            })
+            .unwrap();
+        assert_eq!(reactor.shutdown(Duration::from_secs(5)).leaked, 0);
+    }
+}

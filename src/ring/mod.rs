@@ -84,6 +84,12 @@ use crate::error::{Error, ErrorKind};
 /// The group id of the one provided buffer ring that a [`Ring`] has.
 pub(crate) const BUFFER_GROUP: u16 = 0;
 
+/// How many threads of the kernel's may do at once for one of ours what cannot be done on the spot: open a file, ask for
+/// its metadata, bring it to the disk. They are made when the others wait, and go when there is nothing to do. By itself
+/// the kernel allows four for each processor, and no more than there are entries in the submission queue: a few that wait
+/// for long, as the opens of FIFOs do, would hold up all files.
+const WORKERS: u32 = 256;
+
 /// An io_uring instance, used by the thread that made it.
 pub(crate) struct Ring {
     io: IoUring,
@@ -172,6 +178,8 @@ impl Ring {
     pub(crate) fn new(setup: &Setup) -> Result<Ring, Error> {
         let io = setup::build(setup)?;
         let optional = probe::Optional::of(&io);
+        // Where that is refused, the kernel's own limit stays.
+        let _ = io.submitter().register_iowq_max_workers(&mut [WORKERS, 0]);
         Ok(Ring {
             io,
             optional,
