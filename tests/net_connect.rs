@@ -275,34 +275,55 @@ fn options_of_a_stream_are_those_of_its_socket() {
     });
 }
 
-#[test]
-fn a_close_that_lingers_holds_nobody_up() {
-    let alone = alone();
-    let (listener, address) = listener("127.0.0.1:0");
-    alone.run(async {
+/// Closes so many connections that linger, each with as much on its way as there is room for.
+async fn close_lingering(listener: &TcpListener, count: usize) {
+    let (mut lingering, mut peers) = (Vec::new(), Vec::new());
+    let (piece, mut sent) = ([0; 1 << 16], 0);
+    for _ in 0..count {
+        let address = listener.local_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
-        let (mut peer, _) = listener.accept().unwrap();
+        peers.push(listener.accept().unwrap().0);
         stream.set_linger(Some(Duration::from_secs(60))).unwrap();
-        let piece = [0; 1 << 16];
-        let mut sent = 0;
+        let socket = SockRef::from(&stream);
+        socket.set_send_buffer_size(1 << 16).unwrap();
         loop {
-            match SockRef::from(&stream).send_with_flags(&piece, libc::MSG_DONTWAIT) {
-                Ok(count) => sent += count,
+            match socket.send_with_flags(&piece, libc::MSG_DONTWAIT) {
+                Ok(count) => sent += count as u64,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => panic!("{error}"),
             }
         }
-        let begun = Instant::now();
-        drop(stream);
-        for _ in 0..3 {
-            eyewall::time::sleep(Duration::from_millis(1)).await;
+        lingering.push(stream);
+    }
+    let begun = Instant::now();
+    for (number, stream) in lingering.into_iter().enumerate() {
+        match number % 2 {
+            0 => drop(stream),
+            _ => stream.close().await.unwrap(),
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "it has waited for the peer"
-        );
-        let reader = std::thread::spawn(move || copy(&mut peer, &mut sink()).unwrap());
-        assert_eq!(reader.join().unwrap(), sent as u64);
+    }
+    for _ in 0..3 {
+        eyewall::time::sleep(Duration::from_millis(1)).await;
+    }
+    // This, the kernel gives to a worker of its own.
+    eyewall::fs::metadata("/").await.unwrap();
+    let read_all = move |mut peer| copy(&mut peer, &mut sink()).unwrap();
+    let reader = std::thread::spawn(move || peers.into_iter().map(read_all).sum::<u64>());
+    assert_eq!(reader.join().unwrap(), sent);
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "one has waited for another's peer"
+    );
+}
+
+#[test]
+fn closes_that_linger_hold_nobody_up() {
+    let alone = alone();
+    let (listener, _) = listener("127.0.0.1:0");
+    alone.run(async {
+        for count in [1, 20] {
+            close_lingering(&listener, count).await;
+        }
     });
 }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 
-use super::fd::Pace;
 use super::{CloseSignal, Closing, OnDrop, Operation};
 use crate::ring::{Cqe, Request};
 
@@ -17,7 +16,6 @@ use crate::ring::{Cqe, Request};
 pub(crate) struct Close {
     fd: Option<OwnedFd>,
     signal: Option<Rc<CloseSignal>>,
-    pace: Pace,
 }
 
 impl Close {
@@ -25,7 +23,6 @@ impl Close {
         Close {
             fd: Some(closing.fd),
             signal: closing.signal,
-            pace: closing.pace,
         }
     }
 }
@@ -43,7 +40,6 @@ impl Operation for Close {
         Request::Close {
             fd: fd.as_raw_fd(),
             quiet: false,
-            aside: self.pace == Pace::Lingering,
         }
     }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use super::asking::Asking;
 use super::{Arrived, Late};
 use crate::reactor::OpId;
-use crate::task::wake_all;
+use crate::task::{spawn_blocking, wake_all};
 
 /// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
 /// the socket keeps of operations whose futures have gone.
@@ -51,7 +51,8 @@ pub(super) enum Pace {
     Quick,
     /// The kernel may hand it to a worker, as that of a file on some file systems.
     Slow,
-    /// It waits where it is done, for what the socket has still to send (`SO_LINGER`): a worker has to do it.
+    /// It waits where it is done, for what the socket has still to send (`SO_LINGER`). On the ring that would be a worker of
+    /// the kernel, to which other work is given all the same, and waits with it.
     Lingering,
 }
 
@@ -273,7 +274,9 @@ impl Default for CloseQueue {
 
 impl CloseQueue {
     fn push(&self, closing: Closing) {
-        if self.open.get() {
+        if closing.pace == Pace::Lingering {
+            closing.close_aside();
+        } else if self.open.get() {
             self.queue.borrow_mut().push_back(closing);
             self.len.set(self.len.get() + 1);
         } else {
@@ -315,6 +318,15 @@ impl Closing {
         match self.signal {
             None if self.pace == Pace::Quick => Ok(self.fd.into_raw_fd()),
             _ => Err(self),
+        }
+    }
+
+    /// Closes it on a thread where that may wait. Whoever awaits the close does not.
+    fn close_aside(self) {
+        let Closing { fd, signal, .. } = self;
+        spawn_blocking(move || drop(fd)).detach();
+        if let Some(signal) = signal {
+            signal.set(Ok(()));
         }
     }
 

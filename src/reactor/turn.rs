@@ -171,11 +171,7 @@ impl Core {
             };
             match closes.pop().map(Closing::let_go) {
                 Some(Ok(fd)) => {
-                    let close = Request::Close {
-                        fd,
-                        quiet: true,
-                        aside: false,
-                    };
+                    let close = Request::Close { fd, quiet: true };
                     place.stage(&close, CLOSE_USER_DATA);
                     self.counters.sqes.add(1);
                 }

@@ -77,8 +77,6 @@ pub(crate) enum Request {
         fd: RawFd,
         /// Only a failure completes.
         quiet: bool,
-        /// A worker of the kernel does it, since it may wait.
-        aside: bool,
     },
     Poll {
         fd: RawFd,

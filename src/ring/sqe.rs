@@ -73,10 +73,9 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             flags,
         } => opcode::SendZc::new(Fd(fd), data, len).flags(flags).build(),
         Request::Shutdown { fd, how } => opcode::Shutdown::new(Fd(fd), how).build(),
-        Request::Close { fd, quiet, aside } => {
+        Request::Close { fd, quiet } => {
             let mut flags = squeue::Flags::empty();
             flags.set(squeue::Flags::SKIP_SUCCESS, quiet);
-            flags.set(squeue::Flags::ASYNC, aside);
             opcode::Close::new(Fd(fd)).build().flags(flags)
         }
         Request::Poll {
