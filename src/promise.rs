@@ -10,12 +10,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::task::{contain_panic, in_background, is_shut, wake_all};
+use crate::task::{Handle, contain_panic, in_background, is_shut, wake_all};
 
 /// A place for a value: the one half sets it, the other waits for it.
 ///
 /// Both halves stay on the thread of their reactor. To set a value from another thread, spawn through a
-/// [`Handle`](crate::task::Handle).
+/// [`Handle`].
 ///
 /// ```
 /// use eyewall::promise::promise;
@@ -37,7 +37,7 @@ pub fn promise<T: 'static>() -> (Promise<T>, Promised<T>) {
         result: None,
         callbacks: Vec::new(),
         waker: None,
-        running: false,
+        calling: Calling::NotYet,
         taken: false,
     }));
     let promise = Promise {
@@ -52,11 +52,30 @@ struct State<T: 'static> {
     result: Option<Result<T, Cancelled>>,
     callbacks: Vec<Callback<T>>,
     waker: Option<Waker>,
-    /// The callbacks are being called, or a task that does it has been spawned; those that are added meanwhile will be
-    /// seen.
-    running: bool,
+    calling: Calling,
     /// The value has been awaited.
     taken: bool,
+}
+
+/// Who calls the callbacks.
+enum Calling {
+    /// Nobody has begun to, or all have been called.
+    NotYet,
+    /// A task of this reactor, in its next turn. It will see those that are added meanwhile.
+    Spawned(Handle),
+    /// They are being called; those that are added meanwhile will be seen.
+    Now,
+}
+
+impl Calling {
+    fn has_begun(&self) -> bool {
+        !matches!(self, Calling::NotYet)
+    }
+
+    /// Whether it will come to nothing as long as somebody waits here.
+    fn is_kept_from_running(&self) -> bool {
+        matches!(self, Calling::Spawned(reactor) if reactor.is_kept_from_running())
+    }
 }
 
 /// The half that sets the value; from [`promise`]. Dropping it unset cancels.
@@ -66,6 +85,9 @@ pub struct Promise<T: 'static> {
 }
 
 /// The half that waits for the value: a future, and a place for done-callbacks; from [`promise`].
+///
+/// It belongs to no reactor, and may be awaited in any of its thread, or where none runs. Who will set the value is not
+/// known, and so it waits also for what cannot come: that of a task of another reactor, which does not run meanwhile.
 #[must_use = "dropping it without a callback throws the value away"]
 pub struct Promised<T: 'static> {
     state: Rc<RefCell<State<T>>>,
@@ -115,7 +137,8 @@ impl<T: 'static> Promised<T> {
     /// Where no reactor runs, there is no turn either, and still no callback is lost or called inside these two: the
     /// next poll of this future calls them, before it gives the value. Where both halves go without such a poll, the
     /// one that goes last does, in its drop; if that is the promise, then at the end of [`set`](Promise::set). Any of
-    /// this that happens where a reactor runs leaves the calls to its next turn.
+    /// this that happens where a reactor runs leaves the calls to its next turn; if it has had none, a poll in another
+    /// reactor makes them.
     ///
     /// One that is added after the value has been awaited is not called: the value has gone.
     ///
@@ -141,7 +164,7 @@ impl<T: 'static> Promised<T> {
     pub fn is_done(&self) -> bool {
         let state = self.state.borrow();
         // A callback that is being called has it.
-        state.result.is_some() || state.running
+        state.result.is_some() || state.calling.has_begun()
     }
 }
 
@@ -154,13 +177,15 @@ impl<T: 'static> Future for Promised<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A foreign waker's clone and drop are user code, which may set the value.
         let waker = cx.waker().clone();
-        if !run_callbacks(&self.state) {
+        let calls_here =
+            !run_callbacks(&self.state) || self.state.borrow().calling.is_kept_from_running();
+        if calls_here {
             call_back(&self.state);
         }
         let mut state = self.state.borrow_mut();
         assert!(!state.taken, "a Promised was polled after it was ready");
         // Callbacks look at the value before it is taken.
-        if !state.running
+        if !state.calling.has_begun()
             && let Some(result) = state.result.take()
         {
             state.taken = true;
@@ -183,7 +208,7 @@ fn settle<T: 'static>(state: &Rc<RefCell<State<T>>>, result: Result<T, Cancelled
 /// runs here, and somebody else has to call them.
 fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
     let mut inner = state.borrow_mut();
-    if inner.result.is_none() || inner.running {
+    if inner.result.is_none() || inner.calling.has_begun() {
         return true;
     }
     if inner.callbacks.is_empty() {
@@ -192,7 +217,14 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
         wake_all(waker);
         return true;
     }
-    inner.running = true;
+    let Ok(reactor) = Handle::current() else {
+        let waker = inner.waker.take();
+        drop(inner);
+        // Whoever polls now makes the calls.
+        wake_all(waker);
+        return false;
+    };
+    inner.calling = Calling::Spawned(reactor);
     drop(inner);
     let mut calls = Calls {
         state: Some(Rc::clone(state)),
@@ -224,7 +256,7 @@ impl<T: 'static> Drop for Calls<T> {
             self.make();
         } else if let Some(state) = &self.state {
             let mut inner = state.borrow_mut();
-            inner.running = false;
+            inner.calling = Calling::NotYet;
             // Whoever polls now makes the calls.
             let waker = inner.waker.take();
             drop(inner);
@@ -244,7 +276,7 @@ impl<T: 'static> Drop for State<T> {
             result: self.result.take(),
             callbacks,
             waker: None,
-            running: true,
+            calling: Calling::Now,
             taken: false,
         };
         let mut calls = Calls {
@@ -256,11 +288,11 @@ impl<T: 'static> Drop for State<T> {
 }
 
 fn call_back<T: 'static>(state: &Rc<RefCell<State<T>>>) {
-    state.borrow_mut().running = true;
+    state.borrow_mut().calling = Calling::Now;
     loop {
         let mut inner = state.borrow_mut();
         if inner.callbacks.is_empty() {
-            inner.running = false;
+            inner.calling = Calling::NotYet;
             let waker = inner.waker.take();
             drop(inner);
             wake_all(waker);

@@ -21,6 +21,7 @@ use eyewall::fs::File;
 use eyewall::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use eyewall::promise::{Promise, promise};
 use eyewall::{JoinHandle, Reactor, spawn};
+use futures_channel::oneshot;
 use futures_util::{FutureExt, StreamExt};
 
 fn says_so<T: Debug>(result: io::Result<T>) {
@@ -223,4 +224,73 @@ fn a_task_can_be_awaited_where_no_reactor_runs() {
     run(&home, common::turns(2));
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert!(matches!(task.poll_unpin(&mut cx), Poll::Ready(Ok(7))));
+}
+
+#[test]
+fn a_remote_task_awaited_in_another_reactor_of_its_thread_says_so_and_goes_on() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let handle = home.handle();
+    let (tell, told) = oneshot::channel();
+    let task = Rc::new(RefCell::new(handle.spawn(|| told)));
+    let waits = home.spawn({
+        let task = Rc::clone(&task);
+        poll_fn(move |cx| task.borrow_mut().poll_unpin(cx))
+    });
+    run(&home, common::turns(2));
+    run(&other, async {
+        for _ in 0..2 {
+            let asked = poll_fn(|cx| task.borrow_mut().poll_unpin(cx)).await;
+            assert!(asked.unwrap_err().is_elsewhere());
+        }
+    });
+    tell.send(7).unwrap();
+    assert_eq!(run(&home, waits).unwrap().unwrap(), Ok(7));
+
+    let ended = handle.spawn(|| async { 8 });
+    run(&home, common::turns(3));
+    assert_eq!(run(&other, ended).unwrap(), 8);
+    let refused = handle.spawn(|| async { 9 });
+    home.shutdown(Duration::from_secs(1));
+    assert!(run(&other, refused).unwrap_err().is_shut_down());
+}
+
+#[test]
+fn to_block_the_thread_of_a_reactor_until_its_task_has_ended_is_an_error_whatever_runs_there() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let handle = home.handle();
+    let runs = Rc::new(RefCell::new(Vec::new()));
+    let log = Rc::clone(&runs);
+    let watched = home.spawn(async move { log.borrow_mut().push("home") });
+    let error = handle.spawn(|| async { 1 }).wait().unwrap_err();
+    assert!(error.is_deadlock() && !error.is_elsewhere(), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("another thread"), "what to do: {text}");
+    run(&other, async {
+        let error = handle.spawn(|| async { 2 }).wait().unwrap_err();
+        assert!(error.is_deadlock(), "{error}");
+        let in_time = handle.spawn(|| async { 3 }).wait_timeout(common::LIMIT);
+        assert!(in_time.unwrap().unwrap_err().is_deadlock());
+    });
+    assert!(runs.borrow().is_empty());
+    run(&home, watched).unwrap();
+    // Another thread may wait for one that nobody runs yet.
+    let task = handle.spawn(|| async { 4 });
+    let elsewhere = std::thread::spawn(move || task.wait());
+    run(&home, common::until(|| elsewhere.is_finished()));
+    assert_eq!(elsewhere.join().unwrap().unwrap(), 4);
+}
+
+#[test]
+fn a_promise_whose_callbacks_were_left_to_another_reactor_is_kept() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (promise, promised) = promise();
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let told = Rc::clone(&seen);
+    promised.on_done(move |value| told.borrow_mut().push(*value));
+    home.block_on(async { promise.set(7) }).unwrap();
+    assert!(seen.borrow().is_empty(), "its turn is still to come");
+    assert_eq!(run(&other, promised), Ok(7));
+    assert_eq!(*seen.borrow(), [Ok(7)]);
+    run(&home, common::turns(2));
+    assert_eq!(*seen.borrow(), [Ok(7)], "called twice");
 }

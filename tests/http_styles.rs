@@ -4,19 +4,21 @@
 mod http_support;
 
 use std::cell::{Cell, RefCell};
+use std::error::Error as _;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use eyewall::Reactor;
 use eyewall::http::{
-    Client, ClientEvent, Error, ErrorKind, Fetched, HeaderMap, Phase, RemoteFetch, RequestBuilder,
-    blocking,
+    Client, ClientEvent, Error, ErrorKind, Fetch, Fetched, HeaderMap, Phase, RemoteFetch,
+    RequestBuilder, blocking,
 };
 use eyewall::promise::promise;
 use eyewall::queue::CompletionQueue;
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
+use eyewall::{JoinError, Reactor};
 use futures_util::FutureExt;
 use http_support::{LIMIT, Reply, Server, run, until};
 
@@ -327,7 +329,7 @@ fn s04_a_blocking_fetch_inside_a_running_reactor_is_an_error() {
         for error in [error, blocking::fetch(server.url("/")).unwrap_err()] {
             assert_eq!(error.kind(), ErrorKind::Nested);
             let message = error.to_string();
-            for part in ["inside a running reactor", "await `send`", &server.url("/")] {
+            for part in ["would block the reactor", "await `send`", &server.url("/")] {
                 assert!(message.contains(part), "{message}");
             }
         }
@@ -822,6 +824,116 @@ fn s04_to_wait_for_a_remote_fetch_on_its_own_thread_is_an_error() {
             .fetch(move |client| client.get(url));
         assert_eq!(fetch.wait().unwrap_err().kind(), ErrorKind::Nested);
     });
+}
+
+#[test]
+fn s04_nor_does_it_help_that_its_reactor_does_not_run_meanwhile() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    let url = server.url("/");
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let client = Client::new();
+    let handle = home.block_on(async { client.handle() }).unwrap().unwrap();
+    let says_so = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Nested);
+        let reason = error.source().unwrap().downcast_ref::<JoinError>();
+        assert!(reason.unwrap().is_deadlock());
+    };
+    let fetch = || {
+        let url = url.clone();
+        handle.fetch(move |client| client.get(url))
+    };
+    let given_back = fetch().wait_timeout(Duration::ZERO).unwrap_err();
+    says_so(given_back.wait().unwrap_err());
+    says_so(
+        other
+            .block_on(async { fetch().wait().unwrap_err() })
+            .unwrap(),
+    );
+    let in_time = fetch().wait_timeout(LIMIT);
+    says_so(in_time.unwrap().unwrap_err());
+}
+
+/// What who waits in another reactor than that of the fetch is told.
+fn is_elsewhere(error: &Error) -> bool {
+    let reason = error.source().and_then(|reason| reason.downcast_ref());
+    error.kind() == ErrorKind::Reactor && reason.is_some_and(JoinError::is_elsewhere)
+}
+
+#[test]
+fn a_fetch_awaited_in_another_reactor_says_so_and_goes_on() {
+    let (server, let_go) = holding();
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let client = Client::new();
+    let called = Rc::new(Cell::new(false));
+    let fetch: Rc<RefCell<Option<Fetch>>> = Rc::default();
+    home.block_on(async {
+        let started = client.get(server.url("/")).start();
+        until("it is asked", || server.requests().len() == 1).await;
+        let tell = Rc::clone(&called);
+        started.on_done(move |result| tell.set(result.is_ok()));
+        fetch.replace(Some(started));
+    })
+    .unwrap();
+    let asking = || {
+        let fetch = Rc::clone(&fetch);
+        poll_fn(move |cx| fetch.borrow_mut().as_mut().unwrap().poll_unpin(cx))
+    };
+    let waiting = home.spawn(asking());
+    home.block_on(eyewall::yield_now()).unwrap();
+    other
+        .block_on(async {
+            for _ in 0..2 {
+                let error = asking().await.unwrap_err();
+                assert!(is_elsewhere(&error), "{error:?}");
+            }
+            assert!(!called.get());
+        })
+        .unwrap();
+    let_go.send(()).unwrap();
+    let page = home.block_on(waiting).unwrap().unwrap();
+    assert_eq!(page.unwrap().text(), "ok");
+    assert!(called.get());
+}
+
+#[test]
+fn a_remote_fetch_awaited_in_another_reactor_of_its_thread_says_so_and_goes_on() {
+    let (server, let_go) = holding();
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let client = Client::new();
+    let handle = home.block_on(async { client.handle() }).unwrap().unwrap();
+    let url = server.url("/");
+    let mut fetch = handle.fetch(move |client| client.get(url));
+    let asked = home.block_on(until("it is asked", || server.requests().len() == 1));
+    asked.unwrap();
+    let error = other.block_on(&mut fetch).unwrap().unwrap_err();
+    assert!(is_elsewhere(&error), "{error:?}");
+    let_go.send(()).unwrap();
+    let page = home.block_on(fetch).unwrap();
+    assert_eq!(page.unwrap().text(), "ok");
+}
+
+#[test]
+fn a_fetch_that_has_ended_is_given_in_any_reactor() {
+    let (server, let_go) = holding();
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let client = Client::new();
+    let handle = home.block_on(async { client.handle() }).unwrap().unwrap();
+    let url = server.url("/");
+    for _ in 0..2 {
+        let_go.send(()).unwrap();
+    }
+    let fetches = home.block_on(async {
+        let fetch = client.get(&url).start();
+        let remote = handle.fetch(move |client| client.get(url));
+        until("they are asked", || server.requests().len() == 2).await;
+        until("they have ended", || client.active_fetches() == 0).await;
+        eyewall::yield_now().await;
+        (fetch, remote)
+    });
+    let (fetch, remote) = fetches.unwrap();
+    for page in [other.block_on(fetch), other.block_on(remote)] {
+        assert_eq!(page.unwrap().unwrap().text(), "ok");
+    }
 }
 
 /// What a response says when its body has been read.

@@ -102,9 +102,9 @@ pub(super) fn count_panic() {
     }
 }
 
-/// Whether `remote` is that of the executor that runs on this thread.
-pub(super) fn runs_here(remote: &Arc<Remote>) -> bool {
-    Executor::current().is_some_and(|executor| Arc::ptr_eq(&executor.remote, remote))
+/// Whether the executor that runs on this thread is another one than that of `remote`.
+pub(super) fn another_runs_here(remote: &Arc<Remote>) -> bool {
+    Executor::current().is_some_and(|executor| !Arc::ptr_eq(&executor.remote, remote))
 }
 
 /// The tasks of one reactor.

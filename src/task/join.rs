@@ -133,13 +133,13 @@ impl JoinError {
         }
     }
 
-    pub(super) fn deadlock() -> JoinError {
+    pub(crate) fn deadlock() -> JoinError {
         JoinError {
             cause: Cause::Deadlock,
         }
     }
 
-    pub(super) fn elsewhere() -> JoinError {
+    pub(crate) fn elsewhere() -> JoinError {
         JoinError {
             cause: Cause::Elsewhere,
         }
@@ -184,6 +184,12 @@ impl JoinError {
         matches!(self.cause, Cause::Elsewhere)
     }
 
+    /// Whether the task has not ended, and the thread of its reactor was to be blocked until it has
+    /// ([`RemoteTask::wait`](crate::task::RemoteTask::wait)). It goes on.
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self.cause, Cause::Deadlock)
+    }
+
     /// Whether work for [`spawn_blocking`](crate::spawn_blocking) was dropped because there was no thread for it, and the
     /// system let none be made.
     pub fn is_refused(&self) -> bool {
@@ -216,7 +222,8 @@ impl fmt::Display for JoinError {
             Cause::Aborted => f.write_str("the task was aborted"),
             Cause::ShutDown => f.write_str("the reactor was shut down before the task had ended"),
             Cause::Deadlock => f.write_str(
-                "the task runs on this very thread, which would wait for itself for ever: await it instead",
+                "the task's reactor belongs to this very thread, which would wait for itself for ever: await the task \
+                 inside that reactor, or wait on another thread",
             ),
             Cause::Elsewhere => f.write_str(
                 "the task belongs to a reactor that does not run here, so that it would be waited for in vain: await it \

@@ -10,10 +10,10 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use futures_channel::oneshot;
+use futures_channel::oneshot::{self, Canceled};
 use futures_util::FutureExt;
 
 use super::cell::Sent;
@@ -36,6 +36,8 @@ pub(crate) struct Remote {
     pending: AtomicBool,
     parked: AtomicBool,
     eventfd: EventFd,
+    /// The thread of the reactor.
+    thread: ThreadId,
 }
 
 #[derive(Default)]
@@ -62,6 +64,7 @@ impl Remote {
             pending: AtomicBool::new(false),
             parked: AtomicBool::new(false),
             eventfd: EventFd::new()?,
+            thread: thread::current().id(),
         }))
     }
 
@@ -169,9 +172,15 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Whether its reactor is the one that runs on this thread.
-    pub(super) fn runs_here(&self) -> bool {
-        super::executor::runs_here(&self.remote)
+    /// Whether its reactor belongs to this thread: as long as that waits, it does not run.
+    pub(super) fn is_of_this_thread(&self) -> bool {
+        self.remote.thread == thread::current().id()
+    }
+
+    /// Whether it belongs to this thread, where another reactor runs: as long as somebody waits inside of that, it does
+    /// not run.
+    pub(crate) fn is_kept_from_running(&self) -> bool {
+        super::executor::another_runs_here(&self.remote) && self.is_of_this_thread()
     }
 
     pub(crate) fn new(remote: &Arc<Remote>) -> Handle {
@@ -250,6 +259,9 @@ async fn contained<F: Future>(future: F) -> thread::Result<F::Output> {
 ///
 /// Await it in any executor, or block a thread on it with [`wait`](RemoteTask::wait) or
 /// [`wait_timeout`](RemoteTask::wait_timeout).
+///
+/// Awaited inside another reactor of the same thread, it gives an error at once if the task has not ended
+/// ([`JoinError::is_elsewhere`]), as a [`JoinHandle`](crate::JoinHandle) does.
 #[derive(Debug)]
 pub struct RemoteTask<T> {
     receiver: oneshot::Receiver<Result<T, JoinError>>,
@@ -261,8 +273,17 @@ impl<T> RemoteTask<T> {
     ///
     /// # Errors
     ///
-    /// A [`JoinError`] if the task panicked or the reactor was shut down. Inside the reactor itself, whose thread would
-    /// wait for itself, it says so at once, if the task has not ended; the task runs on.
+    /// A [`JoinError`] if the task panicked or the reactor was shut down. On the reactor's own thread, which would wait
+    /// for itself, it says so at once ([`JoinError::is_deadlock`]), if the task has not ended; the task runs on.
+    ///
+    /// ```
+    /// let reactor = eyewall::Reactor::new()?;
+    /// let handle = reactor.handle();
+    /// let error = handle.spawn(|| async { 42 }).wait().unwrap_err();
+    /// assert!(error.is_deadlock(), "nobody runs the reactor while its thread waits");
+    /// assert_eq!(reactor.block_on(handle.spawn(|| async { 42 }))?.unwrap(), 42);
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
     pub fn wait(mut self) -> Result<T, JoinError> {
         loop {
             if let Some(result) = self.wait_until(None) {
@@ -286,8 +307,8 @@ impl<T> RemoteTask<T> {
     /// let reactor = Reactor::new()?;
     /// let handle = reactor.handle();
     /// let task = handle.spawn(|| async { 42 });
-    /// // Nobody runs the reactor.
-    /// let task = task.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    /// // Nobody has run the reactor.
+    /// let task = task.wait_timeout(Duration::ZERO).unwrap_err();
     /// let other = std::thread::spawn(move || task.wait_timeout(Duration::from_secs(60)));
     /// reactor.block_on(async {
     ///     while !other.is_finished() {
@@ -308,21 +329,28 @@ impl<T> RemoteTask<T> {
 
     /// `None` if the deadline came before the end.
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, JoinError>> {
-        let reactor = self.reactor.clone();
-        match wait(&reactor, self, deadline) {
-            Ok(result) => Some(result),
-            Err(NotEnded::RunsHere) => Some(Err(JoinError::deadlock())),
+        match wait(&self.reactor, &mut self.receiver, deadline) {
+            Ok(received) => Some(ended(received)),
+            Err(NotEnded::OfThisThread) => Some(Err(JoinError::deadlock())),
             Err(NotEnded::TimeOver) => None,
         }
     }
+}
+
+/// A sender that has gone says that the reactor has.
+fn ended<T>(received: Result<Result<T, JoinError>, Canceled>) -> Result<T, JoinError> {
+    received.unwrap_or_else(|Canceled| Err(JoinError::shut_down()))
 }
 
 impl<T> Future for RemoteTask<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.receiver
-            .poll_unpin(cx)
-            .map(|received| received.unwrap_or_else(|_| Err(JoinError::shut_down())))
+        if self.reactor.is_kept_from_running() {
+            // Whoever asked before, elsewhere, still waits.
+            let received = self.receiver.try_recv().transpose();
+            return Poll::Ready(received.map_or(Err(JoinError::elsewhere()), ended));
+        }
+        self.receiver.poll_unpin(cx).map(ended)
     }
 }

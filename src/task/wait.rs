@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::remote::Handle;
 
 /// Why a wait has ended before its future.
 pub(crate) enum NotEnded {
-    /// The reactor runs on this thread, which would wait for itself.
-    RunsHere,
+    /// The reactor belongs to this thread, which would wait for itself.
+    OfThisThread,
     TimeOver,
 }
 
@@ -30,18 +30,17 @@ pub(crate) fn wait<F: Future + Unpin>(
         if let Poll::Ready(output) = Pin::new(&mut *future).poll(&mut cx) {
             return Ok(output);
         }
-        if reactor.runs_here() {
-            return Err(NotEnded::RunsHere);
-        }
-        let Some(deadline) = deadline else {
-            std::thread::park();
-            continue;
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
             return Err(NotEnded::TimeOver);
         }
-        std::thread::park_timeout(left);
+        if reactor.is_of_this_thread() {
+            return Err(NotEnded::OfThisThread);
+        }
+        match left {
+            Some(left) => std::thread::park_timeout(left),
+            None => std::thread::park(),
+        }
     }
 }
 

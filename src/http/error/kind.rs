@@ -79,10 +79,11 @@ pub enum ErrorKind {
     RedirectBody,
     /// The response has a status beyond 200 to 299, and the request wanted that to be an error.
     Status(StatusCode),
-    /// No reactor runs on this thread, or another one than that of a [`Push`](crate::http::Push), or it has been shut
+    /// No reactor runs on this thread, or another one than that of a fetch which is waited for, or it has been shut
     /// down, or none can be made for a blocking fetch; the source says which.
     Reactor,
-    /// A reactor already runs on this thread, which a blocking fetch would block.
+    /// A fetch was to be waited for on a reactor's own thread: one that runs there would be blocked, and one that has to
+    /// do the fetch could not.
     Nested,
 }
 
@@ -217,8 +218,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Status(status) => return write!(f, "the answer is {status}"),
             ErrorKind::Reactor => "no reactor that the fetch could run on",
             ErrorKind::Nested => {
-                "a blocking fetch was called inside a running reactor, which it would block: await `send`, or use \
-                 `spawn_blocking`"
+                "to wait for the fetch would block the reactor of this thread: await `send` there, or wait on another \
+                 thread, as with `spawn_blocking`"
             }
         })
     }

@@ -6,7 +6,7 @@ use super::Fetched;
 use super::cancel::Cancel;
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
-use crate::task::{can_spawn, contain_panic, in_background};
+use crate::task::{JoinError, can_spawn, contain_panic, in_background};
 
 /// A fetch that runs by itself; from [`RequestBuilder::call`] and [`RequestBuilder::deliver`]. Dropping it changes
 /// nothing, unlike dropping a [`Fetch`](crate::http::Fetch): the result goes to somebody else.
@@ -84,6 +84,11 @@ pub(super) fn check_reactor(request: &RequestBuilder) -> Result<(), Error> {
             Err(at(error, request.url()))
         }
     }
+}
+
+/// The error of who waits for a fetch inside another reactor than its own.
+pub(super) fn elsewhere() -> Error {
+    Error::boxed(ErrorKind::Reactor, JoinError::elsewhere())
 }
 
 /// Runs a request in a task of its own and tells `done` its result, exactly once.

@@ -8,21 +8,38 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 
 use super::Fetched;
-use super::callback::{check_reactor, start};
+use super::callback::{check_reactor, elsewhere, start};
 use super::cancel::Cancel;
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
 use crate::promise::{Promised, promise};
+use crate::task::Handle;
 
 /// A fetch that is already running, and its result once that is there: a future, and a place for done-callbacks. From
 /// [`RequestBuilder::start`].
 ///
 /// Dropping it gives the fetch up; [`detach`](Fetch::detach) lets it run.
+///
+/// It runs on the reactor that it was made in. Awaited inside another one, it gives
+/// [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) at once if it has not ended: it does not go on as long as it is
+/// waited for there. As `&mut fetch` it can be awaited again at home.
+///
+/// ```
+/// use eyewall::{Reactor, http::{Client, ErrorKind}};
+///
+/// let (home, other) = (Reactor::new()?, Reactor::new()?);
+/// let mut fetch = home.block_on(async { Client::new().get("http://127.0.0.1:1/").start() })?;
+/// assert_eq!(other.block_on(&mut fetch)?.unwrap_err().kind(), ErrorKind::Reactor);
+/// assert_eq!(home.block_on(fetch)?.unwrap_err().kind(), ErrorKind::Connect);
+/// # Ok::<(), eyewall::Error>(())
+/// ```
 #[must_use = "dropping it gives the fetch up; `detach` lets it run"]
 pub struct Fetch {
     promised: Promised<Result<Fetched, Error>>,
     /// `None` once it is detached, or where nothing runs.
     cancel: Option<Cancel>,
+    /// What it runs on.
+    reactor: Option<Handle>,
 }
 
 impl RequestBuilder {
@@ -59,7 +76,11 @@ impl RequestBuilder {
                 None
             }
         };
-        Fetch { promised, cancel }
+        Fetch {
+            promised,
+            cancel,
+            reactor: Handle::current().ok(),
+        }
     }
 }
 
@@ -107,8 +128,16 @@ impl Future for Fetch {
 
     /// # Panics
     ///
-    /// If polled again after it was ready.
+    /// If polled again after it was ready, save with `ErrorKind::Reactor`.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let kept = self
+            .reactor
+            .as_ref()
+            .is_some_and(Handle::is_kept_from_running);
+        if kept && !self.is_done() {
+            // Whoever asked before, at home, still waits.
+            return Poll::Ready(Err(elsewhere()));
+        }
         let polled = self.promised.poll_unpin(cx);
         polled.map(|result| result.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled))))
     }

@@ -11,19 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_channel::oneshot;
+use futures_channel::oneshot::{self, Canceled};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use url::Url;
 
 use super::Fetched;
-use super::callback::at;
+use super::callback::{at, elsewhere};
 use super::cancel::Cancel;
 use crate::http::client::WeakClient;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::{Client, RequestBuilder};
 use crate::reactor::Core;
-use crate::task::{Executor, Handle, NotEnded, wait};
+use crate::task::{Executor, Handle, JoinError, NotEnded, wait};
 
 /// The clients of a reactor that have handles.
 #[derive(Clone, Default)]
@@ -70,6 +70,9 @@ pub struct ClientHandle {
 /// The result of a fetch that another thread has asked for. Await it in any executor, or block a thread on it with
 /// [`wait`](RemoteFetch::wait) or [`wait_timeout`](RemoteFetch::wait_timeout). Dropping it gives the fetch up;
 /// [`detach`](RemoteFetch::detach) lets it run.
+///
+/// Awaited inside another reactor of the same thread, it gives [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) at
+/// once if the fetch has not ended, as a [`Fetch`](crate::http::Fetch) does.
 #[must_use = "dropping it gives the fetch up; `detach` lets it run"]
 pub struct RemoteFetch {
     receiver: oneshot::Receiver<Result<Fetched, Error>>,
@@ -255,10 +258,12 @@ impl RemoteFetch {
 
     /// `None` if the deadline came before the end.
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<Fetched, Error>> {
-        let reactor = self.reactor.clone();
-        match wait(&reactor, self, deadline) {
-            Ok(result) => Some(result),
-            Err(NotEnded::RunsHere) => Some(Err(Error::new(ErrorKind::Nested))),
+        match wait(&self.reactor, &mut self.receiver, deadline) {
+            Ok(received) => Some(ended(received)),
+            Err(NotEnded::OfThisThread) => {
+                let reason = JoinError::deadlock();
+                Some(Err(Error::boxed(ErrorKind::Nested, reason)))
+            }
             Err(NotEnded::TimeOver) => None,
         }
     }
@@ -274,9 +279,18 @@ impl Future for RemoteFetch {
     type Output = Result<Fetched, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let received = self.receiver.poll_unpin(cx);
-        received.map(|result| result.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled))))
+        if self.reactor.is_kept_from_running() {
+            // Whoever asked before, elsewhere, still waits.
+            let received = self.receiver.try_recv().transpose();
+            return Poll::Ready(received.map_or(Err(elsewhere()), ended));
+        }
+        self.receiver.poll_unpin(cx).map(ended)
     }
+}
+
+/// A sender that has gone says that the task has.
+fn ended(received: Result<Result<Fetched, Error>, Canceled>) -> Result<Fetched, Error> {
+    received.unwrap_or_else(|Canceled| Err(Error::new(ErrorKind::Cancelled)))
 }
 
 impl fmt::Debug for RemoteFetch {
