@@ -111,6 +111,36 @@ fn r01_other_statuses_and_a_missing_location_are_the_result() {
 }
 
 #[test]
+fn r01_a_redirect_instead_of_a_tunnel_is_the_result_and_leads_nowhere() {
+    run(async {
+        let client = Client::builder()
+            .redirect_policy(|_| panic!("nobody is to be asked"))
+            .build();
+        for status in [301, 302, 303, 307, 308] {
+            let elsewhere = Server::new(|_| Reply::ok("end"));
+            let location = elsewhere.url("/end");
+            // Where it is followed, the last two are errors.
+            for location in [&location[..], "https://127.0.0.1:1/", "ftp://127.0.0.1/"] {
+                let location = location.to_owned();
+                let server = Server::new(move |_| Reply::redirect(status, &location));
+                let asking = || {
+                    let request = client.request(Method::CONNECT, server.url("/"));
+                    request.allow_nonstandard_methods(true)
+                };
+                let response = asking().send().await.unwrap();
+                assert_eq!(response.status(), status);
+                assert!(response.history().is_empty());
+                let not_upgraded = response.upgrade().await.unwrap_err();
+                assert_eq!(not_upgraded.kind(), ErrorKind::NotUpgraded);
+                assert_eq!(not_upgraded.status().unwrap(), status);
+                assert_eq!(server.requests().len(), 1);
+            }
+            assert_eq!(elsewhere.accepted(), 0);
+        }
+    });
+}
+
+#[test]
 fn r02_more_redirects_than_allowed_are_an_error_and_a_policy_can_stop_instead() {
     let server = Server::new(|request| {
         let number: u32 = request.target()[1..].parse().unwrap();

@@ -236,6 +236,10 @@ impl Walk {
 
     /// What must come of an answer: the table of RFC 9110 section 15.4, as browsers read it.
     fn expected(&self, head: &Head) -> Expected {
+        // No tunnel is made to another place than the one that was asked for.
+        if *self.hops.method() == Method::CONNECT {
+            return Expected::Stay;
+        }
         let from = self.hops.url();
         let code = head.status.as_u16();
         let values: Vec<_> = head.headers.get_all(header::LOCATION).iter().collect();

@@ -6,6 +6,9 @@
 //! | 303 | HEAD after HEAD, otherwise GET | dropped |
 //! | 307, 308 | the same | sent again |
 //!
+//! One that answers CONNECT is the result, and no policy is asked: it means that there is no tunnel (RFC 9110, 9.3.6), and
+//! whoever got one to another place would take that for the host that was asked for.
+//!
 //! Where the body is dropped, the fields that describe it go too. Where the origin changes (scheme, host or port),
 //! credentials go, and do not come back with a later hop: `Authorization`, `Cookie`, `Cookie2`,
 //! `Proxy-Authorization`, `WWW-Authenticate`, `Host`, and every value that is marked sensitive.
@@ -113,7 +116,8 @@ pub(super) fn next(
     history: &[Redirect],
     rules: &Rules<'_>,
 ) -> Result<Option<Next>, Error> {
-    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) || request.method == Method::CONNECT
+    {
         return Ok(None);
     }
     let Some(mut url) = location(&request.url, headers)? else {

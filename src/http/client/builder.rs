@@ -272,7 +272,7 @@ impl ClientBuilder {
     }
 
     /// Whether redirects are followed (301, 302, 303, 307 and 308 with a `Location`). Where not, the response
-    /// with the redirect is the result.
+    /// with the redirect is the result. One that answers CONNECT never is: it means that there is no tunnel.
     pub fn follow_redirects(self, follow: bool) -> ClientBuilder {
         self.set(|options| options.follow_redirects = Some(follow))
     }
