@@ -3,8 +3,10 @@
 
 mod http_support;
 
-use std::net::Ipv4Addr;
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::pin::pin;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use eyewall::http::{Client, Conduit, ErrorKind, Proxy, Target};
@@ -214,5 +216,139 @@ fn c09_no_proxy_is_blamed_where_the_client_was_closed() {
         client.close();
         let error = fetch.await.unwrap_err();
         assert_eq!((error.kind(), error.proxy()), (ErrorKind::Closed, None));
+    });
+}
+
+/// Reads a request's head, and no more.
+fn read_head(stream: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+}
+
+/// The connection was the proxy's, whoever made it fail: an error that speaks of the server alone leads astray.
+#[test]
+fn c09_what_fails_behind_a_proxy_that_was_asked_names_it() {
+    let limit = Duration::from_millis(50);
+    let beginning = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab";
+    type Answer = fn(&str) -> Reply;
+    let cases: [(&str, Answer, &str); 7] = [
+        (
+            "",
+            |_| Reply::Close(Vec::new()),
+            "the PEER closed the connection without an answer (",
+        ),
+        (
+            "",
+            |_| Reply::text("SSH-2.0-x\r\n\r\n"),
+            "the answer is not valid HTTP/1.1WAY (",
+        ),
+        (
+            "",
+            |_| Reply::Reset(Vec::new()),
+            "the connection failed before an answer cameWAY (",
+        ),
+        (
+            beginning,
+            |text| Reply::Close(text.into()),
+            "the answer was cut off after 2 bytes of body of 5WAY (",
+        ),
+        (
+            beginning,
+            |text| Reply::Reset(text.into()),
+            "the connection failed in the middle of the answerWAY (",
+        ),
+        (
+            "",
+            |_| Reply::Stall(Vec::new()),
+            "the first byte of the answer took longer than 50msWAY, while waiting for the answer; ",
+        ),
+        (
+            beginning,
+            |text| Reply::Stall(text.into()),
+            "the PEER sent nothing for longer than 50ms, in the body of the answer; ",
+        ),
+    ];
+    run(async {
+        for (text, answer, says) in cases {
+            let peer = Server::new(move |_| answer(text));
+            let authority = peer.address.to_string();
+            let proxy = Proxy::all(peer.url("").replace("//", "//user:secret@")).unwrap();
+            let ways = [
+                (Some(proxy), "http://a.test/".to_owned()),
+                (None, peer.url("/")),
+            ];
+            for (proxy, url) in ways {
+                let (named, way) = match proxy {
+                    Some(_) => (
+                        format!("proxy {authority}"),
+                        format!(", on the way through the proxy {authority}"),
+                    ),
+                    None => ("server".to_owned(), String::new()),
+                };
+                let request = Client::new().get(&url);
+                let mut request = match text {
+                    "" => request.first_byte_timeout(limit),
+                    _ => request.idle_read_timeout(limit),
+                };
+                let expected = proxy.is_some().then_some(&*authority);
+                if let Some(proxy) = proxy {
+                    request = request.proxy(proxy);
+                }
+                let failed = async { request.send().await?.bytes().await };
+                let error = failed.await.unwrap_err();
+                assert_eq!(error.proxy(), expected);
+                let shown = error.to_string();
+                let says = says.replace("PEER", &named).replace("WAY", &way);
+                assert!(shown.starts_with(&says), "{shown}");
+                assert!(shown.contains(&url) && !shown.contains("secret"), "{shown}");
+            }
+        }
+    });
+}
+
+#[test]
+fn c09_a_proxy_that_takes_nothing_is_named() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let (done, wait) = mpsc::channel::<()>();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        // Its end is the end of the test.
+        let _ = wait.recv();
+    });
+    run(async {
+        let client = Client::builder()
+            .proxy(Proxy::all(&authority).unwrap())
+            .idle_write_timeout(Duration::from_millis(50))
+            .build();
+        // More than the sockets take in.
+        let request = client.post("http://a.test/").body(vec![0; 64 << 20]);
+        let error = request.send().await.unwrap_err();
+        let shown = error.to_string();
+        let says = format!("the proxy {authority} took nothing for longer than 50ms, ");
+        assert!(shown.starts_with(&says), "{shown}");
+    });
+    drop(done);
+    peer.join().unwrap();
+}
+
+/// What is wrong with a message itself, or with what is done with it here, is not the connection's fault.
+#[test]
+fn c09_a_proxy_is_not_named_for_what_is_none_of_its_connection() {
+    let proxy = Server::new(|_| Reply::ok("a body"));
+    run(async {
+        let client = Client::builder()
+            .proxy(Proxy::all(proxy.url("")).unwrap())
+            .build();
+        let request = client.get("http://a.test/").max_body_size(1);
+        let failed = async { request.send().await?.bytes().await };
+        let error = failed.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BodyTooLarge { limit: 1 });
+        assert_eq!(error.proxy(), None);
     });
 }

@@ -25,6 +25,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// The proxy that is asked for the whole URL, where that is who is connected to.
+    pub(super) fn forwarder(&self) -> Option<&ProxyServer> {
+        self.proxy.as_deref().filter(|_| !self.secure)
+    }
+
     /// Whether it is the key of what `wanted` describes.
     pub(super) fn fits(&self, wanted: &Route<'_>) -> bool {
         self.secure == wanted.secure

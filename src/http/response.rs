@@ -347,7 +347,9 @@ impl Response {
     fn fail(&mut self, error: Error) -> Error {
         let error = self.reply.exchange.cause(error);
         drop(self.reply.exchange.end());
-        drop(self.reply.slot.take());
+        let slot = self.reply.slot.take();
+        let error = error.by_way_of(slot.as_ref().and_then(Slot::forwarder));
+        drop(slot);
         let error = self.blame(error);
         if let Some(unfinished) = self.reply.unfinished.take() {
             unfinished.fail(&error);

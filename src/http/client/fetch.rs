@@ -285,7 +285,7 @@ impl Client {
                     let harmless = unseen || request.may_repeat();
                     let dead = error.is_closed_early() && watch.bytes_received() == 0;
                     if fresh || !(dead && harmless && request.may_replay()) {
-                        return Err(reply.cause(error));
+                        return Err(reply.cause(error).by_way_of(slot.forwarder()));
                     }
                     expect
                 }

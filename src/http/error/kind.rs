@@ -168,6 +168,17 @@ impl fmt::Display for Stage {
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, format_args!("server"))
+    }
+}
+
+impl ErrorKind {
+    /// Says what it is, where the other end of the connection was `peer`.
+    pub(super) fn write(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        peer: fmt::Arguments<'_>,
+    ) -> fmt::Result {
         f.write_str(match self {
             ErrorKind::Url => "bad URL",
             ErrorKind::UnsupportedScheme => "the URL has a scheme that cannot be fetched",
@@ -180,20 +191,22 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Tls => "TLS failed",
             ErrorKind::Proxy => "the proxy does not open the way to the host",
             ErrorKind::Timeout { phase, limit } => {
-                let what = match phase {
-                    Phase::Total => "the fetch took",
-                    Phase::Queue => "waiting in the queue took",
-                    Phase::Connect => "connecting took",
-                    Phase::Tls => "the TLS handshake took",
-                    Phase::FirstByte => "the first byte of the answer took",
-                    Phase::IdleRead => "the server sent nothing for",
-                    Phase::IdleWrite => "the server took nothing for",
-                };
-                return write!(f, "{what} longer than {limit:?}");
+                match phase {
+                    Phase::Total => f.write_str("the fetch took"),
+                    Phase::Queue => f.write_str("waiting in the queue took"),
+                    Phase::Connect => f.write_str("connecting took"),
+                    Phase::Tls => f.write_str("the TLS handshake took"),
+                    Phase::FirstByte => f.write_str("the first byte of the answer took"),
+                    Phase::IdleRead => write!(f, "the {peer} sent nothing for"),
+                    Phase::IdleWrite => write!(f, "the {peer} took nothing for"),
+                }?;
+                return write!(f, " longer than {limit:?}");
             }
             ErrorKind::Send => "cannot send the request",
             ErrorKind::Body => "the body of the request failed",
-            ErrorKind::EmptyReply => "the server closed the connection without an answer",
+            ErrorKind::EmptyReply => {
+                return write!(f, "the {peer} closed the connection without an answer");
+            }
             ErrorKind::Protocol => "the answer is not valid HTTP/1.1",
             ErrorKind::Truncated { received, expected } => {
                 write!(f, "the answer was cut off after {received} bytes of body")?;

@@ -13,6 +13,7 @@ use url::Url;
 pub use kind::{CertificateFault, ErrorKind, Phase, Stage};
 
 use super::codec::ProtocolError;
+use super::proxy::ProxyServer;
 use super::timings::Timings;
 
 /// Why a fetch has no response, or no complete one.
@@ -194,6 +195,25 @@ impl Error {
         self
     }
 
+    /// The request went to this proxy, if it is one, for a server behind it: what became of its connection is told of the
+    /// proxy. Who of the two is to blame is not known.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn by_way_of(self, forwarder: Option<&ProxyServer>) -> Error {
+        match (forwarder, self.inner.kind) {
+            (
+                Some(proxy),
+                ErrorKind::Send
+                | ErrorKind::EmptyReply
+                | ErrorKind::Protocol
+                | ErrorKind::Truncated { .. }
+                | ErrorKind::Receive
+                | ErrorKind::Timeout { .. },
+            ) => self.at_proxy(proxy.authority()),
+            _ => self,
+        }
+    }
+
     pub(super) fn with_head(mut self, status: StatusCode, headers: HeaderMap) -> Error {
         self.inner.status = Some(status);
         self.inner.headers = Some(headers);
@@ -210,8 +230,10 @@ impl Error {
         self.inner.url.as_deref()
     }
 
-    /// The proxy that could not be reached, or did not open the way: its host and, if that is not 80, its port. `None`
-    /// where the fetch had none, or had come further.
+    /// The proxy that could not be reached, or did not open the way: its host and, if that is not 80, its port. For a
+    /// plain `http` URL also the one that was asked, and whose connection then failed, went silent or said what is not
+    /// valid: the proxy may be to blame for that, or the server behind it. `None` where the fetch had none, or had come
+    /// further.
     pub fn proxy(&self) -> Option<&str> {
         self.inner.proxy.as_deref()
     }
@@ -397,8 +419,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.inner.kind, self.inner.seen.stage, self.proxy()) {
             // Nothing of an answer had come that it could be in the middle of.
-            (ErrorKind::Receive, Some(Stage::Send | Stage::Wait), _) => {
+            (ErrorKind::Receive, Some(Stage::Send | Stage::Wait), proxy) => {
                 f.write_str("the connection failed before an answer came")?;
+                if let Some(proxy) = proxy {
+                    write!(f, ", on the way through the proxy {proxy}")?;
+                }
             }
             _ if self.is_proxy_unusable() => f.write_str("the proxy cannot be used")?,
             (ErrorKind::Resolve, _, Some(proxy)) => {
@@ -410,6 +435,16 @@ impl fmt::Display for Error {
             (ErrorKind::Proxy, _, Some(proxy)) => {
                 write!(f, "the proxy {proxy} does not open the way to the host")?;
             }
+            // It was that one who did it, whatever made it do so.
+            (
+                kind @ (ErrorKind::EmptyReply
+                | ErrorKind::Timeout {
+                    phase: Phase::IdleRead | Phase::IdleWrite,
+                    ..
+                }),
+                _,
+                Some(proxy),
+            ) => kind.write(f, format_args!("proxy {proxy}"))?,
             (kind, _, Some(proxy)) => write!(f, "{kind}, on the way through the proxy {proxy}")?,
             (kind, _, None) => kind.fmt(f)?,
         }

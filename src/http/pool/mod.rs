@@ -42,6 +42,7 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind};
 use super::faces::{ClientEvent, Watchers};
 use super::key::Route;
+use super::proxy::ProxyServer;
 use super::spare::Spare;
 use crate::task::{own_wakers, wake_all};
 
@@ -381,6 +382,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// The proxy that a request of this key goes to, for a server behind it.
+    pub(super) fn forwarder(&self) -> Option<&ProxyServer> {
+        self.host.key.forwarder()
+    }
+
     /// Whether a connection of this key is kept.
     pub(super) fn finds_kept(&self) -> bool {
         !self.host.idle.borrow().is_empty()
