@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
-use eyewall::http::{Body, Client, Error, ErrorKind, HeaderValue, Method, Phase};
+use eyewall::http::{Body, Client, Error, ErrorKind, HeaderValue, Method, Phase, StatusCode};
 use http_peer::{Peer, accept, read_head, run};
 
 /// The body of a GET.
@@ -750,7 +750,7 @@ fn a_query_is_added_to_that_of_the_url() {
     run(async {
         let client = Client::new();
         for (rest, pairs, _) in queries {
-            let request = client.get(peer.url() + rest).query(pairs.iter().copied());
+            let request = client.get(peer.url() + rest).query(pairs);
             assert_eq!(request.send().await.unwrap().status(), 200);
         }
     });
@@ -934,7 +934,14 @@ fn any_method_and_any_status() {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let response = client.request(method, peer.url()).send().await.unwrap();
             assert_eq!(response.status(), status);
-            assert_eq!(response.error_for_status().is_err(), status >= 400);
+            let error = response.error_for_status().err();
+            let expected = Some(StatusCode::from_u16(status).unwrap()).filter(|_| status >= 400);
+            assert_eq!(error.as_ref().and_then(|error| error.status()), expected);
+            if let (Some(error), Some(status)) = (error, expected) {
+                assert_eq!(error.kind(), ErrorKind::Status(status));
+                assert_eq!(error.url(), Some(&*peer.url()));
+                assert_eq!(error.headers().unwrap()["content-length"], "0");
+            }
         });
         peer.join();
     }

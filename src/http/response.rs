@@ -214,22 +214,42 @@ impl Response {
         self.reply.timings.reused
     }
 
-    /// This response, or, as `Err`, this response too if its status is 400 or above, so that an error page can be
-    /// read. It is no error type: `match` on it, `?` does not apply. Where it should, ask for
-    /// [`raise_for_status`](super::RequestBuilder::raise_for_status).
+    /// This response, unless its status says that something went wrong. A request can ask for the same beforehand, and
+    /// then of all that is not 200 to 299: [`raise_for_status`](super::RequestBuilder::raise_for_status).
     ///
     /// # Errors
     ///
-    /// The response, as the error, for a status from 400 to 599.
-    #[allow(
-        clippy::result_large_err,
-        reason = "the caller may want to read the body of an error page"
-    )]
-    pub fn error_for_status(self) -> Result<Response, Response> {
-        match self.status().is_client_error() || self.status().is_server_error() {
-            true => Err(self),
-            false => Ok(self),
+    /// [`ErrorKind::Status`] for a status from 400 to 599. The error has the head of the response, but not its body: who
+    /// wants to read an error page looks at [`status`](Response::status) instead.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let url = format!("http://{}/", listener.local_addr()?);
+    /// # std::thread::spawn(move || {
+    /// #     let mut stream = listener.accept().unwrap().0;
+    /// #     stream.read(&mut [0; 1000]).unwrap();
+    /// #     stream.write_all(b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n").unwrap();
+    /// # });
+    /// use eyewall::http::{Error, StatusCode};
+    ///
+    /// async fn page(url: String) -> Result<String, Error> {
+    ///     eyewall::fetch(url).await?.error_for_status()?.text().await
+    /// }
+    ///
+    /// let error = eyewall::block_on(page(url))?.unwrap_err();
+    /// assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    /// assert_eq!(error.headers().unwrap()["retry-after"], "5");
+    /// assert!(error.is_retryable());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn error_for_status(self) -> Result<Response, Error> {
+        let status = self.status();
+        if !(status.is_client_error() || status.is_server_error()) {
+            return Ok(self);
         }
+        let error = Error::new(ErrorKind::Status(status));
+        Err(self.blame(error.with_head(status, self.headers().clone())))
     }
 
     /// Takes the connection over, which speaks another protocol from here on: after 101 to a request that asked for
@@ -384,6 +404,7 @@ impl Response {
     /// # })?.unwrap();
     /// # Ok::<(), eyewall::Error>(())
     /// ```
+    #[doc(alias = "bytes_stream")]
     pub fn chunks(&mut self) -> Chunks<'_> {
         Chunks::borrowed(self)
     }

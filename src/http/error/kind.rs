@@ -77,7 +77,7 @@ pub enum ErrorKind {
     RedirectDowngrade,
     /// A redirect (307 or 308) that wants the body again, which cannot be sent twice.
     RedirectBody,
-    /// The response has a status beyond 200 to 299, and the request wanted that to be an error.
+    /// The response has a status that was to be an error.
     Status(StatusCode),
     /// No reactor runs on this thread, or another one than that of a fetch which is waited for, or it has been shut
     /// down, or none can be made for a blocking fetch; the source says which.

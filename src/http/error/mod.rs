@@ -268,8 +268,8 @@ impl Error {
         self.inner.seen.peer
     }
 
-    /// The status of the response, where that is the error ([`raise_for_status`](super::RequestBuilder::raise_for_status)),
-    /// or where the connection cannot be taken over ([`upgrade`](super::Response::upgrade)).
+    /// The status of the response, where that is the error ([`raise_for_status`](super::RequestBuilder::raise_for_status),
+    /// [`error_for_status`](super::Response::error_for_status)), or where the connection cannot be taken over ([`upgrade`](super::Response::upgrade)).
     pub fn status(&self) -> Option<StatusCode> {
         self.inner.status
     }
@@ -359,7 +359,7 @@ impl Error {
         )
     }
 
-    /// Whether the response came, with a status that the request wanted to be an error.
+    /// Whether the response came, with a status that was to be an error.
     pub fn is_status(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Status(_))
     }
