@@ -342,7 +342,7 @@ impl RequestBuilder {
     /// ```
     pub fn query<N: AsRef<str>, V: AsRef<str>>(
         self,
-        pairs: impl IntoIterator<Item = (N, V)>,
+        pairs: impl IntoIterator<Item: std::borrow::Borrow<(N, V)>>,
     ) -> RequestBuilder {
         self.change(|request| {
             let mut pairs = pairs.into_iter().peekable();
@@ -391,7 +391,7 @@ impl RequestBuilder {
     /// Content-Type unless that is there.
     pub fn form<N: AsRef<str>, V: AsRef<str>>(
         self,
-        pairs: impl IntoIterator<Item = (N, V)>,
+        pairs: impl IntoIterator<Item: std::borrow::Borrow<(N, V)>>,
     ) -> RequestBuilder {
         let body = Body::form(pairs);
         self.change(|request| {

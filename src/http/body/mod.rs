@@ -76,10 +76,13 @@ impl Body {
     /// field that says so is set by [`RequestBuilder::form`](super::RequestBuilder::form).
     ///
     /// ```
-    /// let body = eyewall::http::Body::form([("q", "a b"), ("lang", "ö")]);
+    /// let pairs = [("q", "a b"), ("lang", "ö")];
+    /// let body = eyewall::http::Body::form(&pairs);
     /// assert_eq!(body.as_bytes(), Some(&b"q=a+b&lang=%C3%B6"[..]));
     /// ```
-    pub fn form<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Body {
+    pub fn form<N: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item: std::borrow::Borrow<(N, V)>>,
+    ) -> Body {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(pairs);
         form.finish().into()
