@@ -365,6 +365,8 @@ fn where_no_reactor_runs_every_style_says_so() {
     ];
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::Reactor);
+        let reason = error.source().unwrap().to_string();
+        assert!(reason.contains("eyewall::block_on"), "what to do: {reason}");
         assert_eq!(error.url(), Some("http://127.0.0.1:1/"));
     }
     assert_eq!(client.handle().unwrap_err().kind(), ErrorKind::Reactor);

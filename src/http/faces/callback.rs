@@ -4,8 +4,10 @@ use url::Url;
 
 use super::Fetched;
 use super::cancel::Cancel;
+use crate::error::shut_down;
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
+use crate::reactor::Core;
 use crate::task::{JoinError, can_spawn, contain_panic, in_background};
 
 /// A fetch that runs by itself; from [`RequestBuilder::call`] and [`RequestBuilder::deliver`]. Dropping it changes
@@ -76,14 +78,11 @@ impl RequestBuilder {
 
 /// Refuses a request where no task would run.
 pub(super) fn check_reactor(request: &RequestBuilder) -> Result<(), Error> {
-    match can_spawn() {
-        true => Ok(()),
-        false => {
-            let reason = "no reactor runs on this thread, or it is being shut down";
-            let error = Error::boxed(ErrorKind::Reactor, reason);
-            Err(at(error, request.url()))
-        }
+    if can_spawn() {
+        return Ok(());
     }
+    let reason = Core::current().err().unwrap_or_else(shut_down);
+    Err(at(Error::io(ErrorKind::Reactor, reason), request.url()))
 }
 
 /// The error of who waits for a fetch inside another reactor than its own.
