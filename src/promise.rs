@@ -32,6 +32,7 @@ use crate::task::{Handle, contain_panic, in_background, is_shut, wake_all};
 /// })?;
 /// # Ok::<(), eyewall::Error>(())
 /// ```
+#[doc(alias = "oneshot")]
 pub fn promise<T: 'static>() -> (Promise<T>, Promised<T>) {
     let state = Rc::new(RefCell::new(State {
         result: None,

@@ -44,6 +44,7 @@ use crate::task::wake_all;
 /// })?;
 /// # Ok::<(), eyewall::Error>(())
 /// ```
+#[doc(alias = "channel")]
 pub struct CompletionQueue<T> {
     shared: Arc<Shared<T>>,
 }

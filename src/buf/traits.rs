@@ -23,6 +23,12 @@ use bytes::{Bytes, BytesMut};
 /// assert_eq!(greeting.bytes_len(), 5);
 /// assert_eq!(greeting.slice(1..4).as_ref(), b"ell");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be given away, as a buffer for the kernel has to be",
+    label = "give an owned buffer (`Vec<u8>`, `String`, `Bytes`, `Chunk`, ...) or a `&'static` one, not a borrow",
+    note = "an operation owns its buffer until the kernel is done with it, and gives it back: `let (result, buffer) = \
+            stream.send_all(buffer).await`"
+)]
 pub unsafe trait IoBuf: 'static {
     /// Where the bytes start.
     fn bytes_ptr(&self) -> *const u8;
@@ -56,6 +62,12 @@ pub unsafe trait IoBuf: 'static {
 /// As for [`IoBuf`], and [`bytes_mut_ptr`](IoBufMut::bytes_mut_ptr) is valid for writes of
 /// [`bytes_capacity`](IoBufMut::bytes_capacity) bytes under the same condition; the first
 /// [`bytes_len`](IoBuf::bytes_len) of them are those of [`IoBuf`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no buffer that the kernel can be given to write to",
+    label = "give an owned buffer (`Vec<u8>`, `BytesMut`, `Box<[u8]>`), not a borrow",
+    note = "an operation owns its buffer until the kernel is done with it, and gives it back: `let (count, buffer) = \
+            stream.recv(buffer).await`; `stream.recv_chunk()` needs none"
+)]
 pub unsafe trait IoBufMut: IoBuf {
     /// Where writing starts.
     fn bytes_mut_ptr(&mut self) -> *mut u8;

@@ -124,11 +124,13 @@ impl UnixStream {
     }
 
     /// Receives into `buffer`; see [`RecvHalf::recv`].
+    #[doc(alias = "read")]
     pub fn recv<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
         self.stream.recv.recv(buffer)
     }
 
     /// Receives until `buffer` is full; see [`RecvHalf::recv_exact`].
+    #[doc(alias = "read_exact")]
     pub async fn recv_exact<B: IoBufMut>(&mut self, buffer: B) -> BufResult<(), B> {
         self.stream.recv.recv_exact(buffer).await
     }
@@ -144,6 +146,7 @@ impl UnixStream {
     }
 
     /// Sends as much of `buffer` as the kernel takes at once; see [`SendHalf::send`].
+    #[doc(alias = "write")]
     pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
         self.stream.send.send(buffer)
     }
@@ -159,11 +162,13 @@ impl UnixStream {
     }
 
     /// Sends all of `buffer`; see [`SendHalf::send_all`].
+    #[doc(alias = "write_all")]
     pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
         self.stream.send.send_all(buffer)
     }
 
     /// Sends all of `buffers` in one operation; see [`SendHalf::send_vectored`].
+    #[doc(alias = "write_vectored")]
     pub fn send_vectored<B: IoBuf>(
         &mut self,
         buffers: Vec<B>,

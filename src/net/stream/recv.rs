@@ -90,6 +90,7 @@ impl RecvHalf {
     /// Dropping the future loses no bytes; it does lose the buffer, unless bytes had arrived, which the next
     /// call then copies out of it.
     #[doc(alias = "IORING_OP_RECV")]
+    #[doc(alias = "read")]
     pub fn recv<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
         Receiving::new(&mut self.state, buffer)
     }
@@ -104,6 +105,7 @@ impl RecvHalf {
     ///
     /// Not cancel safe: what was received before goes with the buffer. Bytes that are still on their way are
     /// not lost.
+    #[doc(alias = "read_exact")]
     pub async fn recv_exact<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<(), B> {
         let wanted = buffer.bytes_capacity();
         let mut filled = 0;

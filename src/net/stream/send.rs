@@ -84,6 +84,7 @@ impl SendHalf {
     ///
     /// See [the type](SendHalf): a dropped send has not begun, or sends the whole buffer.
     #[doc(alias = "IORING_OP_SEND")]
+    #[doc(alias = "write")]
     pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
         let part = |fd, buffer| Send::new(fd, buffer, false);
         Sending::new(&mut self.state, buffer, part, |count| count)
@@ -94,6 +95,7 @@ impl SendHalf {
     /// # Errors, cancel safety
     ///
     /// As for [`send`](SendHalf::send).
+    #[doc(alias = "write_all")]
     pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
         let all = |fd, buffer| Send::new(fd, buffer, true);
         Sending::new(&mut self.state, buffer, all, drop::<usize>)
@@ -105,6 +107,7 @@ impl SendHalf {
     ///
     /// As for [`send`](SendHalf::send); more than 1 024 buffers (`IOV_MAX`) are an error of the kernel.
     #[doc(alias = "IORING_OP_SENDMSG")]
+    #[doc(alias = "write_vectored")]
     pub fn send_vectored<B: IoBuf>(
         &mut self,
         buffers: Vec<B>,
