@@ -16,6 +16,7 @@
 //! [`Promise`]: crate::promise::Promise
 //! [`Push`]: crate::http::Push
 //! [`Reactor::handle`]: crate::reactor::Reactor::handle
+//! [`RemoteFetch::wait`]: crate::http::RemoteFetch::wait
 //! [`RemoteFetch`]: crate::http::RemoteFetch
 //! [`Response::push`]: crate::http::Response::push
 //! [`Response`]: crate::http::Response
