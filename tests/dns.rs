@@ -107,6 +107,7 @@ fn everything_that_is_an_address() {
     let both: Vec<SocketAddr> = vec![(v6, 7).into(), (v4, 7).into()];
     run(async {
         check(both[0], &["[::1]:7"]).await;
+        check(&both[1], &["127.0.0.1:7"]).await;
         check(SocketAddrV4::new(v4, 7), &["127.0.0.1:7"]).await;
         check(SocketAddrV6::new(v6, 7, 0, 0), &["[::1]:7"]).await;
         check((IpAddr::V4(v4), 7), &["127.0.0.1:7"]).await;

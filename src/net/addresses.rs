@@ -10,7 +10,7 @@ use crate::dns;
 ///
 /// | type | example |
 /// | --- | --- |
-/// | `SocketAddr`, `SocketAddrV4`, `SocketAddrV6` | |
+/// | `SocketAddr`, `&SocketAddr`, `SocketAddrV4`, `SocketAddrV6` | |
 /// | `(IpAddr, u16)`, `(Ipv4Addr, u16)`, `(Ipv6Addr, u16)` | `(Ipv4Addr::LOCALHOST, 80)` |
 /// | `(&str, u16)`, `(String, u16)` | `("example.org", 80)`, `("::1", 80)` |
 /// | `&str`, `String`, `&String` | `"example.org:80"`, `"[::1]:80"` |
@@ -54,6 +54,12 @@ pub trait ToAddresses {
 impl ToAddresses for SocketAddr {
     async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
         Ok(vec![self])
+    }
+}
+
+impl ToAddresses for &SocketAddr {
+    async fn resolve(self) -> io::Result<Vec<SocketAddr>> {
+        Ok(vec![*self])
     }
 }
 
