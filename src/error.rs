@@ -40,6 +40,11 @@ pub enum ErrorKind {
     Nested,
     /// The reactor has been shut down.
     ShutDown,
+    /// No reactor runs on this thread, and the call needs one. It comes inside an [`io::Error`].
+    NoReactor,
+    /// The reactor of the socket or file, or the one that looks up a name, does not run on this thread, so that nothing
+    /// would come of the call. It comes inside an [`io::Error`].
+    Elsewhere,
     /// The kernel dropped completions for want of memory (EBADR); the reactor cannot go on.
     CompletionsLost,
     /// Any other system error; see the source.
@@ -100,17 +105,31 @@ impl From<Error> for io::Error {
 
 /// The error of an I/O call made on a thread where no reactor runs.
 pub(crate) fn no_reactor() -> io::Error {
-    io::Error::other(
+    io::Error::other(Error::new(
+        ErrorKind::NoReactor,
         "no reactor runs on this thread: call this inside eyewall::block_on or a task of a Reactor",
-    )
+    ))
 }
 
 /// The error of an I/O call made where its reactor does not run.
 pub(crate) fn elsewhere() -> io::Error {
-    io::Error::other(
-        "this socket or file belongs to a reactor that does not run here, so that nothing would come of the call: \
-         make it inside that reactor's block_on or a task of it",
-    )
+    io::Error::other(Error::new(
+        ErrorKind::Elsewhere,
+        "this socket, file or look-up belongs to a reactor that does not run here, so that nothing would come of the \
+         call: make it inside that reactor's block_on or a task of it",
+    ))
+}
+
+/// Whether a call failed for where it was made, or when: the system was not even asked.
+#[cfg(feature = "http")]
+pub(crate) fn is_out_of_place(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    inner.is_some_and(|error: &Error| {
+        matches!(
+            error.kind,
+            ErrorKind::NoReactor | ErrorKind::Elsewhere | ErrorKind::ShutDown
+        )
+    })
 }
 
 /// The error of an I/O call made after the reactor has been shut down.

@@ -16,11 +16,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use common::{connected, run, write_sequence};
+use common::{connected, poll_once, run, write_sequence};
+use eyewall::dns::resolve;
 use eyewall::fs::File;
 use eyewall::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixStream};
 use eyewall::promise::{Promise, promise};
-use eyewall::{JoinHandle, Reactor, spawn};
+use eyewall::{ErrorKind, JoinHandle, Reactor, spawn};
 use futures_channel::oneshot;
 use futures_util::{FutureExt, StreamExt};
 
@@ -293,4 +294,35 @@ fn a_promise_whose_callbacks_were_left_to_another_reactor_is_kept() {
     assert_eq!(*seen.borrow(), [Ok(7)]);
     run(&home, common::turns(2));
     assert_eq!(*seen.borrow(), [Ok(7)], "called twice");
+}
+
+#[test]
+fn a_look_up_that_began_at_home_says_so_and_goes_on_there() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let mut looking = Box::pin(resolve("localhost", 7));
+    home.block_on(async { assert!(poll_once(looking.as_mut()).await.is_pending()) })
+        .unwrap();
+    says_so(run(&other, looking));
+    run(&home, async {
+        assert!(!resolve("localhost", 7).await.unwrap().is_empty());
+        let asked = common::now().look_ups;
+        assert_eq!(asked, 1, "it was not given up");
+    });
+}
+
+#[test]
+fn such_an_error_can_be_told_from_others() {
+    let kind = |error: io::Error| {
+        let inner = error.into_inner().unwrap();
+        inner.downcast::<eyewall::Error>().unwrap().kind()
+    };
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (mut stream, _peer) = run(&home, connected());
+    let error = run(&other, stream.recv_chunk()).unwrap_err();
+    assert_eq!(kind(error), ErrorKind::Elsewhere);
+    let error = UdpSocket::bind("127.0.0.1:0").now_or_never().unwrap();
+    assert_eq!(kind(error.unwrap_err()), ErrorKind::NoReactor);
+    home.shutdown(Duration::from_secs(1));
+    let error = run(&other, stream.recv_chunk()).unwrap_err();
+    assert_eq!(kind(error), ErrorKind::ShutDown);
 }

@@ -915,6 +915,22 @@ fn a_remote_fetch_awaited_in_another_reactor_of_its_thread_says_so_and_goes_on()
 }
 
 #[test]
+fn a_response_is_read_in_the_reactor_that_it_came_to() {
+    let server =
+        Server::new(|_| Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab".into()));
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let client = Client::new();
+    let response = home.block_on(client.get(server.url("/")).send()).unwrap();
+    let mut response = response.unwrap();
+    let error = other.block_on(response.text()).unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Reactor);
+    assert!(!error.is_closed_early() && !error.is_retryable());
+    assert_eq!(error.url(), Some(&*server.url("/")));
+    let reason = error.source().unwrap().to_string();
+    assert!(reason.contains("does not run here"), "{reason}");
+}
+
+#[test]
 fn a_fetch_that_has_ended_is_given_in_any_reactor() {
     let (server, let_go) = holding();
     let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());

@@ -21,8 +21,11 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 
 pub use error::{ResolveError, is_resolve_error};
 pub(crate) use names::Names;
@@ -38,7 +41,8 @@ use crate::reactor::Core;
 ///
 /// An error that names the host and for which [`is_resolve_error`] is true, if the name has no address or
 /// nobody could be asked. There is no time limit beyond the system's own (resolv.conf(5)); use
-/// [`timeout`](crate::time::timeout).
+/// [`timeout`](crate::time::timeout). Where the reactor in which it began does not run, it says so, if nothing has been
+/// found.
 ///
 /// # Cancel safety
 ///
@@ -59,7 +63,15 @@ pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
     let core = Core::current()?;
     core.check_open()?;
-    let found = core.names().look_up(host).await?;
+    let mut looking = pin!(core.names().look_up(host));
+    let found = poll_fn(|cx| match looking.as_mut().poll(cx) {
+        // It goes on in its own reactor only.
+        Poll::Pending => core
+            .check_open()
+            .map_or_else(|elsewhere| Poll::Ready(Err(elsewhere)), |()| Poll::Pending),
+        ready => ready,
+    })
+    .await?;
     let with_port = |&address: &SocketAddr| {
         let mut address = address;
         address.set_port(port);

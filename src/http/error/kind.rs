@@ -79,7 +79,7 @@ pub enum ErrorKind {
     RedirectBody,
     /// The response has a status that was to be an error.
     Status(StatusCode),
-    /// No reactor runs on this thread, or another one than that of a fetch which is waited for, or it has been shut
+    /// No reactor runs on this thread, or another one than that of a fetch which is waited for or read, or it has been shut
     /// down, or none can be made for a blocking fetch; the source says which.
     Reactor,
     /// A fetch was to be waited for on a reactor's own thread: one that runs there would be blocked, and one that has to

@@ -15,6 +15,7 @@ pub use kind::{CertificateFault, ErrorKind, Phase, Stage};
 use super::codec::ProtocolError;
 use super::proxy::ProxyServer;
 use super::timings::Timings;
+use crate::error::is_out_of_place;
 
 /// Why a fetch has no response, or no complete one.
 ///
@@ -93,7 +94,7 @@ impl Error {
         error
     }
 
-    /// An error of a connection; where TLS is to blame, that is its kind.
+    /// An error of a connection; where TLS is to blame, or that its reactor does not run, that is its kind.
     pub(super) fn io(kind: ErrorKind, error: io::Error) -> Error {
         #[cfg(feature = "__tls")]
         if super::tls::is_tls_error(&error) {
@@ -102,6 +103,10 @@ impl Error {
             error.inner.fault = fault.then_some(CertificateFault::Server);
             return error;
         }
+        let kind = match is_out_of_place(&error) {
+            true => ErrorKind::Reactor,
+            false => kind,
+        };
         Error::because(kind, Source::Io(error))
     }
 
