@@ -415,6 +415,43 @@ fn i04_i05_leave_is_waited_for_also_with_fields() {
     peer.join();
 }
 
+/// However much of it comes at once: with leave, it is an answer of somebody who still reads.
+#[test]
+fn i05_leave_counts_also_in_one_piece_with_the_answer() {
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+            .unwrap();
+        let body = read_exact(&mut stream, 4);
+        stream.write_all(&body).unwrap();
+        read_head(&mut stream);
+        ok(&mut stream);
+        // Who refuses it after all gets nothing.
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        assert_eq!(read_rest(&mut stream), b"");
+    });
+    run(async {
+        let builder = Client::builder()
+            .expect_continue(true)
+            .expect_timeout(Duration::ZERO);
+        let client = builder.clone().build();
+        let request = client.post(peer.url()).body("body").send();
+        assert_eq!(request.await.unwrap().text().await.unwrap(), "body");
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(response.is_reused(), "the request was sent whole");
+        assert_eq!(response.text().await.unwrap(), "ok");
+        let refused = builder.build().post(peer.url()).body("body").send();
+        assert_eq!(refused.await.unwrap().status(), 403);
+    });
+    peer.join();
+}
+
 #[test]
 fn i06_a_final_answer_first_means_that_the_body_is_never_made() {
     for status in ["403 Forbidden", "200 OK"] {

@@ -258,10 +258,13 @@ impl Exchange {
         }
         if let Link::Uploading(uploading) = &self.link {
             let gate = &uploading.shared.gate;
-            if self.head.framing == Framing::Tunnel {
-                // Who switches without a word on the body gets all of it, since it comes before what follows.
+            let tunnel = self.head.framing == Framing::Tunnel;
+            // Who switches without a word on the body gets all of it, since it comes before what follows. And leave may
+            // have come in one piece with the answer of somebody who still reads.
+            if tunnel || leave {
                 gate.set(Gate::Open);
-            } else if self.head.status.as_u16() >= 300 || gate.get() == Gate::Waiting {
+            }
+            if !tunnel && (self.head.status.as_u16() >= 300 || gate.get() == Gate::Waiting) {
                 gate.set(Gate::Shut);
                 poll_fn(|cx| self.poll_sent(cx)).await;
             }
