@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eyewall::http::{
-    CertificateFault, Client, ClientBuilder, Conduit, ConnectOptions, Error, ErrorKind, Pem, Phase,
-    Stage, Target,
+    Body, CertificateFault, Client, ClientBuilder, Conduit, ConnectOptions, Error, ErrorKind, Pem,
+    Phase, Stage, Target,
 };
 use futures_util::{FutureExt, sink};
 use tls_support::{
-    Authority, Identity, Peer, Tls, accept, accept_tcp, goodbye, pieces, provider, read_head, run,
-    self_signed, server, server_of,
+    Authority, Identity, Peer, Tls, accept, accept_tcp, fail, goodbye, pieces, provider, read_head,
+    run, self_signed, server, server_of,
 };
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -655,6 +655,34 @@ fn p02_a_kept_connection_that_ends_is_replaced() {
         assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
     });
     peer.join();
+}
+
+#[test]
+fn p03_a_kept_connection_on_which_tls_fails_is_replaced() {
+    let authority = Authority::new();
+    for version in rustls::ALL_VERSIONS {
+        let config = server_of(&authority.identity(&["site.test"]), &[version]);
+        let config = Arc::new(config);
+        let peer = Peer::new(move |listener| {
+            for _ in 0..2 {
+                let mut tls = accept(&listener, &config);
+                read_head(&mut tls);
+                tls.write_all(HELLO.as_bytes()).unwrap();
+                read_head(&mut tls);
+                fail(tls);
+            }
+        });
+        run(async {
+            let client = client(&authority, peer.address).build();
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+            // Nobody knows what the server has made of this one.
+            let request = client.post(peer.url()).body(Body::empty());
+            let error = request.send().await.unwrap_err();
+            assert!(error.is_tls() && !error.is_retryable(), "{error:?}");
+        });
+        peer.join();
+    }
 }
 
 const SWITCH: &[u8] =

@@ -270,6 +270,14 @@ pub fn try_read_head(stream: &mut impl Read) -> Option<String> {
     Some(String::from_utf8(head).unwrap())
 }
 
+/// Takes what nobody has encrypted for what the client sends next, and ends with the alert that follows.
+pub fn fail(mut tls: Tls) {
+    let mut record: &[u8] = &[&[23, 3, 3, 0, 32][..], &[0; 32]].concat();
+    tls.conn.read_tls(&mut record).unwrap();
+    tls.conn.process_new_packets().unwrap_err();
+    tls.conn.write_tls(&mut tls.sock).unwrap();
+}
+
 /// An orderly end. A client that has all it wants may be gone before.
 pub fn goodbye(mut tls: Tls) {
     tls.conn.send_close_notify();

@@ -283,7 +283,9 @@ impl Client {
                     // What TLS has made of the request may have gone in part.
                     let unseen = !watch.is_out() && !ways.route.secure;
                     let harmless = unseen || request.may_repeat();
-                    let dead = error.is_closed_early() && watch.bytes_received() == 0;
+                    // Where TLS has failed, such as with an alert, nothing more will come either.
+                    let dead =
+                        (error.is_closed_early() || error.is_tls()) && watch.bytes_received() == 0;
                     if fresh || !(dead && harmless && request.may_replay()) {
                         return Err(reply.cause(error).by_way_of(slot.forwarder()));
                     }
