@@ -15,6 +15,7 @@ use eyewall::http::{
     Phase, Stage, Target,
 };
 use futures_util::{FutureExt, sink};
+use socket2::SockRef;
 use tls_support::{
     Authority, Identity, Peer, Tls, accept, accept_tcp, fail, goodbye, pieces, provider, read_head,
     run, self_signed, server, server_of,
@@ -683,6 +684,42 @@ fn p03_a_kept_connection_on_which_tls_fails_is_replaced() {
         });
         peer.join();
     }
+}
+
+#[test]
+fn p03_a_post_of_which_a_part_has_gone_is_not_for_a_second_try() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        // So little that not all of the request has room on its way.
+        SockRef::from(&listener)
+            .set_recv_buffer_size(16 << 10)
+            .unwrap();
+        for _ in 0..5 {
+            let mut tls = accept(&listener, &config);
+            read_head(&mut tls);
+            let stream = SockRef::from(&tls.sock.stream);
+            stream.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    });
+    let address = peer.address;
+    run(async {
+        let client = client(&authority, address).connector(move |_: Target| async move {
+            let stream = eyewall::net::TcpStream::connect(address).await?;
+            SockRef::from(&stream).set_send_buffer_size(16 << 10)?;
+            Ok(stream.into())
+        });
+        let client = client.build();
+        for _ in 0..5 {
+            let request = client.post(peer.url()).body(vec![7; 200 << 10]);
+            let error = request.send().await.unwrap_err();
+            assert!(
+                error.is_closed_early() && !error.is_retryable(),
+                "{error:?}"
+            );
+        }
+    });
+    peer.join();
 }
 
 const SWITCH: &[u8] =

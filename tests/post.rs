@@ -250,6 +250,27 @@ fn the_error_of_a_post_goes_to_the_next_call() {
     });
 }
 
+/// The kernel's own error means that not a byte had been taken: who sees that may try again.
+#[test]
+fn the_error_of_a_post_says_how_much_had_been_taken() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        stream.post(vec![1; MUCH]).await.unwrap();
+        turns(3).await;
+        peer.read_exact(&mut [0; 10]).unwrap();
+        SockRef::from(&peer)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(peer);
+        let error = stream.flush().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{name}");
+        assert_eq!(error.raw_os_error(), None, "{name}");
+        let said = format!(" of {MUCH} bytes");
+        assert!(error.to_string().ends_with(&said), "{name}: {error}");
+    });
+}
+
 #[test]
 fn a_stream_dropped_behind_a_small_post_ends_in_order() {
     let _alone = one_at_a_time();

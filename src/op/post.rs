@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::late::InFlight;
+use super::send::explain;
 use super::{Next, OnDrop, Operation, SharedFd};
 use crate::buf::{IoBuf, Lent, sqe_len};
 use crate::ring::{Cqe, Request};
@@ -161,9 +162,11 @@ impl Operation for Postponed {
             }
             return;
         }
-        let error = cqe.into_result().err();
-        self.in_flight
-            .keep(Err(error.unwrap_or(io::ErrorKind::WriteZero.into())));
+        let error = match cqe.into_result() {
+            Err(error) => explain(error, self.sent, self.buffer.bytes_len()),
+            Ok(_) => io::ErrorKind::WriteZero.into(),
+        };
+        self.in_flight.keep(Err(error));
     }
 }
 

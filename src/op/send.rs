@@ -61,24 +61,12 @@ impl Progress {
     #[inline]
     pub(super) fn result(&self, cqe: Cqe) -> io::Result<usize> {
         if let Err(error) = cqe.into_result() {
-            return Err(self.explain(error));
+            return Err(explain(error, self.sent, self.len));
         }
         if self.all && self.sent < self.len {
             return Err(io::ErrorKind::WriteZero.into());
         }
         Ok(self.sent)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn explain(&self, error: io::Error) -> io::Error {
-        match self.sent {
-            0 => error,
-            sent => {
-                let text = format!("{error}, after {sent} of {} bytes", self.len);
-                io::Error::new(error.kind(), text)
-            }
-        }
     }
 
     /// `MSG_WAITALL` makes the kernel go on after a short send by itself.
@@ -101,6 +89,19 @@ impl Progress {
                 "an earlier send, whose future was dropped, was cut off in the middle",
             ))),
             Ok(_) => {}
+        }
+    }
+}
+
+/// The error of a send of which `sent` of `len` bytes had been taken: the kernel's own only where that is none.
+#[cold]
+#[inline(never)]
+pub(super) fn explain(error: io::Error, sent: usize, len: usize) -> io::Error {
+    match sent {
+        0 => error,
+        sent => {
+            let text = format!("{error}, after {sent} of {len} bytes");
+            io::Error::new(error.kind(), text)
         }
     }
 }
