@@ -293,7 +293,7 @@ fn a_client_with_a_certificate() {
         drop(with);
         // In TLS 1.3 the client hears of it when it has sent its request.
         let error = get(&client.build(), &peer.url()).await.unwrap_err();
-        assert!(error.is_tls(), "{error:?}");
+        assert!(error.is_tls() && !error.is_connect(), "{error:?}");
         assert!(cause(&error).contains("CertificateRequired"), "{error:?}");
     });
     std::fs::remove_dir_all(&directory).unwrap();
@@ -681,6 +681,7 @@ fn p03_a_kept_connection_on_which_tls_fails_is_replaced() {
             let request = client.post(peer.url()).body(Body::empty());
             let error = request.send().await.unwrap_err();
             assert!(error.is_tls() && !error.is_retryable(), "{error:?}");
+            assert!(!error.is_connect(), "it may have been received: {error:?}");
         });
         peer.join();
     }

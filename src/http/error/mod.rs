@@ -316,12 +316,13 @@ impl Error {
     }
 
     /// Whether no connection was made: the name did not resolve, nobody answered there, or its TLS or the
-    /// proxy failed. Not whether the time for that was over.
+    /// proxy failed. Not whether the time for that was over, nor whether TLS failed later: a request was sent then.
     pub fn is_connect(&self) -> bool {
-        matches!(
-            self.inner.kind,
-            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Proxy
-        )
+        match self.inner.kind {
+            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Proxy => true,
+            ErrorKind::Tls => self.inner.seen.stage <= Some(Stage::Tls),
+            _ => false,
+        }
     }
 
     /// Whether the host's name does not resolve.
