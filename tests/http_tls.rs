@@ -96,6 +96,7 @@ fn c05_bad_certificates_are_refused_and_the_error_says_why() {
         assert_eq!(error.stage(), Some(Stage::Tls));
         assert_eq!(error.certificate_fault(), Some(CertificateFault::Server));
         assert!(cause(&error).contains(reason), "{error:?}");
+        assert!(!error.is_retryable(), "{error:?}");
     }
     // For a client, which this server is not.
     let error = fetch_from(&authority, &wrong_usage).unwrap_err();
@@ -579,11 +580,30 @@ fn what_is_not_tls_is_an_error_of_tls() {
 #[test]
 fn a_peer_that_closes_in_the_handshake() {
     let authority = Authority::new();
-    let peer = Peer::new(move |listener| drop(accept_tcp(&listener)));
+    let peer = Peer::new(move |listener| {
+        for reset in [false, true] {
+            let mut stream = accept_tcp(&listener);
+            // All of the client's first message, so that it is an end and no reset.
+            let mut header = [0; 5];
+            stream.read_exact(&mut header).unwrap();
+            let mut hello = vec![0; usize::from(header[3]) << 8 | usize::from(header[4])];
+            stream.read_exact(&mut hello).unwrap();
+            let linger = reset.then_some(Duration::ZERO);
+            SockRef::from(&stream).set_linger(linger).unwrap();
+        }
+    });
     run(async {
         let client = client(&authority, peer.address).build();
-        let error = get(&client, &peer.url()).await.unwrap_err();
-        assert!(error.is_tls(), "{error:?}");
+        for said in [
+            "closed the connection in the TLS handshake",
+            "reset by peer",
+        ] {
+            let request = client.post(peer.url()).body("not sent");
+            let error = request.send().await.unwrap_err();
+            assert!(error.is_tls() && error.is_connect(), "{error:?}");
+            assert!(cause(&error).contains(said), "{error:?}");
+            assert!(error.is_retryable(), "{error:?}");
+        }
     });
     peer.join();
 }

@@ -93,17 +93,32 @@ fn c09_interim_answers_and_fields_about_a_body_do_not_matter() {
 
 #[test]
 fn c09_a_refusal_is_an_error_of_the_proxy_that_says_why() {
-    let cases: [(&[u8], &str); 4] = [
+    // With the status, if it has one, and whether it may pass.
+    let cases: [(&[u8], &str, u16, bool); 6] = [
         (
             b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 4\r\n\r\nsorry",
             "407 Proxy Authentication Required: it wants other credentials, or any (Basic realm=\"x\")",
+            407,
+            false,
         ),
-        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "403 Forbidden"),
-        (b"HTTP/1.1 200", "12"),
-        (b"SOCKS?\r\n\r\n", ""),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            "403 Forbidden",
+            403,
+            false,
+        ),
+        (
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+            "503 Service Unavailable",
+            503,
+            true,
+        ),
+        (b"HTTP/1.1 200", "12", 0, true),
+        (b"", "before it sent a response", 0, true),
+        (b"SOCKS?\r\n\r\n", "", 0, false),
     ];
     let authority = Authority::new();
-    for (answer, reason) in cases {
+    for (answer, reason, status, passes) in cases {
         let proxy = Peer::new(move |listener| {
             let mut stream = accept_tcp(&listener);
             read_head(&mut stream);
@@ -117,6 +132,12 @@ fn c09_a_refusal_is_an_error_of_the_proxy_that_says_why() {
             assert_eq!(error.kind(), ErrorKind::Proxy, "{error:?}");
             assert_eq!(error.stage(), Some(Stage::Tunnel));
             assert!(error.is_connect());
+            assert_eq!(error.is_retryable(), passes, "{error:?}");
+            assert_eq!(error.status().map_or(0, |status| status.as_u16()), status);
+            let fields = error
+                .headers()
+                .map(|fields| fields.contains_key("proxy-authenticate"));
+            assert_eq!(fields.unwrap_or(false), status == 407);
             let said = format!(
                 "the proxy {} does not open the way to the host (",
                 proxy.address

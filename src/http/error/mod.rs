@@ -143,6 +143,11 @@ impl Error {
         Error::because(kind, Source::Protocol(error))
     }
 
+    /// What a proxy says when it is asked for a tunnel is no answer, or no whole one.
+    pub(super) fn tunnel(error: ProtocolError) -> Error {
+        Error::because(ErrorKind::Proxy, Source::Protocol(error))
+    }
+
     pub(super) fn request(error: ProtocolError) -> Error {
         Error::because(ErrorKind::Request, Source::Protocol(error))
     }
@@ -274,7 +279,8 @@ impl Error {
     }
 
     /// The status of the response, where that is the error ([`raise_for_status`](super::RequestBuilder::raise_for_status),
-    /// [`error_for_status`](super::Response::error_for_status)), or where the connection cannot be taken over ([`upgrade`](super::Response::upgrade)).
+    /// [`error_for_status`](super::Response::error_for_status)), or where the connection cannot be taken over
+    /// ([`upgrade`](super::Response::upgrade)). With [`ErrorKind::Proxy`], that of the proxy, where it refuses a tunnel.
     pub fn status(&self) -> Option<StatusCode> {
         self.inner.status
     }
@@ -286,20 +292,26 @@ impl Error {
 
     /// Whether the same request, as it was made, may be sent again without harm, and might then succeed: no byte of it
     /// had been sent, or it is one of an idempotent method (RFC 9110, 9.2.2), and what went wrong was the connection or
-    /// the time, or it is a [status](ErrorKind::Status) that may pass: 408, 429, 502, 503, 504. Nothing here waits or
-    /// tries again; [`try_clone`](super::RequestBuilder::try_clone) keeps a request for who does.
+    /// the time, or it is a [status](ErrorKind::Status), also of a proxy that refuses a tunnel, that may pass: 408, 429,
+    /// 502, 503, 504. Nothing here waits or tries again; [`try_clone`](super::RequestBuilder::try_clone) keeps a request for who does.
     pub fn is_retryable(&self) -> bool {
         let passing = match self.inner.kind {
             _ if self.is_proxy_unusable() => false,
+            ErrorKind::Proxy => match (&self.inner.source, self.inner.status) {
+                (_, Some(status)) => may_pass(status),
+                (Some(Source::Protocol(error)), None) => is_end(*error),
+                _ => true,
+            },
+            // Not where it is TLS itself, or a setting of it.
+            ErrorKind::Tls => self.as_io().is_some_and(is_lost),
             ErrorKind::Resolve
             | ErrorKind::Connect
-            | ErrorKind::Proxy
             | ErrorKind::Timeout { .. }
             | ErrorKind::Send
             | ErrorKind::EmptyReply
             | ErrorKind::Truncated { .. }
             | ErrorKind::Receive => true,
-            ErrorKind::Status(status) => matches!(status.as_u16(), 408 | 429 | 502..=504),
+            ErrorKind::Status(status) => may_pass(status),
             _ => false,
         };
         passing && (!self.inner.seen.out || self.inner.seen.idempotent)
@@ -393,6 +405,39 @@ impl Error {
     pub fn is_cancelled(&self) -> bool {
         matches!(self.inner.kind, ErrorKind::Cancelled | ErrorKind::Closed)
     }
+}
+
+/// Whether what a status says may have passed when the same is asked again.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 502..=504)
+}
+
+/// Whether the peer has ended the connection too early.
+fn is_end(error: ProtocolError) -> bool {
+    use ErrorKind::{EmptyReply, Truncated};
+    matches!(
+        Error::protocol(error, 0).kind(),
+        EmptyReply | Truncated { .. }
+    )
+}
+
+/// Whether this is the error of a connection that was lost.
+fn is_lost(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown,
+        NetworkUnreachable, TimedOut, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+            | UnexpectedEof
+    )
 }
 
 /// The URL as it may be shown.

@@ -4,7 +4,9 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use super::Transport;
 use crate::buf::Chunk;
-use crate::http::codec::{BodyFraming, Event, Limits, RequestHead, RequestKind, ResponseDecoder};
+use crate::http::codec::{
+    BodyFraming, Event, Head, Limits, RequestHead, RequestKind, ResponseDecoder,
+};
 use crate::http::error::{Error, ErrorKind};
 use crate::http::hooks::Hooks;
 use crate::http::origin::Origin;
@@ -32,14 +34,12 @@ pub(in crate::http) async fn tunnel(
         let received = recv.recv_chunk().await;
         let Some(mut chunk) = received.map_err(|error| Error::io(ErrorKind::Proxy, error))? else {
             return Err(match decoder.finish() {
-                Err(error) => Error::boxed(ErrorKind::Proxy, error),
+                Err(error) => Error::tunnel(error),
                 Ok(_) => Error::boxed(ErrorKind::Proxy, "the proxy closed the connection"),
             });
         };
         loop {
-            let step = decoder
-                .decode(&chunk)
-                .map_err(|error| Error::boxed(ErrorKind::Proxy, error))?;
+            let step = decoder.decode(&chunk).map_err(Error::tunnel)?;
             chunk.advance(step.consumed);
             if let Event::Head(head) | Event::Informational(head) = &step.event {
                 hooks.trace(&Trace::Response(head));
@@ -48,7 +48,7 @@ pub(in crate::http) async fn tunnel(
                 Event::Head(head) if head.status.is_success() => {
                     return Ok((!chunk.is_empty()).then_some(chunk));
                 }
-                Event::Head(head) => return Err(refusal(head.status, &head.headers)),
+                Event::Head(head) => return Err(refusal(head)),
                 Event::NeedMore => break,
                 // Interim responses.
                 _ => {}
@@ -78,7 +78,8 @@ fn request(proxy: &ProxyServer, origin: &Origin) -> Result<Vec<u8>, Error> {
     Ok(head)
 }
 
-fn refusal(status: StatusCode, headers: &HeaderMap) -> Error {
+fn refusal(head: Head) -> Error {
+    let (status, headers) = (head.status, head.headers.into_map());
     let mut reason = format!("the proxy answers {status}");
     if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         reason.push_str(": it wants other credentials, or any");
@@ -89,5 +90,5 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Error {
             reason.push_str(&format!(" ({scheme})"));
         }
     }
-    Error::boxed(ErrorKind::Proxy, reason)
+    Error::boxed(ErrorKind::Proxy, reason).with_head(status, headers)
 }
