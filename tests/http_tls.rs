@@ -603,6 +603,8 @@ fn a_peer_that_closes_in_the_handshake() {
             assert!(error.is_tls() && error.is_connect(), "{error:?}");
             assert!(cause(&error).contains(said), "{error:?}");
             assert!(error.is_retryable(), "{error:?}");
+            assert_eq!(error.remote_addr(), Some(peer.address));
+            assert!(error.local_addr().is_some());
         }
     });
     peer.join();

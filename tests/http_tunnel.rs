@@ -133,6 +133,7 @@ fn c09_a_refusal_is_an_error_of_the_proxy_that_says_why() {
             assert_eq!(error.stage(), Some(Stage::Tunnel));
             assert!(error.is_connect());
             assert_eq!(error.is_retryable(), passes, "{error:?}");
+            assert_eq!(error.remote_addr(), Some(proxy.address));
             assert_eq!(error.status().map_or(0, |status| status.as_u16()), status);
             let fields = error
                 .headers()

@@ -43,10 +43,14 @@ impl Ends {
 const _: () = assert!(size_of::<Connection>() <= 120);
 
 impl Connection {
-    /// A connection to `peer`, where that has an IP address.
-    pub(super) fn to(stream: Transport, peer: Option<SocketAddr>) -> Connection {
+    /// A connection between `local` and `peer`, where these have IP addresses.
+    pub(super) fn between(
+        local: Option<SocketAddr>,
+        peer: Option<SocketAddr>,
+        stream: Transport,
+    ) -> Connection {
         Connection {
-            ends: Ends::of(stream.local_addr(), peer),
+            ends: Ends::of(local, peer),
             stream,
             reused: false,
             stir: None,

@@ -90,8 +90,13 @@ impl Watch {
 
     /// The fetch goes on over this connection.
     pub(super) fn connected(&self, connection: &Connection) {
-        self.local.set(connection.local());
-        self.peer.set(connection.peer());
+        self.between(connection.local(), connection.peer());
+    }
+
+    /// The fetch goes on between these ends.
+    pub(super) fn between(&self, local: Option<SocketAddr>, peer: Option<SocketAddr>) {
+        self.local.set(local);
+        self.peer.set(peer);
     }
 
     /// What an error says about the fetch.

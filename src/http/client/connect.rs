@@ -59,7 +59,8 @@ impl Client {
             Opened::Nothing => return Err(None),
         };
         timings.connected_now();
-        Ok(self.connected(Connection::to(transport, Some(peer))))
+        let local = transport.local_addr();
+        Ok(self.connected(Connection::between(local, Some(peer), transport)))
     }
 
     /// Makes a connection to `origin`, the way that `route` says, or waits for what has `begun`. The deadlines are the
@@ -94,17 +95,17 @@ impl Client {
                 opened => break opened?,
             }
         };
-        if hooks.is_traced() {
-            hooks.trace(&Trace::Connected {
-                local: transport.local_addr(),
-                remote: transport.peer_addr(),
-            });
-        }
+        let (local, peer) = (transport.local_addr(), transport.peer_addr());
+        hooks.trace(&Trace::Connected {
+            local,
+            remote: peer,
+        });
+        // What fails from here on fails on this connection.
+        watch.between(local, peer);
         if route.secure {
             transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
-        let peer = transport.peer_addr();
-        Ok(self.connected(Connection::to(transport, peer)))
+        Ok(self.connected(Connection::between(local, peer, transport)))
     }
 
     fn connected(&self, connection: Connection) -> Box<Connection> {
