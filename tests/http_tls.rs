@@ -745,6 +745,55 @@ fn p03_a_post_of_which_a_part_has_gone_is_not_for_a_second_try() {
     peer.join();
 }
 
+/// Nothing of a record can be handed out before its end, and still the server sends.
+#[test]
+fn t05_a_record_that_drips_passes_the_idle_time() {
+    let limit = Duration::from_millis(400);
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let (done, wait) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        for _ in 0..2 {
+            read_head(&mut tls);
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n";
+            tls.write_all(head).unwrap();
+            tls.conn.writer().write_all(&[b'x'; 10000]).unwrap();
+            let mut record = Vec::new();
+            tls.conn.write_tls(&mut record).unwrap();
+            for part in record.chunks(record.len() / 16 + 1) {
+                std::thread::sleep(limit / 8);
+                tls.sock.write_all(part).unwrap();
+            }
+        }
+        // A part, and nothing more.
+        read_head(&mut tls);
+        tls.conn.writer().write_all(HELLO.as_bytes()).unwrap();
+        let mut record = Vec::new();
+        tls.conn.write_tls(&mut record).unwrap();
+        tls.sock.write_all(&record[..9]).unwrap();
+        wait.recv().unwrap();
+    });
+    run(async {
+        let client = client(&authority, peer.address).idle_read_timeout(limit);
+        let client = client.build();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(response.bytes().await.unwrap().len(), 10000);
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert!(response.is_reused());
+        let mut received = 0;
+        while let Some(chunk) = response.chunk().await.unwrap() {
+            received += chunk.len();
+        }
+        assert_eq!(received, 10000);
+        let error = get(&client, &peer.url()).await.unwrap_err();
+        let phase = Phase::IdleRead;
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+        done.send(()).unwrap();
+    });
+    peer.join();
+}
+
 const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n";
 

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::error::{Error, ErrorKind, Phase, Seen, Stage};
 use super::pool::{Closing, Slot};
 use super::times::Times;
+use super::transport::Heard;
 use crate::time::Sleep;
 
 /// The state of one fetch, over all its hops. Whoever does a part of the work says how far it is.
@@ -37,6 +38,8 @@ pub(super) struct Watch {
     part: Cell<Option<(Instant, Phase)>>,
     tls: Cell<Option<Instant>>,
     idle_read: Cell<Option<Instant>>,
+    /// Where the server may have been heard since without anything that could be handed out.
+    heard: RefCell<Option<Heard>>,
     idle_write: Cell<Option<Instant>>,
     /// What is left of that in a pause.
     write_left: Cell<Option<Duration>>,
@@ -63,6 +66,7 @@ impl Watch {
             part: Cell::new(None),
             tls: Cell::new(None),
             idle_read: Cell::new(None),
+            heard: RefCell::new(None),
             idle_write: Cell::new(None),
             write_left: Cell::new(None),
             timer: RefCell::new(None),
@@ -91,6 +95,9 @@ impl Watch {
     /// The fetch goes on over this connection.
     pub(super) fn connected(&self, connection: &Connection) {
         self.between(connection.local(), connection.peer());
+        if self.times.of(Phase::IdleRead).is_some() {
+            self.heard.replace(connection.stream.heard());
+        }
     }
 
     /// The fetch goes on between these ends.
@@ -350,11 +357,25 @@ impl Watch {
                 return Poll::Pending;
             }
             *timer = None;
-            if nearest <= Instant::now() {
+            if nearest <= Instant::now() && !(phase == Phase::IdleRead && self.was_heard(nearest)) {
                 let limit = self.times.of(phase).unwrap_or_default();
                 return Poll::Ready(Error::timeout(phase, limit));
             }
         }
+    }
+
+    /// Whether the server has sent something after all, so that the time in which it may send nothing ends later than
+    /// at `end`: it does then.
+    #[cold]
+    fn was_heard(&self, end: Instant) -> bool {
+        let heard = self.heard.borrow().as_ref().and_then(Heard::at);
+        let limit = self.times.of(Phase::IdleRead);
+        let later = (heard.zip(limit)).and_then(|(heard, limit)| heard.checked_add(limit));
+        let later = later.filter(|later| *later > end);
+        if later.is_some() {
+            self.idle_read.set(later);
+        }
+        later.is_some()
     }
 
     /// The nearest deadline, and what it is for.

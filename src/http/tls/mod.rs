@@ -26,7 +26,7 @@ pub use ::rustls;
 pub use config::Pem;
 pub(super) use config::TlsSettings;
 pub(super) use handshake::handshake;
-pub(super) use sides::{TlsRecv, TlsSend};
+pub(super) use sides::{Heard, TlsRecv, TlsSend};
 
 /// As the error of a transport.
 fn failed(error: rustls::Error) -> io::Error {

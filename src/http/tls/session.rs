@@ -1,6 +1,7 @@
 //! TLS without a socket: ciphertext and plaintext, in and out.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
@@ -38,6 +39,9 @@ pub(super) trait TlsSession {
     /// What has to go to the peer, if there is anything.
     fn take_ciphertext(&mut self) -> Option<Vec<u8>>;
 
+    /// When something came from the peer last, be it of use yet or not.
+    fn heard(&self) -> Option<Instant>;
+
     /// Whether the handshake goes on.
     fn is_handshaking(&self) -> bool;
 
@@ -59,6 +63,7 @@ pub(super) struct Rustls {
     connection: UnbufferedClientConnection,
     /// `None` while it [rests](TlsSession::rest): most sessions do, most of the time.
     buffers: Option<Box<Buffers>>,
+    heard: Option<Instant>,
     handshaking: bool,
     ended: bool,
     /// It is over, and must not be asked again. In a box, since most have none and all would keep room for one.
@@ -91,6 +96,7 @@ impl Rustls {
         let mut session = Rustls {
             connection: UnbufferedClientConnection::new(Arc::clone(config), name)?,
             buffers: None,
+            heard: None,
             handshaking: true,
             ended: false,
             failed: None,
@@ -318,6 +324,7 @@ impl TlsSession for Rustls {
         if let Some(error) = &self.failed {
             return Err((**error).clone());
         }
+        self.heard = Some(Instant::now());
         let buffers = self.buffers.get_or_insert_default();
         buffers.received.extend_from_slice(ciphertext);
         if !self.handshaking {
@@ -340,6 +347,7 @@ impl TlsSession for Rustls {
         if let Some(error) = &self.failed {
             return Err((**error).clone());
         }
+        self.heard = Some(Instant::now());
         // Nobody receives in two ways at once. If somebody did, what he received would lie before this.
         let buffers = self.buffers.get_or_insert_default();
         if buffers.received.len() == buffers.lent {
@@ -368,6 +376,10 @@ impl TlsSession for Rustls {
     fn take_ciphertext(&mut self) -> Option<Vec<u8>> {
         let ciphertext = &mut self.buffers.as_mut()?.ciphertext;
         (!ciphertext.is_empty()).then(|| std::mem::take(ciphertext))
+    }
+
+    fn heard(&self) -> Option<Instant> {
+        self.heard
     }
 
     fn is_handshaking(&self) -> bool {

@@ -10,6 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use super::failed;
 use super::session::TlsSession;
@@ -22,6 +23,22 @@ const _: () = assert!(size_of::<TlsRecv>() <= 88 && size_of::<TlsSend>() <= 88);
 
 /// The session of both sides.
 pub(super) type Shared = Rc<RefCell<dyn TlsSession>>;
+
+/// Tells of a TLS connection when its peer was heard last.
+pub(in crate::http) struct Heard(Shared);
+
+impl Heard {
+    /// When something came, also if it was a part of a record, of which nothing can be handed out before its end.
+    pub(in crate::http) fn at(&self) -> Option<Instant> {
+        self.0.borrow().heard()
+    }
+}
+
+impl fmt::Debug for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Heard").field(&self.at()).finish()
+    }
+}
 
 /// The receiving side.
 pub(in crate::http) struct TlsRecv {
@@ -56,6 +73,10 @@ impl TlsRecv {
 
     pub(in crate::http) fn below(&self) -> &RecvSide {
         &self.below
+    }
+
+    pub(in crate::http) fn heard(&self) -> Heard {
+        Heard(Rc::clone(&self.session))
     }
 
     pub(in crate::http) fn poll_recv_chunk(

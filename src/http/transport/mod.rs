@@ -37,6 +37,8 @@ pub(super) use send::SendSide;
 pub(super) use tunnel::tunnel;
 
 #[cfg(feature = "__tls")]
+pub(super) use super::tls::Heard;
+#[cfg(feature = "__tls")]
 use super::tls::{TlsRecv, TlsSend};
 use crate::net::{self, RecvHalf, SendHalf, TcpStream, UnixStream};
 
@@ -107,6 +109,15 @@ impl Transport {
         net::peer_ip_addr(self.recv.socket()?)
     }
 
+    /// Who tells when the peer was heard last, where what it sends cannot be handed out as it comes.
+    pub(super) fn heard(&self) -> Option<Heard> {
+        match &self.recv {
+            #[cfg(feature = "__tls")]
+            RecvSide::Tls(tls) => Some(tls.heard()),
+            RecvSide::Socket(_) | RecvSide::Conduit(_) => None,
+        }
+    }
+
     /// Whether it belongs to the reactor that runs on this thread, or to one that has been shut down.
     pub(super) fn is_current(&self) -> bool {
         self.recv.is_current()
@@ -126,6 +137,18 @@ impl Transport {
             Some(closing) => closing.await,
             None => Ok(()),
         }
+    }
+}
+
+/// In this build, whatever comes is handed out at once.
+#[cfg(not(feature = "__tls"))]
+#[derive(Debug)]
+pub(super) enum Heard {}
+
+#[cfg(not(feature = "__tls"))]
+impl Heard {
+    pub(super) fn at(&self) -> Option<std::time::Instant> {
+        match *self {}
     }
 }
 
