@@ -277,6 +277,101 @@ fn the_body_goes_on_through_a_sink_when_the_answer_has_begun() {
     peer.join();
 }
 
+/// A server that says at once that it will take what comes, and then does.
+#[test]
+fn b03_an_answer_that_is_whole_does_not_cut_off_the_body_that_it_is_for() {
+    const SIZE: usize = 4 << 20;
+    const ANSWERS: [&str; 4] = [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ];
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        for answer in ANSWERS.iter().flat_map(|answer| [answer; 3]) {
+            read_head(&mut stream);
+            stream.write_all(answer.as_bytes()).unwrap();
+            read_exact(&mut stream, SIZE);
+        }
+        // One that has closed is not waited for, nor blamed.
+        for answer in ANSWERS {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(answer.as_bytes()).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            assert!(read_rest(&mut stream).len() < SIZE);
+        }
+    });
+    run(async {
+        let client = Client::new();
+        let body = || Body::from(vec![7; SIZE]);
+        for _ in ANSWERS {
+            for way in 0..3 {
+                let request = client.post(peer.url()).body(body()).send();
+                let mut response = request.await.unwrap();
+                match way {
+                    0 => drop(response.text().await.unwrap()),
+                    1 => drop(response.bytes().await.unwrap()),
+                    _ => while response.chunk().await.unwrap().is_some() {},
+                }
+                assert_eq!(client.idle_connections(), 1, "the request was sent whole");
+            }
+        }
+        let client = Client::new();
+        for _ in ANSWERS {
+            let pieces = stream::repeat_with(|| Ok::<_, io::Error>(vec![7; 1000]));
+            let slow = pieces.then(|piece| async {
+                sleep(Duration::from_millis(1)).await;
+                piece
+            });
+            let request = client.post(peer.url()).body(Body::stream(slow)).send();
+            let mut response = request.await.unwrap();
+            assert!(response.text().await.unwrap().len() <= 2);
+            assert_eq!(client.idle_connections(), 0);
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn b03_an_answer_that_is_whole_counts_also_if_the_body_is_never_taken() {
+    const ANSWERS: [&str; 2] = [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok",
+    ];
+    for limits in [true, false] {
+        let (done, wait) = channel::<()>();
+        let peer = Peer::new(move |listener| {
+            let streams = ANSWERS.map(|answer| {
+                let mut stream = accept(&listener);
+                read_head(&mut stream);
+                stream.write_all(answer.as_bytes()).unwrap();
+                stream
+            });
+            wait.recv().unwrap();
+            drop(streams);
+        });
+        run(async {
+            let short = Duration::from_millis(200);
+            let client = Client::builder();
+            let client = match limits {
+                true => client.idle_write_timeout(short),
+                false => client.timeout(short),
+            };
+            let client = client.build();
+            for answer in ANSWERS {
+                let request = client.post(peer.url()).body(vec![7; 64 << 20]);
+                let text = request.send().await.unwrap().text().await.unwrap();
+                assert!(answer.ends_with(&format!("\r\n{text}")));
+            }
+            assert_eq!(client.idle_connections(), 0);
+        });
+        done.send(()).unwrap();
+        peer.join();
+    }
+}
+
 #[test]
 fn a_body_that_fails_after_the_head_fails_the_response() {
     let peer = Peer::new(|listener| {

@@ -329,7 +329,14 @@ impl Response {
         let watch = Rc::clone(reply.exchange.watch());
         watch.resume();
         let closing = self.reply.slot.as_ref().map(Slot::closing);
-        let next = watch.over(closing, pin!(self.reply.next())).await;
+        let mut next = watch.over(closing, pin!(self.reply.next())).await;
+        if let Err(error) = next {
+            next = match self.reply.exchange.unless_late(Err(error)) {
+                // It has come whole: nothing is waited for.
+                Ok(()) => self.reply.next().await,
+                Err(error) => Err(error),
+            };
+        }
         match next {
             Ok(Some(chunk)) => {
                 watch.pause();
@@ -589,7 +596,7 @@ impl Response {
             }
             whole.extend_from_slice(&chunk);
             drop(chunk);
-            if self.reply.exchange.is_complete() {
+            if self.reply.exchange.is_over() {
                 self.reply.end();
                 break;
             }
