@@ -468,7 +468,10 @@ impl Exchange {
                 Part::Data(chunk) => return Ok(Some(chunk)),
                 Part::Trailers(fields) => self.trailers = Some(fields),
                 Part::End => {
-                    self.send_behind_the_answer().await?;
+                    if !self.is_over() {
+                        // In a box, since it is large, and seldom needed.
+                        Box::pin(self.send_behind_the_answer()).await?;
+                    }
                     return Ok(None);
                 }
                 Part::NeedMore => {
