@@ -1,6 +1,7 @@
 //! One connection.
 
 use std::net::{SocketAddr, SocketAddrV4};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 
@@ -19,21 +20,42 @@ pub(super) struct Connection {
 }
 
 /// The addresses of both ends of a connection, in a quarter of the room that they take where they are of IPv4, since idle
-/// connections keep them.
-#[derive(Debug)]
-enum Ends {
+/// connections keep them. A clone is cheap.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Ends {
+    /// There is no connection.
+    #[default]
+    Nowhere,
     V4 {
         local: SocketAddrV4,
         peer: SocketAddrV4,
     },
-    Other(Box<(Option<SocketAddr>, Option<SocketAddr>)>),
+    Other(Rc<(Option<SocketAddr>, Option<SocketAddr>)>),
 }
 
 impl Ends {
-    fn of(local: Option<SocketAddr>, peer: Option<SocketAddr>) -> Ends {
+    pub(super) fn of(local: Option<SocketAddr>, peer: Option<SocketAddr>) -> Ends {
         match (local, peer) {
             (Some(SocketAddr::V4(local)), Some(SocketAddr::V4(peer))) => Ends::V4 { local, peer },
-            others => Ends::Other(Box::new(others)),
+            others => Ends::Other(Rc::new(others)),
+        }
+    }
+
+    /// The address of this end, where it has an IP address.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Ends::Nowhere => None,
+            Ends::V4 { local, .. } => Some(SocketAddr::V4(*local)),
+            Ends::Other(ends) => ends.0,
+        }
+    }
+
+    /// The address of the peer, where it has an IP address.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Ends::Nowhere => None,
+            Ends::V4 { peer, .. } => Some(SocketAddr::V4(*peer)),
+            Ends::Other(ends) => ends.1,
         }
     }
 }
@@ -43,34 +65,17 @@ impl Ends {
 const _: () = assert!(size_of::<Connection>() <= 120);
 
 impl Connection {
-    /// A connection between `local` and `peer`, where these have IP addresses.
-    pub(super) fn between(
-        local: Option<SocketAddr>,
-        peer: Option<SocketAddr>,
-        stream: Transport,
-    ) -> Connection {
+    pub(super) fn new(stream: Transport, ends: Ends) -> Connection {
         Connection {
-            ends: Ends::of(local, peer),
+            ends,
             stream,
             reused: false,
             stir: None,
         }
     }
 
-    /// The address of this end, where it has an IP address.
-    pub(super) fn local(&self) -> Option<SocketAddr> {
-        match &self.ends {
-            Ends::V4 { local, .. } => Some(SocketAddr::V4(*local)),
-            Ends::Other(ends) => ends.0,
-        }
-    }
-
-    /// The address of the peer, where it has an IP address.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        match &self.ends {
-            Ends::V4 { peer, .. } => Some(SocketAddr::V4(*peer)),
-            Ends::Other(ends) => ends.1,
-        }
+    pub(super) fn ends(&self) -> &Ends {
+        &self.ends
     }
 
     /// Whether the reactor that runs here is the one that it belongs to.

@@ -84,15 +84,21 @@ impl Hooks {
     }
 
     /// The fetch has made a step.
+    #[inline]
     pub(super) fn trace(&self, step: &Trace<'_>) {
         if let Some(callback) = self.trace_callback() {
-            contain_panic(|| callback.borrow_mut()(step));
+            tell(callback, step);
         }
     }
 
     fn trace_callback(&self) -> Option<&OnTrace> {
         self.callbacks.as_ref()?.trace.as_ref()
     }
+}
+
+#[cold]
+fn tell(callback: &OnTrace, step: &Trace<'_>) {
+    contain_panic(|| callback.borrow_mut()(step));
 }
 
 fn call(callback: &Option<OnHead>, head: &Head) {

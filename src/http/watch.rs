@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::connection::Connection;
+use super::connection::{Connection, Ends};
 use super::error::{Error, ErrorKind, Phase, Seen, Stage};
 use super::pool::{Closing, Slot};
 use super::times::Times;
@@ -48,8 +48,7 @@ pub(super) struct Watch {
     arrived: Cell<Instant>,
     /// How often something was received.
     arrivals: Cell<u64>,
-    local: Cell<Option<SocketAddr>>,
-    peer: Cell<Option<SocketAddr>>,
+    ends: RefCell<Ends>,
 }
 
 impl Watch {
@@ -72,8 +71,7 @@ impl Watch {
             timer: RefCell::new(None),
             arrived: Cell::new(start),
             arrivals: Cell::new(0),
-            local: Cell::new(None),
-            peer: Cell::new(None),
+            ends: RefCell::default(),
         }
     }
 
@@ -94,16 +92,15 @@ impl Watch {
 
     /// The fetch goes on over this connection.
     pub(super) fn connected(&self, connection: &Connection) {
-        self.between(connection.local(), connection.peer());
+        self.between(connection.ends().clone());
         if self.times.of(Phase::IdleRead).is_some() {
             self.heard.replace(connection.stream.heard());
         }
     }
 
     /// The fetch goes on between these ends.
-    pub(super) fn between(&self, local: Option<SocketAddr>, peer: Option<SocketAddr>) {
-        self.local.set(local);
-        self.peer.set(peer);
+    pub(super) fn between(&self, ends: Ends) {
+        self.ends.replace(ends);
     }
 
     /// What an error says about the fetch.
@@ -113,8 +110,8 @@ impl Watch {
             sent: self.sent.get(),
             received: self.received.get(),
             out: self.out.get(),
-            local: self.local.get(),
-            peer: self.peer.get(),
+            local: self.local_addr(),
+            peer: self.peer_addr(),
             ..Seen::default()
         }
     }
@@ -134,8 +131,7 @@ impl Watch {
                 self.out.set(false);
                 self.idle_read.set(None);
                 self.idle_write.set(None);
-                self.local.set(None);
-                self.peer.set(None);
+                self.between(Ends::Nowhere);
                 self.begin(Phase::Queue);
             }
             // Everything up to the connection has one limit. It may be a second try.
@@ -260,11 +256,11 @@ impl Watch {
 
     /// The addresses of the connection that the fetch goes over.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
-        self.local.get()
+        self.ends.borrow().local()
     }
 
     pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer.get()
+        self.ends.borrow().peer()
     }
 
     /// The reader of the response has a pause, in which nothing is sent either: nobody sees what the server does.

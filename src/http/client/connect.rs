@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::Client;
-use crate::http::connection::Connection;
+use crate::http::connection::{Connection, Ends};
 use crate::http::error::{Error, Stage};
 use crate::http::faces::ClientEvent;
 use crate::http::hooks::Hooks;
@@ -59,8 +59,8 @@ impl Client {
             Opened::Nothing => return Err(None),
         };
         timings.connected_now();
-        let local = transport.local_addr();
-        Ok(self.connected(Connection::between(local, Some(peer), transport)))
+        let ends = Ends::of(transport.local_addr(), Some(peer));
+        Ok(self.connected(Connection::new(transport, ends)))
     }
 
     /// Makes a connection to `origin`, the way that `route` says, or waits for what has `begun`. The deadlines are the
@@ -101,16 +101,17 @@ impl Client {
             remote: peer,
         });
         // What fails from here on fails on this connection.
-        watch.between(local, peer);
+        let ends = Ends::of(local, peer);
+        watch.between(ends.clone());
         if route.secure {
             transport = secure(transport, route, &origin, timings, watch, hooks).await?;
         }
-        Ok(self.connected(Connection::between(local, peer, transport)))
+        Ok(self.connected(Connection::new(transport, ends)))
     }
 
     fn connected(&self, connection: Connection) -> Box<Connection> {
         let connection = Box::new(connection);
-        let remote = connection.peer();
+        let remote = connection.ends().peer();
         self.watchers().tell(&ClientEvent::Connected { remote });
         connection
     }

@@ -133,15 +133,27 @@ impl Client {
     }
 
     /// The next request, if the response is a redirect that is to be followed.
+    #[inline]
     pub(in crate::http) fn next(
         &self,
         request: &Request,
         head: &Head,
         history: &[Redirect],
     ) -> Result<Option<redirect::Next>, Error> {
-        if !head.status.is_redirection() {
-            return Ok(None);
+        match head.status.is_redirection() {
+            true => self.redirected(request, head, history),
+            false => Ok(None),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn redirected(
+        &self,
+        request: &Request,
+        head: &Head,
+        history: &[Redirect],
+    ) -> Result<Option<redirect::Next>, Error> {
         let client = &self.inner.settings.options;
         if !request.option(client, |options| options.follow_redirects, true) {
             return Ok(None);
@@ -238,8 +250,8 @@ impl Client {
                     timings.taken(waited);
                     if request.hooks.is_traced() {
                         request.hooks.trace(&Trace::Reused {
-                            local: connection.local(),
-                            remote: connection.peer(),
+                            local: connection.ends().local(),
+                            remote: connection.ends().peer(),
                         });
                     }
                     connection

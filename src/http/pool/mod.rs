@@ -291,7 +291,7 @@ impl Pool {
     fn let_go(&self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
             self.tidy_host(&entry.host);
-            let remote = entry.connection.peer();
+            let remote = entry.connection.ends().peer();
             drop(entry);
             self.watchers.tell(&ClientEvent::IdleClosed { remote });
         }
