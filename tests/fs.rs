@@ -304,6 +304,40 @@ fn a_fifo_opens_when_its_other_end_does() {
 }
 
 #[test]
+fn a_process_that_was_stopped_goes_on_to_wait_for_the_other_end() {
+    let _alone = alone();
+    let (to_read, to_write) = (Scratch::new("stopped-read"), Scratch::new("stopped-write"));
+    let (to_read, to_write) = (fifo(&to_read), fifo(&to_write));
+    let (reads, writes) = (
+        std::fs::OpenOptions::new().read(true).clone(),
+        std::fs::OpenOptions::new().write(true).clone(),
+    );
+    eyewall::block_on(async {
+        let write = OpenOptions::new().write(true);
+        let (mut reading, mut writing) = (pin!(File::open(&to_read)), pin!(write.open(&to_write)));
+        for _ in 0..3 {
+            assert!(poll_with_turns(reading.as_mut(), 50).await.is_pending());
+            assert!(poll_with_turns(writing.as_mut(), 50).await.is_pending());
+            let stop = eyewall::spawn_blocking(|| {
+                let script = "kill -STOP $0; until grep -q '^State:.T' /proc/$0/status; do :; done; kill -CONT $0";
+                let us = std::process::id().to_string();
+                std::process::Command::new("sh").args(["-c", script, &us]).status()
+            });
+            assert!(stop.await.unwrap().unwrap().success());
+        }
+        assert!(poll_with_turns(reading.as_mut(), 50).await.is_pending());
+        assert!(poll_with_turns(writing.as_mut(), 50).await.is_pending());
+        // They say nothing, so that only their opening tells of them.
+        let writer = other_end(&to_read, &writes).await.unwrap();
+        let reader = other_end(&to_write, &reads).await.unwrap();
+        reading.await.unwrap();
+        writing.await.unwrap();
+        drop((writer, reader));
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_fifo_that_nobody_else_opens_can_be_given_up() {
     let _alone = alone();
     let scratch = Scratch::new("lonely");

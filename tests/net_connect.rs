@@ -299,7 +299,11 @@ async fn close_lingering(listener: &TcpListener, count: usize) {
     for (number, stream) in lingering.into_iter().enumerate() {
         match number % 2 {
             0 => drop(stream),
-            _ => stream.close().await.unwrap(),
+            _ => {
+                let before = open().fds;
+                stream.close().await.unwrap();
+                assert_eq!(open().fds, before - 2, "it and the one before are closed");
+            }
         }
     }
     for _ in 0..3 {

@@ -106,11 +106,12 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the file.
+    /// Opens the file; a FIFO when its other end opens it. (Each open that waits for that takes one of 256 threads that the
+    /// kernel has for the files of a reactor.) A device is opened as with `O_NONBLOCK`, if that means something to it.
     ///
     /// # Errors
     ///
-    /// As open(2), which waits for the other end of a FIFO; `InvalidInput` for options that contradict each other.
+    /// As open(2); `InvalidInput` for options that contradict each other.
     ///
     /// # Cancel safety
     ///
@@ -193,11 +194,15 @@ async fn until_written(core: &Rc<Core>, fd: &SharedFd, aside: OpenAt) -> io::Res
         beside: Some(fd.clone()),
         ..aside
     };
-    let polled = match select(core.submit(poll), core.submit(aside)).await {
-        Either::Left(((polled, _), _)) => polled,
-        Either::Right(((Ok(_), _), _)) => return Ok(()),
-        // Its path may have gone meanwhile.
-        Either::Right(((Err(_), _), polling)) => polling.await.0,
-    };
-    polled.map(drop)
+    // In this order, since the poll alone, in a full table, would keep the other from its slot.
+    let (opening, polling) = (core.submit(aside), core.submit(poll));
+    match select(opening, polling).await {
+        Either::Left(((Ok(_), _), _)) => Ok(()),
+        Either::Left(((Err(error), _), polling)) => match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+            // Its path may have gone meanwhile.
+            _ => polling.await.0.map(drop),
+        },
+        Either::Right(((polled, _), _)) => polled.map(drop),
+    }
 }

@@ -7,10 +7,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
+use socket2::SockRef;
+
 use super::asking::Asking;
 use super::{Arrived, Late};
 use crate::reactor::OpId;
-use crate::task::{spawn_blocking, wake_all};
+use crate::task::wake_all;
 
 /// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
 /// the socket keeps of operations whose futures have gone.
@@ -51,8 +53,8 @@ pub(super) enum Pace {
     Quick,
     /// The kernel may hand it to a worker, as that of a file on some file systems.
     Slow,
-    /// It waits where it is done, for what the socket has still to send (`SO_LINGER`). On the ring that would be a worker of
-    /// the kernel, to which other work is given all the same, and waits with it.
+    /// It would wait where it is done, for what the socket has still to send (`SO_LINGER`): on the ring, or on a worker of
+    /// the kernel, to which other work is given all the same.
     Lingering,
 }
 
@@ -227,13 +229,18 @@ impl AsRawFd for Held {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         self.answered();
-        if let Some(fd) = self.fd.take() {
-            self.reactor.closes.push(Closing {
-                fd,
-                signal: self.signal.take(),
-                pace: self.pace.get(),
-            });
+        let Some(fd) = self.fd.take() else { return };
+        let mut pace = self.pace.get();
+        if pace == Pace::Lingering {
+            // Nobody would see what it waits for: what is left to be sent is sent all the same.
+            let _ = SockRef::from(&fd).set_linger(None);
+            pace = Pace::Quick;
         }
+        self.reactor.closes.push(Closing {
+            fd,
+            signal: self.signal.take(),
+            pace,
+        });
     }
 }
 
@@ -274,9 +281,7 @@ impl Default for CloseQueue {
 
 impl CloseQueue {
     fn push(&self, closing: Closing) {
-        if closing.pace == Pace::Lingering {
-            closing.close_aside();
-        } else if self.open.get() {
+        if self.open.get() {
             self.queue.borrow_mut().push_back(closing);
             self.len.set(self.len.get() + 1);
         } else {
@@ -318,15 +323,6 @@ impl Closing {
         match self.signal {
             None if self.pace == Pace::Quick => Ok(self.fd.into_raw_fd()),
             _ => Err(self),
-        }
-    }
-
-    /// Closes it on a thread where that may wait. Whoever awaits the close does not.
-    fn close_aside(self) {
-        let Closing { fd, signal, .. } = self;
-        spawn_blocking(move || drop(fd)).detach();
-        if let Some(signal) = signal {
-            signal.set(Ok(()));
         }
     }
 

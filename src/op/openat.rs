@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use super::{Operation, SharedFd};
+use super::{Next, Operation, SharedFd};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_OPENAT`; as openat(2) from the working directory, with `O_CLOEXEC`. Owns the path; its
@@ -21,6 +21,9 @@ pub(crate) struct OpenAt {
     pub(crate) beside: Option<SharedFd>,
 }
 
+/// The kernel's own name for a system call that is to be restarted; no errno of user space.
+const ERESTARTSYS: i32 = 512;
+
 impl Operation for OpenAt {
     type Output = io::Result<OwnedFd>;
 
@@ -31,6 +34,15 @@ impl Operation for OpenAt {
             flags: self.flags | libc::O_CLOEXEC,
             mode: self.mode,
             aside: self.aside,
+        }
+    }
+
+    /// A signal that only stops the process for a while ends the wait for the other end of a FIFO, on a worker of the
+    /// kernel: open(2) would be restarted then, of which that worker knows nothing.
+    fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        match cqe.result == -libc::EINTR || cqe.result == -ERESTARTSYS {
+            true if !abandoned => Next::Again,
+            _ => Next::Done,
         }
     }
 
