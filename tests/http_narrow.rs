@@ -4,7 +4,7 @@
 
 mod http_peer;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use eyewall::http::{Body, Client, Conduit, Target};
 use eyewall::net::TcpStream;
 use futures_util::stream;
-use http_peer::{Peer, accept, ok, read_exact, read_head, run};
+use http_peer::{Peer, accept, ok, run};
 use socket2::SockRef;
 
 /// Reads one request by one byte, then by odd pieces with pauses, until `end` says that it is whole; hands it over.
@@ -122,37 +122,4 @@ fn b07_chunks_of_one_byte_and_large_ones() {
     let expected = parts.concat();
     let body = Body::stream(stream::iter(parts.into_iter().map(Ok::<_, io::Error>)));
     assert!(arrives(body, expected.len()) == expected);
-}
-
-/// Its bytes are on their way by themselves when the answer comes, and not yet all in the hands of the kernel.
-#[test]
-fn b03_an_answer_that_is_whole_does_not_cut_off_the_bytes_that_it_is_for() {
-    const SIZE: usize = 256 << 10;
-    const ANSWERS: [&str; 2] = [
-        "HTTP/1.1 204 No Content\r\n\r\n",
-        "HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok",
-    ];
-    let peer = Peer::new(|listener| {
-        SockRef::from(&listener)
-            .set_recv_buffer_size(16 << 10)
-            .unwrap();
-        let mut stream = accept(&listener);
-        for answer in ANSWERS {
-            read_head(&mut stream);
-            stream.write_all(answer.as_bytes()).unwrap();
-            // The client may well have seen that before it goes on.
-            std::thread::sleep(Duration::from_millis(20));
-            read_exact(&mut stream, SIZE);
-        }
-    });
-    run(async {
-        let client = narrow(peer.address);
-        for answer in ANSWERS {
-            let request = client.post(peer.url()).body(bytes(SIZE));
-            let text = request.send().await.unwrap().text().await.unwrap();
-            assert!(answer.ends_with(&format!("\r\n{text}")));
-            assert_eq!(client.idle_connections(), 1, "the request was sent whole");
-        }
-    });
-    peer.join();
 }

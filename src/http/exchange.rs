@@ -9,8 +9,7 @@
 //! meanwhile.
 //!
 //! A final response that comes before the body has been sent ends the sending, unless its status is below 300:
-//! such a peer may answer while it still reads, and gets all of it, also where its answer has come to its end before,
-//! as long as it does not close the connection. Either way the connection carries no further exchange unless the
+//! such a peer may answer while it still reads. Either way the connection carries no further exchange unless the
 //! whole request has gone out, nor another protocol (RFC 9110, 7.8).
 
 mod incoming;
@@ -18,7 +17,7 @@ mod upload;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -119,26 +118,17 @@ impl Exchange {
         let goes = |body: &Body| body.at_once(self.piece()).is_some() && self.sends_by_itself(body);
         let at_once = outgoing.expect.is_none() && request.body.as_ref().is_none_or(goes);
         match at_once {
-            true => self.send_at_once(outgoing, request, slot, timings).await?,
+            true => self.send_at_once(outgoing, request, slot, timings).await,
             false => {
                 let outgoing = std::mem::take(outgoing);
                 let watch = Rc::clone(&self.watch);
                 // In a box, since it is large, and seldom needed.
                 let mut upload = Box::pin(self.upload(outgoing, request, timings));
                 watch.over_in(slot, upload.as_mut()).await?;
+                watch.pause();
+                Ok(())
             }
         }
-        if self.is_complete() && !self.is_over() {
-            let watch = Rc::clone(&self.watch);
-            let mut rest = Box::pin(self.send_behind_the_answer());
-            let sent = watch.over_in(slot, rest.as_mut()).await;
-            drop(rest);
-            self.unless_late(sent)?;
-        }
-        if !at_once {
-            self.watch.pause();
-        }
-        Ok(())
     }
 
     /// Whether what is left of `body` when its answer comes goes on being sent without anybody who sees to it.
@@ -282,70 +272,6 @@ impl Exchange {
         Ok(())
     }
 
-    /// What has come of something that was awaited. If only the request was still being sent when a time was over, its
-    /// response counts, and no more is sent.
-    pub(super) fn unless_late(&mut self, result: Result<(), Error>) -> Result<(), Error> {
-        match result {
-            Err(error) if error.is_timeout() && self.is_complete() => {
-                drop(self.end());
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    /// Sends what is left of a request whose response has come to its end. Who has answered may still read, unless the
-    /// connection has ended.
-    async fn send_behind_the_answer(&mut self) -> Result<(), Error> {
-        if self.is_over() {
-            return Ok(());
-        }
-        poll_fn(|cx| {
-            let sent = self.poll_sent(cx);
-            if let (Poll::Pending, Link::Uploading(uploading)) = (sent, &self.link) {
-                let received = uploading.shared.received.take();
-                let ended = matches!(received, Some(Err(_) | Ok(None)));
-                uploading.shared.received.set(received);
-                if ended {
-                    uploading.shared.gate.set(Gate::Shut);
-                    return self.poll_sent(cx);
-                }
-            }
-            sent
-        })
-        .await;
-        match (&self.sent, &mut self.link) {
-            (Sent::Failed(error), _) if error.kind() == ErrorKind::Body => {
-                return Err(self.sent.take_error());
-            }
-            // What was sent at once goes on by itself.
-            (Sent::Whole, Link::Connection(connection)) => {
-                self.watch.pause();
-                let (recv, send) = connection.stream.split();
-                let mut flush = pin!(send.flush());
-                let early = &mut self.incoming.early;
-                let flushed = poll_fn(|cx| {
-                    if early.is_none()
-                        && let Poll::Ready(received) = recv.poll_recv_chunk(cx)
-                    {
-                        *early = Some(received);
-                    }
-                    match early {
-                        Some(Err(_) | Ok(None)) => Poll::Ready(Ok(())),
-                        _ => flush.as_mut().poll(cx),
-                    }
-                })
-                .await;
-                if flushed.is_err() {
-                    self.sent = Sent::Stopped;
-                }
-            }
-            _ => {}
-        }
-        // The answer counts, whatever else has become of the request.
-        Ok(())
-    }
-
     /// Sends what is left of a request whose connection is to be [taken](Exchange::take_tunnel). What comes meanwhile is
     /// from who takes over: one piece of it is kept, and the others wait where they are.
     pub(super) async fn send_rest(&mut self) -> Result<(), Error> {
@@ -467,13 +393,7 @@ impl Exchange {
             match self.incoming.next_part()? {
                 Part::Data(chunk) => return Ok(Some(chunk)),
                 Part::Trailers(fields) => self.trailers = Some(fields),
-                Part::End => {
-                    if !self.is_over() {
-                        // In a box, since it is large, and seldom needed.
-                        Box::pin(self.send_behind_the_answer()).await?;
-                    }
-                    return Ok(None);
-                }
+                Part::End => return Ok(None),
                 Part::NeedMore => {
                     let received = match self.incoming.early.take() {
                         Some(received) => received,
@@ -515,28 +435,9 @@ impl Exchange {
         self.incoming.decoder.body_remaining()
     }
 
-    /// Whether all that is left of the content lies here, and it is known to be less than `most` bytes, and nothing is
-    /// left to be sent.
-    pub(super) fn has_rest_at_hand(&mut self, most: usize) -> bool {
-        !matches!(self.link, Link::Nothing) && self.incoming.has_rest(most) && self.has_sent()
-    }
-
-    /// Whether nothing is left to be received or sent.
-    pub(super) fn is_over(&mut self) -> bool {
-        self.is_complete() && self.has_sent()
-    }
-
-    /// Whether nothing is left to be sent to somebody who may still read.
-    fn has_sent(&mut self) -> bool {
-        match &mut self.link {
-            Link::Connection(connection) => {
-                self.head.status.as_u16() >= 300
-                    || self.head.framing == Framing::Tunnel
-                    || connection.is_settled()
-            }
-            Link::Uploading(_) => self.head.framing == Framing::Tunnel,
-            Link::Nothing => true,
-        }
+    /// Whether all that is left of the content lies here, and it is known to be less than `most` bytes.
+    pub(super) fn has_rest_at_hand(&self, most: usize) -> bool {
+        !matches!(self.link, Link::Nothing) && self.incoming.has_rest(most)
     }
 
     /// How many bytes of content have come, in the coding that they were sent in.

@@ -329,14 +329,7 @@ impl Response {
         let watch = Rc::clone(reply.exchange.watch());
         watch.resume();
         let closing = self.reply.slot.as_ref().map(Slot::closing);
-        let mut next = watch.over(closing, pin!(self.reply.next())).await;
-        if let Err(error) = next {
-            next = match self.reply.exchange.unless_late(Err(error)) {
-                // It has come whole: nothing is waited for.
-                Ok(()) => self.reply.next().await,
-                Err(error) => Err(error),
-            };
-        }
+        let next = watch.over(closing, pin!(self.reply.next())).await;
         match next {
             Ok(Some(chunk)) => {
                 watch.pause();
@@ -596,7 +589,7 @@ impl Response {
             }
             whole.extend_from_slice(&chunk);
             drop(chunk);
-            if self.reply.exchange.is_over() {
+            if self.reply.exchange.is_complete() {
                 self.reply.end();
                 break;
             }

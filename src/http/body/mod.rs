@@ -31,10 +31,6 @@ use source::Source;
 /// source: a body that ends too early never looks complete to the server. (Where there is more than was announced, what
 /// was announced may have gone out before the source gives the rest.)
 ///
-/// An answer that comes before the body has been sent ends the sending, unless its status is below 300: whoever says that
-/// may still read. The answer can be read meanwhile; its end comes when the body has been sent, the server has closed the
-/// connection, or a time is over.
-///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.
 ///
