@@ -337,3 +337,27 @@ fn many_fetches_at_once_have_a_connection_each() {
     });
     peer.join();
 }
+
+#[test]
+fn a_second_try_that_is_refused_says_nothing_of_the_connection_of_the_first() {
+    let alone = alone();
+    let peer = Peer::new(|listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        ok(&mut stream);
+        read_head(&mut stream);
+        // Before the connection ends, so that there is none after it.
+        drop(listener);
+    });
+    alone.run(async {
+        let client = Client::new();
+        let url = peer.url();
+        let mut response = client.get(&url).send().await.unwrap();
+        assert!(response.remote_addr().is_some());
+        response.text().await.unwrap();
+        let error = client.get(&url).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+        assert_eq!((error.local_addr(), error.remote_addr()), (None, None));
+    });
+    peer.join();
+}

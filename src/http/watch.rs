@@ -138,6 +138,7 @@ impl Watch {
             Stage::Resolve => {
                 self.idle_read.set(None);
                 self.idle_write.set(None);
+                self.between(Ends::Nowhere);
                 self.begin(Phase::Connect);
             }
             Stage::Connect | Stage::Tunnel => {}

@@ -285,7 +285,7 @@ impl Error {
         self.inner.status
     }
 
-    /// The header fields of the response, where [`status`](Error::status) is there.
+    /// The header fields of the response that [`status`](Error::status) is of, where that is there.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.inner.headers.as_ref()
     }
