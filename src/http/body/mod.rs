@@ -31,6 +31,10 @@ use source::Source;
 /// source: a body that ends too early never looks complete to the server. (Where there is more than was announced, what
 /// was announced may have gone out before the source gives the rest.)
 ///
+/// An answer that comes before the body has been sent ends the sending, unless its status is below 300: whoever says that
+/// may still read, and is sent more for as long as the answer is read. The end of the answer, or the drop of the response,
+/// ends it, too, and with it the connection.
+///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.
 ///
