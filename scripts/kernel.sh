@@ -127,8 +127,9 @@ ulimit -n 1048576
 cd "$1"
 for program in "${BASH_SOURCE%/guest}"/tests/*; do
   name=${program##*/}
-  # The second has the batches of Linux 6.8 and later, the third moves a gigabyte in seconds.
-  if timeout 600 "$program" --test-threads 2 --skip http::codec --skip a_slow_consumer_cannot_starve_the_others --skip b01_ \
+  # The second has the batches of Linux 6.8 and later; the last ones move so much that their time is over here.
+  if timeout 600 "$program" --test-threads 2 --skip http::codec --skip a_slow_consumer_cannot_starve_the_others \
+    --skip b01_ --skip a_busy_stream_loses_nothing_to_dropped_receives \
     >/tmp/out 2>&1; then
     echo "ok: $name $(sed -n 's/^test result: ok\. \([0-9]* passed\).*/\1/p' /tmp/out)"
   else
