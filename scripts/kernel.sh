@@ -88,7 +88,8 @@ done
 start=$run/start
 mkdir -p "$start"/{bin,modules,proc,root,tree}
 cp "$(command -v busybox)" "$start/bin/busybox"
-for module in netfs fscache virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci 9pnet 9pnet_virtio 9p; do
+for module in netfs fscache virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
+  9pnet 9pnet_virtio 9p; do
   find "$dir/$package/lib/modules" -name "$module.ko*" -exec cp {} "$start/modules/" \;
 done
 xz -dq "$start"/modules/*.xz 2>/dev/null || true
@@ -129,8 +130,7 @@ for program in "${BASH_SOURCE%/guest}"/tests/*; do
   name=${program##*/}
   # The second has the batches of Linux 6.8 and later; the last ones move so much that their time is over here.
   if timeout 600 "$program" --test-threads 2 --skip http::codec --skip a_slow_consumer_cannot_starve_the_others \
-    --skip b01_ --skip a_busy_stream_loses_nothing_to_dropped_receives \
-    >/tmp/out 2>&1; then
+    --skip b01_ --skip a_busy_stream_loses_nothing_to_dropped_receives >/tmp/out 2>&1; then
     echo "ok: $name $(sed -n 's/^test result: ok\. \([0-9]* passed\).*/\1/p' /tmp/out)"
   else
     echo "FAILED: $name"

@@ -293,7 +293,8 @@ impl Error {
     /// Whether the same request, as it was made, may be sent again without harm, and might then succeed: no byte of it
     /// had been sent, or it is one of an idempotent method (RFC 9110, 9.2.2), and what went wrong was the connection or
     /// the time, or it is a [status](ErrorKind::Status), also of a proxy that refuses a tunnel, that may pass: 408, 429,
-    /// 502, 503, 504. Nothing here waits or tries again; [`try_clone`](super::RequestBuilder::try_clone) keeps a request for who does.
+    /// 502, 503, 504. Nothing here waits or tries again; [`try_clone`](super::RequestBuilder::try_clone) keeps a request
+    /// for who does.
     pub fn is_retryable(&self) -> bool {
         let passing = match self.inner.kind {
             _ if self.is_proxy_unusable() => false,
