@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs tests under Linux 6.1, the oldest kernel that the crate supports, in an emulated machine that sees the files of
-# this one and can change none of them.
+# Runs tests under Linux 6.1, the oldest kernel that the crate supports, or under another, in an emulated machine that sees
+# the files of this one and can change none of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,13 +56,17 @@ dir=$PWD/target/kernel
 mkdir -p "$dir"
 if [ ! -d "$dir/$package" ]; then
   echo "kernel: fetching $package"
-  (cd "$dir" && apt-get download -q "$package" >/dev/null 2>&1) || {
+  # Debian 14 and later have the kernel and its modules in packages of their own.
+  mapfile -t parts < <(apt-cache depends "$package" | sed -n 's/^ *Depends: \(linux-\(binary\|modules\)-.*\)/\1/p')
+  debs=$(mktemp -d "$dir/debs.XXXXXX")
+  (cd "$debs" && apt-get download -q "$package" "${parts[@]}" >/dev/null 2>&1) || {
+    rm -r "$debs"
     echo "kernel: $package could not be downloaded: apt-get update?" >&2
     exit 1
   }
-  dpkg -x "$dir/$package"_*.deb "$dir/$package.part"
-  rm "$dir/$package"_*.deb
-  mv "$dir/$package.part" "$dir/$package"
+  for deb in "$debs"/*.deb; do dpkg -x "$deb" "$debs/files"; done
+  mv "$debs/files" "$dir/$package"
+  rm -r "$debs"
 fi
 
 # The programs, without what debuggers want of them: all is read over an emulated bus.
@@ -90,7 +94,7 @@ mkdir -p "$start"/{bin,modules,proc,root,tree}
 cp "$(command -v busybox)" "$start/bin/busybox"
 for module in netfs fscache virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
   9pnet 9pnet_virtio 9p; do
-  find "$dir/$package/lib/modules" -name "$module.ko*" -exec cp {} "$start/modules/" \;
+  find "$dir/$package" -path '*/lib/modules/*' -name "$module.ko*" -exec cp {} "$start/modules/" \;
 done
 xz -dq "$start"/modules/*.xz 2>/dev/null || true
 cat >"$start/init" <<'INIT'
@@ -141,9 +145,10 @@ echo "kernel: done"
 GUEST
 (cd "$start" && find . | cpio --quiet -o -H newc | gzip) >"$run/start.gz"
 
+kernel=$(find "$dir/$package" -name 'vmlinuz*')
 # KVM would be faster, and is not everywhere; nor does it work wherever it is.
 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 4096 -display none -monitor none -nic none -no-reboot \
-  -serial stdio -kernel "$dir/$package"/boot/vmlinuz-* -initrd "$run/start.gz" \
+  -serial stdio -kernel "$kernel" -initrd "$run/start.gz" \
   -append "console=ttyS0 panic=-1 quiet mitigations=off directory=$PWD run=$run" \
   -virtfs "local,path=/,mount_tag=files,security_model=none,readonly=on,multidevs=remap" </dev/null |
   sed -un 's/\r//g; /^kernel: /,$p' | tee "$run/printed"
