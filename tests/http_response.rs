@@ -305,6 +305,29 @@ fn a_file_that_cannot_be_written_is_an_error() {
     peer.join();
 }
 
+#[test]
+fn a_full_disk_is_told_of_before_the_server_sends_more() {
+    let (failed, told) = channel();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc").unwrap();
+        told.recv().expect("the client waits for the rest");
+        assert!(read_rest(&mut stream).is_empty());
+    });
+    run(async {
+        let client = Client::new();
+        let request = client.get(peer.url()).timeout(Duration::ZERO);
+        let mut response = request.send().await.unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").await;
+        let error = response.save(&full.unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Save);
+        assert_eq!(client.active_fetches(), 0);
+        failed.send(()).unwrap();
+    });
+    peer.join();
+}
+
 /// Sends a body without end, and counts what the sockets take of it.
 fn endless_peer() -> (Peer, Arc<AtomicU64>) {
     let sent = Arc::new(AtomicU64::new(0));

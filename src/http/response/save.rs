@@ -1,6 +1,6 @@
 //! The body of a response, straight to a file.
 
-use futures_util::future::join;
+use futures_util::future::{FutureExt, try_join};
 
 use super::Response;
 use crate::fs::File;
@@ -8,17 +8,18 @@ use crate::http::error::{Error, ErrorKind};
 
 /// Writes the body to `file`, from `start` on; gives its length.
 ///
-/// The next part is received while the one before is being written.
+/// The next part is received while the one before is being written. A write that fails does not wait for that part, which
+/// may be long in coming; a part that fails waits for the write, so that the file is at rest afterwards.
 pub(super) async fn save(response: &mut Response, file: &File, start: u64) -> Result<u64, Error> {
     let mut offset = start;
     let mut next = response.chunk().await?;
     while let Some(chunk) = next {
         let length = chunk.len() as u64;
-        let ((written, _), received) =
-            join(file.write_all_at(chunk, offset), response.chunk()).await;
-        if let Err(error) = written {
-            return Err(response.fail(Error::io(ErrorKind::Save, error)));
-        }
+        let writing = file.write_all_at(chunk, offset).map(|(written, _)| written);
+        let received = match try_join(writing, response.chunk().map(Ok)).await {
+            Ok(((), received)) => received,
+            Err(error) => return Err(response.fail(Error::io(ErrorKind::Save, error))),
+        };
         offset += length;
         next = received?;
     }
