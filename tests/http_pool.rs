@@ -329,6 +329,43 @@ fn p03_a_new_connection_that_dies_is_not_tried_again_and_neither_is_the_second_t
 }
 
 #[test]
+fn p03_a_kept_connection_that_ends_with_408_is_replaced_where_that_does_no_harm() {
+    const LATE: &str =
+        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    const KEPT: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n";
+    // With what comes of it, on how many connections; the third is asked after another 408.
+    let cases = [
+        ("GET", LATE, 1, 200, 2),
+        ("PUT", LATE, 1, 200, 2),
+        ("POST", LATE, 1, 408, 1),
+        ("GET", KEPT, 1, 408, 1),
+        ("GET", LATE, 2, 408, 2),
+    ];
+    for (method, answer, times, status, connections) in cases {
+        let server = Server::new({
+            let seen = AtomicUsize::new(0);
+            move |_| match seen.fetch_add(1, Ordering::SeqCst) {
+                number if (1..=times).contains(&number) => Reply::text(answer),
+                _ => Reply::ok("ok"),
+            }
+        });
+        run(async {
+            let client = Client::new();
+            get(&client, &server.url("/")).await.unwrap();
+            let request = client.request(method.parse().unwrap(), server.url("/"));
+            let request = match method {
+                "GET" => request,
+                _ => request.body("content"),
+            };
+            let mut response = request.send().await.unwrap();
+            assert_eq!(response.status(), status, "{method} {answer:?}");
+            response.bytes().await.unwrap();
+        });
+        assert_eq!(server.accepted(), connections, "{method} {answer:?}");
+    }
+}
+
+#[test]
 fn p04_after_a_byte_of_response_nothing_is_tried_again() {
     for part in [
         "HTTP/1.1 2",
