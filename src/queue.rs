@@ -8,6 +8,8 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
+#[cfg(feature = "http")]
+use std::sync::Weak;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -123,6 +125,13 @@ impl Waiters {
     }
 }
 
+impl Drop for Waiters {
+    /// The queue has gone, with all who could take from it: a [`Giver`] that waits for room need not wait any more.
+    fn drop(&mut self) {
+        wake_all(self.waiting.drain(..).map(|(_, waker)| waker));
+    }
+}
+
 /// A queue did not take an item; here it is again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PushError<T> {
@@ -194,57 +203,56 @@ impl<T> CompletionQueue<T> {
     /// as with [`recv`](CompletionQueue::recv).
     pub async fn push_wait(&self, item: T) -> Result<(), PushError<T>> {
         let mut item = Some(item);
-        self.push_from(&mut item).await;
-        item.map_or(Ok(()), |item| Err(PushError::Closed(item)))
-    }
-
-    /// As [`push_wait`](CompletionQueue::push_wait), but leaves the item where it is until it is in the queue; for
-    /// ever if the queue has been closed.
-    pub(crate) async fn push_from(&self, item: &mut Option<T>) {
         let mut place = Place {
             shared: &self.shared,
             ticket: None,
             side: Side::Giver,
         };
-        poll_fn(|cx| {
-            let mut waker = None;
-            loop {
-                let mut state = self.shared.lock();
-                if state.closed {
-                    return Poll::Ready(());
-                }
-                let room = self.shared.capacity.saturating_sub(state.items.len());
-                if state.givers.is_turn(place.ticket, room) {
-                    state.items.extend(item.take());
-                    let _waker = state.givers.leave(place.ticket.take());
-                    self.shared.tell(state);
-                    return Poll::Ready(());
-                }
-                if state.givers.knows(place.ticket, cx.waker()) {
-                    return Poll::Pending;
-                }
-                if let Some(waker) = waker.take() {
-                    let old = state.givers.wait(&mut place.ticket, waker);
-                    drop(state);
-                    drop(old);
-                    return Poll::Pending;
-                }
-                // Cloned while nothing is locked, and then looked again.
-                drop(state);
-                waker = Some(cx.waker().clone());
-            }
-        })
-        .await;
+        poll_fn(|cx| self.poll_push(cx, &mut item, &mut place.ticket)).await;
+        item.map_or(Ok(()), |item| Err(PushError::Closed(item)))
     }
 
-    /// Puts an item to the end, beyond the bound if need be; for who cannot wait any more. Does nothing if the queue
-    /// has been closed.
+    /// Leaves the item where it is until it is in the queue; for ever if the queue has been closed.
+    fn poll_push(
+        &self,
+        cx: &mut Context<'_>,
+        item: &mut Option<T>,
+        ticket: &mut Option<u64>,
+    ) -> Poll<()> {
+        let mut waker = None;
+        loop {
+            let mut state = self.shared.lock();
+            if state.closed {
+                return Poll::Ready(());
+            }
+            let room = self.shared.capacity.saturating_sub(state.items.len());
+            if state.givers.is_turn(*ticket, room) {
+                state.items.extend(item.take());
+                let _waker = state.givers.leave(ticket.take());
+                self.shared.tell(state);
+                return Poll::Ready(());
+            }
+            if state.givers.knows(*ticket, cx.waker()) {
+                return Poll::Pending;
+            }
+            if let Some(waker) = waker.take() {
+                let old = state.givers.wait(ticket, waker);
+                drop(state);
+                drop(old);
+                return Poll::Pending;
+            }
+            // Cloned while nothing is locked, and then looked again.
+            drop(state);
+            waker = Some(cx.waker().clone());
+        }
+    }
+
+    /// The queue for who gives to it, and never takes.
     #[cfg(feature = "http")]
-    pub(crate) fn push_over(&self, item: T) {
-        let mut state = self.shared.lock();
-        if !state.closed {
-            state.items.push_back(item);
-            self.shared.tell(state);
+    pub(crate) fn giver(&self) -> Giver<T> {
+        Giver {
+            shared: Arc::downgrade(&self.shared),
+            ticket: None,
         }
     }
 
@@ -318,7 +326,7 @@ impl<T> CompletionQueue<T> {
                 drop(old);
                 return Poll::Pending;
             }
-            // As in `push_from`.
+            // As in `poll_push`.
             drop(state);
             waker = Some(cx.waker().clone());
         }
@@ -415,6 +423,54 @@ impl<T> Shared<T> {
             Side::Giver => state.givers.leave(ticket),
         };
         self.tell(state);
+    }
+}
+
+/// A queue for who gives one item to it, and never takes. It does not keep the queue from going with the last of the
+/// others.
+#[cfg(feature = "http")]
+pub(crate) struct Giver<T> {
+    shared: Weak<Shared<T>>,
+    ticket: Option<u64>,
+}
+
+#[cfg(feature = "http")]
+impl<T> Giver<T> {
+    fn queue(&self) -> Option<CompletionQueue<T>> {
+        let shared = self.shared.upgrade()?;
+        Some(CompletionQueue { shared })
+    }
+
+    /// As [`push_wait`](CompletionQueue::push_wait), but leaves the item where it is until it is in the queue; for
+    /// ever if the queue has been closed or has gone.
+    pub(crate) async fn push_from(&mut self, item: &mut Option<T>) {
+        poll_fn(|cx| match self.queue() {
+            Some(queue) => queue.poll_push(cx, item, &mut self.ticket),
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    /// Puts an item to the end, beyond the bound if need be; for who cannot wait any more. Does nothing if the queue
+    /// has been closed or has gone.
+    pub(crate) fn push_over(&self, item: T) {
+        let Some(queue) = self.queue() else {
+            return;
+        };
+        let mut state = queue.shared.lock();
+        if !state.closed {
+            state.items.push_back(item);
+            queue.shared.tell(state);
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+impl<T> Drop for Giver<T> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue() {
+            queue.shared.give_up(Side::Giver, self.ticket);
+        }
     }
 }
 

@@ -558,6 +558,26 @@ fn s07_a_full_queue_is_waited_for_and_nothing_is_lost() {
 }
 
 #[test]
+fn s07_a_full_queue_that_nobody_has_is_not_waited_for() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let queue = CompletionQueue::bounded(1);
+        for number in 0..3 {
+            let url = server.url("/");
+            client.get(url).deliver(&queue, number).unwrap();
+        }
+        until("all are fetched", || {
+            server.requests().len() == 3 && client.active_fetches() == 0
+        })
+        .await;
+        assert_eq!(queue.len(), 1);
+        drop((client, queue));
+        until("nobody waits", || metrics().unwrap().tasks == 0).await;
+    });
+}
+
+#[test]
 fn s08_a_dropped_reactor_tells_every_fetch_once() {
     const EACH: usize = 250;
     let server = Server::new(|_| Reply::Stall(Vec::new()));

@@ -468,8 +468,8 @@ impl Response {
     /// As [`chunk`](Response::chunk); `Save` if writing fails. The file then holds a part. By default, bodies beyond
     /// 100 MiB and fetches beyond 20 s are errors, too: a download that may be larger or longer has to say so.
     ///
-    /// No error comes before a write that has begun has ended. One to a full pipe lasts until somebody reads from that, or
-    /// nobody is left to, whatever the time of the fetch.
+    /// No error comes before a write that has begun has ended. One to a full pipe lasts until somebody reads from that,
+    /// or nobody is left to, whatever the time of the fetch.
     ///
     /// # Cancel safety
     ///

@@ -222,8 +222,8 @@ impl Client {
     /// A kept connection that turns out to be dead before a byte of response is replaced by a fresh one, once,
     /// where that does no harm: nothing had been sent, or the method is idempotent (RFC 9110, 9.2.2).
     ///
-    /// So is one whose server closes it with 408: who has waited too long for a request says so also where one is on its
-    /// way by then, to which that is no answer (RFC 9110, 15.5.9).
+    /// So is one whose server closes it with 408: who has waited too long for a request says so also where one is on
+    /// its way by then, to which that is no answer (RFC 9110, 15.5.9).
     ///
     /// Who cannot meet the expectation of leave to send the body (417) is asked again without it, on a fresh
     /// connection: this one may wait for the body. Not if a body that is there only once has begun to be sent.

@@ -7,7 +7,7 @@ use super::callback::{FetchHandle, at, check_reactor};
 use super::cancel::Cancel;
 use crate::http::RequestBuilder;
 use crate::http::error::Error;
-use crate::queue::CompletionQueue;
+use crate::queue::{CompletionQueue, Giver};
 use crate::task::in_background;
 
 impl RequestBuilder {
@@ -15,7 +15,7 @@ impl RequestBuilder {
     ///
     /// A full queue is waited for, and nothing is lost: a result stays with its fetch until there is room. Where a
     /// reactor is shut down, which cannot wait, results go to the queue beyond its bound. A closed queue takes
-    /// nothing; what would go there is dropped.
+    /// nothing, nor does one whose last clone has been dropped; what would go there is dropped.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl RequestBuilder {
         let (cancel, request) = Cancel::of(self);
         let token = cancel.clone();
         let mut parcel = Parcel {
-            queue: queue.clone(),
+            queue: queue.giver(),
             url: request.url().cloned(),
             cancel: cancel.clone(),
             tag: Some(tag),
@@ -69,7 +69,7 @@ impl RequestBuilder {
 
 /// A result on its way to the queue, also when its task is dropped.
 struct Parcel<T> {
-    queue: CompletionQueue<(T, Result<Fetched, Error>)>,
+    queue: Giver<(T, Result<Fetched, Error>)>,
     url: Option<Url>,
     cancel: Cancel,
     tag: Option<T>,

@@ -8,8 +8,8 @@ use crate::http::error::{Error, ErrorKind};
 
 /// Writes the body to `file`, from `start` on; gives its length.
 ///
-/// The next part is received while the one before is being written. A write that fails does not wait for that part, which
-/// may be long in coming; a part that fails waits for the write, so that the file is at rest afterwards.
+/// The next part is received while the one before is being written. A write that fails does not wait for that part,
+/// which may be long in coming; a part that fails waits for the write, so that the file is at rest afterwards.
 pub(super) async fn save(response: &mut Response, file: &File, start: u64) -> Result<u64, Error> {
     let mut offset = start;
     let mut next = response.chunk().await?;
