@@ -701,9 +701,37 @@ fn urls_that_cannot_be_fetched() {
         ("http://127.0.0.1:99999/", ErrorKind::Url),
         ("ftp://127.0.0.1/", ErrorKind::UnsupportedScheme),
         ("mailto:a@b.invalid", ErrorKind::UnsupportedScheme),
+        ("ws://127.0.0.1/", ErrorKind::UnsupportedScheme),
     ] {
         assert_eq!(run(get(url)).unwrap_err().kind(), kind, "{url}");
     }
+}
+
+#[test]
+fn a_scheme_that_cannot_be_fetched_says_what_can() {
+    for (url, word) in [
+        ("ftp://127.0.0.1/", "http://"),
+        ("mailto:a@b.invalid", "http://"),
+        ("ws://127.0.0.1/", "upgrade"),
+        ("wss://127.0.0.1/", "upgrade"),
+    ] {
+        let error = run(get(url)).unwrap_err();
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        assert!(reason.contains(word), "{url}: {reason}");
+    }
+}
+
+#[test]
+fn the_causes_of_a_failed_connect_say_each_thing_once() {
+    let error = run(get("http://127.0.0.1:1/")).unwrap_err();
+    let mut causes = vec![error.to_string()];
+    let mut below = std::error::Error::source(&error);
+    while let Some(cause) = below {
+        causes.push(cause.to_string());
+        below = cause.source();
+    }
+    let all = causes.join("; ");
+    assert_eq!(all.matches("refused").count(), 1, "{all}");
 }
 
 #[test]

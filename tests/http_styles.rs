@@ -825,13 +825,19 @@ fn a_handle_is_for_any_thread_and_ends_with_its_client() {
         let gone = handle
             .fetch(|client| client.get("http://127.0.0.1:1/"))
             .await;
-        assert_eq!(gone.unwrap_err().kind(), ErrorKind::Closed);
+        let gone = gone.unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::Closed);
+        let reason = std::error::Error::source(&gone).unwrap().to_string();
+        assert!(reason.contains("dropped"), "{reason}");
         handle
     });
     let gone = handle
         .fetch(|client| client.get("http://127.0.0.1:1/"))
-        .wait();
-    assert_eq!(gone.unwrap_err().kind(), ErrorKind::Cancelled);
+        .wait()
+        .unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::Cancelled);
+    let reason = std::error::Error::source(&gone).unwrap().to_string();
+    assert!(reason.contains("shut down"), "{reason}");
 }
 
 #[test]

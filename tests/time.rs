@@ -289,3 +289,14 @@ fn a_timer_fires_beside_operations_that_are_over_at_once() {
         }
     });
 }
+
+#[test]
+fn a_sleep_outside_a_reactor_says_in_words_what_is_missing() {
+    let panic = std::panic::catch_unwind(|| sleep(Duration::from_secs(60)).now_or_never());
+    let message = panic.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        message.contains("no reactor runs on this thread"),
+        "{message}"
+    );
+    assert!(!message.contains("Error {"), "{message}");
+}

@@ -44,8 +44,19 @@ pub(super) fn is_secure(url: &Url) -> Result<bool, Error> {
         "http" => Ok(false),
         "https" if cfg!(feature = "__tls") => Ok(true),
         "https" => Err(without_tls().at(url)),
-        _ => Err(Error::new(ErrorKind::UnsupportedScheme).at(url)),
+        scheme => Err(unsupported(scheme).at(url)),
     }
+}
+
+/// The error of a URL whose scheme is none that is fetched here.
+fn unsupported(scheme: &str) -> Error {
+    let reason = match scheme {
+        "ws" | "wss" => {
+            "a WebSocket begins with a request for http:// or https://, and `Response::upgrade`"
+        }
+        _ => "a URL has to begin with http:// or https://",
+    };
+    Error::boxed(ErrorKind::UnsupportedScheme, reason)
 }
 
 /// The error of an `https` URL where this crate was built without TLS.
@@ -177,7 +188,7 @@ pub(super) fn parse(text: &str) -> Result<Url, Error> {
 /// the scheme `user`: nobody would know the password there, and keep it to himself.
 fn with_host(url: Url) -> Result<Url, Error> {
     match url.cannot_be_a_base() {
-        true => Err(Error::new(ErrorKind::UnsupportedScheme).at(&url)),
+        true => Err(unsupported(url.scheme()).at(&url)),
         false => Ok(url),
     }
 }

@@ -58,11 +58,8 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.attempts.first().map(|(_, error)| error as _)
-    }
-}
+/// Without a source: the message has the error of each address, and who shows a chain of errors shows each once.
+impl std::error::Error for ConnectError {}
 
 impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> io::Error {

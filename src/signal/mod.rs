@@ -99,7 +99,7 @@ impl Signal {
     pub const HANGUP: Signal = Signal(libc::SIGHUP);
     /// SIGINT: Ctrl-C.
     pub const INTERRUPT: Signal = Signal(libc::SIGINT);
-    /// SIGQUIT: Ctrl-\.
+    /// SIGQUIT: Ctrl-\\.
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
     /// SIGTERM: please end.
     pub const TERMINATE: Signal = Signal(libc::SIGTERM);

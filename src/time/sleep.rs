@@ -118,8 +118,7 @@ impl Future for Sleep {
         {
             return Poll::Ready(());
         }
-        let core =
-            Core::current().expect("a sleep is polled inside block_on or a task of a Reactor");
+        let core = Core::current().unwrap_or_else(|error| panic!("a sleep was polled: {error}"));
         let key = core.start_timer(self.deadline, cx.waker().clone());
         self.timer = Some((core, key));
         Poll::Pending

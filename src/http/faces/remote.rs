@@ -125,8 +125,9 @@ impl ClientHandle {
             let request = match find(id) {
                 Some(client) => make(&client),
                 None => {
+                    let reason = "the client that the handle is of has been dropped";
                     // An error here and below: nobody waits for the result.
-                    let _ = sender.send(Err(Error::new(ErrorKind::Closed)));
+                    let _ = sender.send(Err(Error::boxed(ErrorKind::Closed, reason)));
                     return;
                 }
             };
@@ -290,7 +291,9 @@ impl Future for RemoteFetch {
 
 /// A sender that has gone says that the task has.
 fn ended(received: Result<Result<Fetched, Error>, Canceled>) -> Result<Fetched, Error> {
-    received.unwrap_or_else(|Canceled| Err(Error::new(ErrorKind::Cancelled)))
+    let reason =
+        "the client's reactor has been shut down, or the closure that makes the request panicked";
+    received.unwrap_or_else(|Canceled| Err(Error::boxed(ErrorKind::Cancelled, reason)))
 }
 
 impl fmt::Debug for RemoteFetch {
