@@ -113,6 +113,7 @@ pub struct Cancelled(());
 impl<T: 'static> Promise<T> {
     /// Sets the value. Callbacks run in the reactor's next turn, not in this call; for where no reactor runs, see
     /// [`on_done`](Promised::on_done).
+    #[doc(alias = "send")]
     pub fn set(mut self, value: T) {
         if let Some(state) = self.state.take() {
             settle(&state, Ok(value));

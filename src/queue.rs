@@ -46,6 +46,7 @@ use crate::task::wake_all;
 /// })?;
 /// # Ok::<(), eyewall::Error>(())
 /// ```
+#[doc(alias = "mpsc")]
 #[doc(alias = "channel")]
 pub struct CompletionQueue<T> {
     shared: Arc<Shared<T>>,
@@ -177,6 +178,7 @@ impl<T> CompletionQueue<T> {
     /// # Errors
     ///
     /// A [`PushError`], with the item, if there is no room that nobody waits for, or the queue has been closed.
+    #[doc(alias = "try_send")]
     pub fn push(&self, item: T) -> Result<(), PushError<T>> {
         let mut state = self.shared.lock();
         if state.closed {
@@ -201,6 +203,7 @@ impl<T> CompletionQueue<T> {
     ///
     /// A dropped future has not put its item into the queue; the item goes with it. One that is forgotten keeps its place,
     /// as with [`recv`](CompletionQueue::recv).
+    #[doc(alias = "send")]
     pub async fn push_wait(&self, item: T) -> Result<(), PushError<T>> {
         let mut item = Some(item);
         let mut place = Place {
@@ -258,6 +261,7 @@ impl<T> CompletionQueue<T> {
 
     /// Takes the first item, if there is one. It overtakes those who wait, since it must find what the
     /// [`eventfd`](CompletionQueue::eventfd) announces.
+    #[doc(alias = "try_recv")]
     pub fn pop(&self) -> Option<T> {
         let mut state = self.shared.lock();
         let item = state.items.pop_front()?;

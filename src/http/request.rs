@@ -245,6 +245,7 @@ impl RequestBuilder {
     /// # })?.unwrap();
     /// # Ok::<(), eyewall::Error>(())
     /// ```
+    #[doc(alias = "json")]
     pub fn body(self, body: impl Into<Body>) -> RequestBuilder {
         self.change(|request| {
             request.body = Some(body.into());
@@ -561,6 +562,7 @@ impl RequestBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection. Whether the server has acted on the request is unknown then.
+    #[doc(alias = "execute")]
     pub async fn send(self) -> Result<Response, Error> {
         match self.request {
             Ok(request) => self.client.fetch(request).await,

@@ -489,6 +489,7 @@ impl Response {
     /// # })?.unwrap();
     /// # Ok::<(), eyewall::Error>(())
     /// ```
+    #[doc(alias = "copy_to")]
     pub async fn save(&mut self, file: &File) -> Result<u64, Error> {
         save::save(self, file, 0).await
     }
@@ -537,6 +538,7 @@ impl Response {
     /// # Cancel safety
     ///
     /// Not cancel safe: what was read before goes with the future.
+    #[doc(alias = "json")]
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
         match self.whole_at_hand()? {
             Some(whole) => Ok(whole),

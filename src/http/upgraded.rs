@@ -41,6 +41,7 @@ impl Upgraded {
     /// # Errors, cancel safety
     ///
     /// As [`RecvHalf::recv`](crate::net::RecvHalf::recv).
+    #[doc(alias = "read")]
     pub async fn recv<B: IoBufMut>(&mut self, buffer: B) -> BufResult<usize, B> {
         self.recv.recv(buffer).await
     }
@@ -59,6 +60,7 @@ impl Upgraded {
     /// # Errors, cancel safety
     ///
     /// As [`SendHalf::send_all`](crate::net::SendHalf::send_all).
+    #[doc(alias = "write_all")]
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         self.send.send_all(buffer).await
     }
@@ -134,6 +136,7 @@ pub struct UpgradedRecv {
 
 impl UpgradedRecv {
     /// As [`Upgraded::recv`].
+    #[doc(alias = "read")]
     pub async fn recv<B: IoBufMut>(&mut self, mut buffer: B) -> BufResult<usize, B> {
         if buffer.bytes_capacity() == 0 {
             return self.recv.recv(buffer).await;
@@ -179,6 +182,7 @@ pub struct UpgradedSend {
 
 impl UpgradedSend {
     /// As [`Upgraded::send_all`].
+    #[doc(alias = "write_all")]
     pub async fn send_all<B: IoBuf>(&mut self, buffer: B) -> BufResult<(), B> {
         self.send.send_all(buffer).await
     }

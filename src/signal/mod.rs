@@ -96,20 +96,28 @@ pub struct Signal(i32);
 
 impl Signal {
     /// SIGHUP: the terminal has gone, or, for a server, read the settings again.
+    #[doc(alias = "SIGHUP")]
     pub const HANGUP: Signal = Signal(libc::SIGHUP);
     /// SIGINT: Ctrl-C.
+    #[doc(alias = "SIGINT")]
     pub const INTERRUPT: Signal = Signal(libc::SIGINT);
     /// SIGQUIT: Ctrl-\\.
+    #[doc(alias = "SIGQUIT")]
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
     /// SIGTERM: please end.
+    #[doc(alias = "SIGTERM")]
     pub const TERMINATE: Signal = Signal(libc::SIGTERM);
     /// SIGUSR1.
+    #[doc(alias = "SIGUSR1")]
     pub const USER_1: Signal = Signal(libc::SIGUSR1);
     /// SIGUSR2.
+    #[doc(alias = "SIGUSR2")]
     pub const USER_2: Signal = Signal(libc::SIGUSR2);
     /// SIGCHLD: a child has ended or stopped.
+    #[doc(alias = "SIGCHLD")]
     pub const CHILD: Signal = Signal(libc::SIGCHLD);
     /// SIGWINCH: the terminal's size has changed.
+    #[doc(alias = "SIGWINCH")]
     pub const WINDOW_CHANGE: Signal = Signal(libc::SIGWINCH);
 
     /// The signal with this number. Whether there is one, and whether it can be waited for, is known when that is

@@ -32,6 +32,7 @@ use super::stall::StallWatch;
 /// })?;
 /// # Ok::<(), eyewall::Error>(())
 /// ```
+#[doc(alias = "spawn_local")]
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where

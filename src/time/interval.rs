@@ -46,6 +46,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 }
 
 /// What an [`Interval`] does about ticks that nobody fetched in time.
+#[doc(alias = "MissedTickBehavior")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissedTicks {
@@ -68,6 +69,7 @@ pub struct Interval {
 
 impl Interval {
     /// What to do about ticks that nobody fetched in time; [`MissedTicks::Burst`] by default.
+    #[doc(alias = "set_missed_tick_behavior")]
     pub fn missed_ticks(mut self, missed: MissedTicks) -> Interval {
         self.missed = missed;
         self

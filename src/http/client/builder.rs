@@ -155,6 +155,7 @@ impl ClientBuilder {
 
     /// How long the server may send nothing while its response is waited for, from the end of the request on; zero
     /// for no limit of its own. Time that the reader of the body takes for itself does not count.
+    #[doc(alias = "read_timeout")]
     pub fn idle_read_timeout(self, limit: Duration) -> ClientBuilder {
         self.set(|options| options.times.idle_read = Some(limit))
     }
@@ -208,6 +209,10 @@ impl ClientBuilder {
     /// [`Response::content_coding`](crate::http::Response::content_coding). A part of a body (206), and a body in
     /// a coding that is not known, are left as they are. More than two codings, one on top of the other, are an
     /// error.
+    #[doc(alias = "gzip")]
+    #[doc(alias = "brotli")]
+    #[doc(alias = "zstd")]
+    #[doc(alias = "deflate")]
     pub fn decompress(self, decode: bool) -> ClientBuilder {
         self.set(|options| options.decompress = Some(decode))
     }
@@ -297,6 +302,7 @@ impl ClientBuilder {
     ///     })
     ///     .build();
     /// ```
+    #[doc(alias = "redirect")]
     pub fn redirect_policy(
         self,
         policy: impl Fn(&Attempt<'_>) -> Action + 'static,

@@ -55,11 +55,13 @@ impl ClientBuilder {
     }
 
     /// Whether small segments go out at once; see [`ConnectOptions::nodelay`].
+    #[doc(alias = "tcp_nodelay")]
     pub fn nodelay(self, on: bool) -> ClientBuilder {
         self.change(|options| options.nodelay(on))
     }
 
     /// Probes of peers that are silent; see [`ConnectOptions::keepalive`].
+    #[doc(alias = "tcp_keepalive")]
     pub fn keepalive(self, keepalive: impl Into<Option<Keepalive>>) -> ClientBuilder {
         self.change(|options| options.keepalive(keepalive))
     }
@@ -75,6 +77,7 @@ impl ClientBuilder {
     }
 
     /// The addresses of one host; see [`ConnectOptions::resolve`].
+    #[doc(alias = "resolve_to_addrs")]
     pub fn resolve(
         self,
         host: impl AsRef<str>,
@@ -85,6 +88,7 @@ impl ClientBuilder {
     }
 
     /// Who looks names up; see [`ConnectOptions::resolver`].
+    #[doc(alias = "dns_resolver")]
     pub fn resolver(self, resolver: impl Resolver + 'static) -> ClientBuilder {
         self.change(|options| options.resolver(resolver))
     }
@@ -98,6 +102,7 @@ impl ClientBuilder {
 #[cfg(feature = "__tls")]
 impl ClientBuilder {
     /// Everything about TLS, in rustls' own words; see [`ConnectOptions::tls_config`].
+    #[doc(alias = "use_preconfigured_tls")]
     pub fn tls_config(self, config: Arc<rustls::ClientConfig>) -> ClientBuilder {
         self.change(|options| options.tls_config(config))
     }
@@ -108,11 +113,13 @@ impl ClientBuilder {
     }
 
     /// Trusts these certificates, too; see [`ConnectOptions::extra_ca_certificates`].
+    #[doc(alias = "add_root_certificate")]
     pub fn extra_ca_certificates(self, pem: Pem) -> ClientBuilder {
         self.change(|options| options.extra_ca_certificates(pem))
     }
 
     /// The certificate of this client; see [`ConnectOptions::client_certificate`].
+    #[doc(alias = "identity")]
     pub fn client_certificate(self, certificates: Pem, key: Pem) -> ClientBuilder {
         self.change(|options| options.client_certificate(certificates, key))
     }
