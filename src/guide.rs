@@ -18,9 +18,11 @@
 //! [`Reactor::handle`]: crate::reactor::Reactor::handle
 //! [`RemoteFetch::wait`]: crate::http::RemoteFetch::wait
 //! [`RemoteFetch`]: crate::http::RemoteFetch
+//! [`RemoteTask`]: crate::task::RemoteTask
 //! [`Response::push`]: crate::http::Response::push
 //! [`Response`]: crate::http::Response
 //! [`Timings`]: crate::http::Timings
+//! [`Upgraded`]: crate::http::Upgraded
 //! [`block_on`]: crate::reactor::block_on
 //! [`blocking::Client`]: crate::http::blocking::Client
 //! [`blocking::fetch`]: crate::http::blocking::fetch
@@ -46,12 +48,14 @@
 //! [`signal`]: mod@crate::signal
 //! [`spawn_blocking`]: crate::task::spawn_blocking
 //! [`spawn`]: crate::task::spawn
+//! [`stage`]: crate::http::Error::stage
 //! [`start`]: crate::http::RequestBuilder::start
 //! [`task`]: crate::task
 //! [`time::sleep`]: crate::time::sleep()
 //! [`time::timeout`]: crate::time::timeout()
 //! [`time`]: crate::time
 //! [`try_clone`]: crate::http::RequestBuilder::try_clone
+//! [`upgrade`]: crate::http::Response::upgrade
 //! [`yield_now`]: crate::task::yield_now()
 
 // A link is defined twice. The first counts, so that here they lead to this documentation; where the page is read as a

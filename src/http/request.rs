@@ -321,7 +321,7 @@ impl RequestBuilder {
     }
 
     /// Adds pairs of names and values to the query of the URL, encoded as those of a form are (a space becomes `+`).
-    /// What the URL has already stays as it is.
+    /// What the URL has already stays as it is. All are text: a number is `&number.to_string()`.
     ///
     /// ```
     /// # use std::io::{Read, Write};

@@ -253,8 +253,9 @@ impl Response {
     }
 
     /// Takes the connection over, which speaks another protocol from here on: after 101 to a request that asked for
-    /// it with an `Upgrade` field, or after a 2xx to CONNECT, which asks for the host and port of its URL. (A 101 that
-    /// nobody asked for is an error of the protocol before there is a response.)
+    /// it with an `Upgrade` field (`Connection: upgrade` goes along by itself), or after a 2xx to CONNECT, which asks
+    /// for the host and port of its URL. (A 101 that nobody asked for is an error of the protocol before there is a
+    /// response.)
     ///
     /// A server may switch while the body of the request is still being sent. The rest of it has to be sent before
     /// anything else is (RFC 9110, 7.8), and is waited for here; the times of the fetch go on until then. Meanwhile what
@@ -526,7 +527,7 @@ impl Response {
         save::save(self, file, offset).await
     }
 
-    /// The body to its end.
+    /// The body to its end. For JSON, give them to `serde_json::from_slice(&bytes)`.
     ///
     /// One of known length is received straight into its memory. That of a large one goes back to the client when the
     /// last view of it is dropped; see [`spare_memory`](super::ClientBuilder::spare_memory).

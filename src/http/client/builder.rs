@@ -126,6 +126,9 @@ impl ClientBuilder {
 
     /// How long a fetch may take, from the call, through the queue, the name's resolution and all redirects, to
     /// the last byte of the body; zero for no limit.
+    ///
+    /// An answer that is to go on for longer, such as a feed of events or a large download, wants another limit or
+    /// none; [`idle_read_timeout`](ClientBuilder::idle_read_timeout) then sees to a server that has gone.
     pub fn timeout(self, limit: Duration) -> ClientBuilder {
         self.set(|options| options.times.total = Some(limit))
     }
@@ -137,7 +140,7 @@ impl ClientBuilder {
     }
 
     /// How long resolving the name, connecting and the TLS handshake may take together; zero for no limit of its
-    /// own.
+    /// own. The first `https` connection of a process also reads the certificates that the system trusts.
     pub fn connect_timeout(self, limit: Duration) -> ClientBuilder {
         self.set(|options| options.times.connect = Some(limit))
     }
