@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use eyewall::signal::{self, Registration, Signal};
 use eyewall::time::timeout;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use signal_hook::low_level::raise;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -42,6 +42,19 @@ fn ctrl_c_wakes_a_sleeping_reactor() {
         let sender = std::thread::spawn(|| raise(Signal::INTERRUPT.number()).unwrap());
         timeout(LONG, waiting).await.unwrap().unwrap().unwrap();
         sender.join().unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_arrival_after_a_wait_that_was_dropped_goes_to_the_next() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let mut arrivals = signal::stream(Signal::USER_1).unwrap();
+        assert!(arrivals.recv().now_or_never().is_none());
+        raise(Signal::USER_1.number()).unwrap();
+        let arrived = timeout(LONG, arrivals.recv()).await.unwrap();
+        assert_eq!(arrived, Some(Signal::USER_1));
     })
     .unwrap();
 }

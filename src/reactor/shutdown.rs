@@ -12,7 +12,8 @@ use crate::ring::Wait;
 pub struct ShutdownReport {
     /// Operations that ended by themselves.
     pub completed: u64,
-    /// Operations that were cancelled, among them those that had not reached the kernel.
+    /// Operations that were cancelled, among them those that had not reached the kernel, and the receives of sockets
+    /// that had just been dropped: not all of them were wanted still.
     pub cancelled: u64,
     /// Operations that the kernel had not given up when the time was over. They, their buffers and the buffer
     /// pool stay allocated for ever, since the kernel may still write to them.

@@ -79,8 +79,6 @@ mod stream;
 
 use std::io;
 
-use futures_util::StreamExt;
-
 pub use registry::{Registration, on};
 pub use stream::{Signals, stream};
 
@@ -153,6 +151,6 @@ impl Signal {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub async fn ctrl_c() -> io::Result<()> {
-    stream(Signal::INTERRUPT)?.next().await;
+    stream(Signal::INTERRUPT)?.recv().await;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use signal_hook::low_level::{pipe, unregister};
 
 use super::Signal;
@@ -21,14 +21,13 @@ use crate::reactor::Core;
 /// its like); where no reactor runs; as socketpair(2).
 ///
 /// ```
-/// # use futures_util::StreamExt;
 /// use eyewall::signal::{self, Signal};
 ///
 /// eyewall::block_on(async {
 ///     let mut arrivals = signal::stream(Signal::USER_1)?;
 ///     // Somebody sends it; here, the process itself.
 ///     signal_hook::low_level::raise(Signal::USER_1.number())?;
-///     assert_eq!(arrivals.next().await, Some(Signal::USER_1));
+///     assert_eq!(arrivals.recv().await, Some(Signal::USER_1));
 ///     Ok::<(), std::io::Error>(())
 /// })??;
 /// # Ok::<(), std::io::Error>(())
@@ -62,6 +61,17 @@ pub struct Signals {
     signal: Signal,
     id: signal_hook::SigId,
     receiver: RecvHalf,
+}
+
+impl Signals {
+    /// The next arrival, as the stream gives it; `None` once the reactor has been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an arrival is consumed only when it is returned.
+    pub async fn recv(&mut self) -> Option<Signal> {
+        self.next().await
+    }
 }
 
 impl Stream for Signals {
