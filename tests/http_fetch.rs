@@ -976,6 +976,55 @@ fn any_method_and_any_status() {
 }
 
 #[test]
+fn a_status_is_the_same_error_of_a_response_and_of_a_whole_one() {
+    let busy = "HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 4\r\n\r\nbusy";
+    for (method, idempotent, retryable) in [
+        (Method::GET, None, true),
+        (Method::POST, None, false),
+        (Method::POST, Some(true), true),
+        (Method::GET, Some(false), false),
+    ] {
+        let mut told = Vec::new();
+        for whole in [false, true] {
+            let peer = Peer::answering(busy);
+            run(async {
+                let mut request = Client::new().request(method.clone(), peer.url());
+                if method == Method::POST {
+                    request = request.body("");
+                }
+                if let Some(idempotent) = idempotent {
+                    request = request.idempotent(idempotent);
+                }
+                let error = match whole {
+                    true => request.start().await.unwrap().error_for_status().err(),
+                    false => {
+                        let mut response = request.send().await.unwrap();
+                        response.bytes().await.unwrap();
+                        response.error_for_status().err()
+                    }
+                };
+                let error = error.unwrap();
+                assert_eq!(error.url(), Some(&*peer.url()));
+                assert_eq!(error.is_retryable(), retryable);
+                assert_eq!(error.headers().unwrap()["retry-after"], "5");
+                assert!(error.local_addr().is_some() && error.remote_addr().is_some());
+                assert!(error.timings().unwrap().total.is_some());
+                told.push((
+                    (error.kind(), error.status(), error.stage()),
+                    (error.bytes_sent(), error.bytes_received()),
+                ));
+            });
+            peer.join();
+        }
+        assert_eq!(told[0], told[1]);
+    }
+    let peer = Peer::answering("HTTP/1.1 304 Not Modified\r\n\r\n");
+    let fetched = run(async { Client::new().get(peer.url()).start().await.unwrap() });
+    assert_eq!(fetched.error_for_status().unwrap().status, 304);
+    peer.join();
+}
+
+#[test]
 fn every_pooled_buffer_is_back_after_many_fetches() {
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);

@@ -631,6 +631,7 @@ impl Response {
             status: self.status(),
             version: self.version(),
             reason: self.reason().into(),
+            may_repeat: self.original().may_repeat(),
             request_method: self.request_method().clone(),
             request_url: self.request_url().clone(),
             request_headers: self.request_headers().clone(),

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use url::Url;
 
-use crate::http::{Redirect, Timings};
+use crate::http::error::Seen;
+use crate::http::{Error, ErrorKind, Redirect, Stage, Timings};
 
 /// A response with its whole body: what is left when a fetch has ended. It can go to another thread. From
 /// [`Response::whole`](crate::http::Response::whole), and from every style of fetch but
@@ -61,9 +62,54 @@ pub struct Fetched {
     pub local_addr: Option<SocketAddr>,
     /// The address of the other end.
     pub remote_addr: Option<SocketAddr>,
+    /// Whether the request may be sent again.
+    pub(in crate::http) may_repeat: bool,
 }
 
 impl Fetched {
+    /// This response, unless its status says that something went wrong; as
+    /// [`Response::error_for_status`](crate::http::Response::error_for_status). Who wants to read an error page looks at
+    /// `status` instead: the body goes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Status`] for a status from 400 to 599, with the head of the response.
+    ///
+    /// ```
+    /// # use std::io::{Read, Write};
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let url = format!("http://{}/", listener.local_addr()?);
+    /// # std::thread::spawn(move || {
+    /// #     let mut stream = listener.accept().unwrap().0;
+    /// #     stream.read(&mut [0; 1000]).unwrap();
+    /// #     stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+    /// # });
+    /// use eyewall::http::blocking;
+    ///
+    /// let error = blocking::fetch(url)?.error_for_status().unwrap_err();
+    /// assert_eq!(error.status().unwrap(), 404);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn error_for_status(self) -> Result<Fetched, Error> {
+        let status = self.status;
+        if !(status.is_client_error() || status.is_server_error()) {
+            return Ok(self);
+        }
+        let seen = Seen {
+            stage: Some(Stage::Body),
+            sent: self.bytes_sent,
+            received: self.head_size + self.body_received,
+            out: true,
+            idempotent: self.may_repeat,
+            reused: self.timings.reused,
+            timings: Some(self.timings),
+            local: self.local_addr,
+            peer: self.remote_addr,
+        };
+        let error = Error::new(ErrorKind::Status(status)).at(&self.url);
+        Err(error.seen(|| seen).with_head(status, self.headers))
+    }
+
     /// The body as text; what is not UTF-8 becomes U+FFFD.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
