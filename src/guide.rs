@@ -1,6 +1,7 @@
 //! [`BlockingTask`]: crate::task::BlockingTask
 //! [`Body`]: crate::http::Body
 //! [`Chunk`]: crate::buf::Chunk
+//! [`ClientThread`]: crate::http::ClientThread
 //! [`Client::handle`]: crate::http::Client::handle
 //! [`Client::on`]: crate::http::Client::on
 //! [`Client`]: crate::http::Client

@@ -11,7 +11,7 @@
 //! | future | [`start`](RequestBuilder::start) | a [`Fetch`]: already running, with done-callbacks |
 //! | delivery | [`deliver`](RequestBuilder::deliver) | to a queue, with a tag |
 //! | registry | [`Client::on`] | [`ClientEvent`]s of all fetches of a client |
-//! | from other threads | [`Client::handle`] | a [`RemoteFetch`] |
+//! | from other threads | [`Client::handle`], [`ClientThread`] | a [`RemoteFetch`] |
 //!
 //! The [guide](crate::guide) goes through them with examples.
 //!
@@ -30,6 +30,7 @@
 //! | a [`FetchHandle`], from `call` or `deliver` | it runs | [`cancel`](FetchHandle::cancel) |
 //! | a [`JoinHandle`](crate::JoinHandle), from [`spawn`](crate::spawn) | it runs | `abort` |
 //! | the last clone of a [`Client`] | fetches that have begun run | [`close`](Client::close) |
+//! | a [`ClientThread`] | closed, and with it its fetches | keep it |
 //!
 //! A reactor that is shut down gives up all of them.
 //!
@@ -106,8 +107,8 @@ pub use client::{Client, ClientBuilder, fetch};
 pub use codec::ProtocolError;
 pub use error::{CertificateFault, Error, ErrorKind, Phase, Stage};
 pub use faces::{
-    ClientEvent, ClientHandle, ClientRegistration, Fetch, FetchHandle, Fetched, RemoteFetch,
-    blocking,
+    ClientEvent, ClientHandle, ClientRegistration, ClientThread, Fetch, FetchHandle, Fetched,
+    RemoteFetch, blocking,
 };
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 pub use origin::IntoUrl;

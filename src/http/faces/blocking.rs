@@ -118,7 +118,7 @@ pub fn fetch(url: impl IntoUrl) -> Result<Fetched, Error> {
     client.fetch(client.requests().get(url))
 }
 
-fn no_reactor(error: crate::Error) -> Error {
+pub(super) fn no_reactor(error: crate::Error) -> Error {
     let kind = match error.kind() {
         crate::ErrorKind::Nested => ErrorKind::Nested,
         _ => ErrorKind::Reactor,

@@ -8,7 +8,7 @@
 //! | future | [`RequestBuilder::start`](super::RequestBuilder::start): already running, with done-callbacks |
 //! | delivery | [`RequestBuilder::deliver`](super::RequestBuilder::deliver): to a bounded queue, with a tag |
 //! | registry | [`Client::on`](super::Client::on): what happens to all fetches of a client |
-//! | from other threads | [`Client::handle`](super::Client::handle) |
+//! | from other threads | [`Client::handle`](super::Client::handle), [`ClientThread`] |
 //!
 //! All but the first give a [`Fetched`]: the response with its whole body. They give the same one, and the same
 //! error, since one task does the work for all of them.
@@ -21,6 +21,7 @@ mod events;
 mod fetched;
 mod future;
 mod remote;
+mod thread;
 
 pub use callback::FetchHandle;
 pub use events::{ClientEvent, ClientRegistration};
@@ -28,3 +29,4 @@ pub(super) use events::{Unfinished, Watchers};
 pub use fetched::Fetched;
 pub use future::Fetch;
 pub use remote::{ClientHandle, RemoteFetch};
+pub use thread::ClientThread;

@@ -38,7 +38,7 @@ struct Inner {
 }
 
 /// A way to a [`Client`] from other threads; from [`Client::handle`]. It keeps neither the client nor its reactor
-/// alive.
+/// alive; a [`ClientThread`](super::ClientThread) does.
 ///
 /// ```
 /// # use std::io::{Read, Write};
