@@ -7,7 +7,7 @@ use http::header::GetAll;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::Client;
-use crate::http::codec::{BodyFraming, RequestHead};
+use crate::http::codec::{BodyFraming, RequestHead, concerns_message, write_field};
 use crate::http::coding;
 use crate::http::error::Error;
 use crate::http::exchange::Outgoing;
@@ -51,7 +51,7 @@ impl Defaults {
             if *name == header::PROXY_AUTHORIZATION {
                 continue;
             }
-            if is_special(name) {
+            if concerns_message(name) {
                 defaults.special.append(name, value.clone());
                 continue;
             }
@@ -96,27 +96,6 @@ impl Defaults {
             }
         }
     }
-}
-
-/// Whether the encoder looks at the fields of this name.
-fn is_special(name: &HeaderName) -> bool {
-    matches!(
-        *name,
-        header::HOST
-            | header::CONTENT_LENGTH
-            | header::TRANSFER_ENCODING
-            | header::CONNECTION
-            | header::EXPECT
-            | header::TE
-            | header::UPGRADE
-    )
-}
-
-fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    out.extend_from_slice(name.as_str().as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 impl Client {

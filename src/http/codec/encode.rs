@@ -143,7 +143,7 @@ impl RequestHead<'_> {
                 return false;
             }
             if !(special && is_owned(name)) {
-                field(out, name, value.as_bytes());
+                write_field(out, name, value.as_bytes());
             }
         }
         self.write_framing(options.length, out);
@@ -335,14 +335,15 @@ pub fn encode_trailers(trailers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Pr
     }
     out.extend_from_slice(LAST_CHUNK);
     for (name, value) in trailers {
-        field(out, name, value.as_bytes());
+        write_field(out, name, value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
 }
 
+/// Appends one field line.
 #[inline]
-fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
+pub(in crate::http) fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
     out.extend_from_slice(name.as_str().as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -350,7 +351,7 @@ fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
 }
 
 fn write_length(out: &mut Vec<u8>, length: u64) {
-    field(
+    write_field(
         out,
         &header::CONTENT_LENGTH,
         HeaderValue::from(length).as_bytes(),
@@ -358,7 +359,7 @@ fn write_length(out: &mut Vec<u8>, length: u64) {
 }
 
 /// Whether this field says something about the message, so that the encoder has to know it.
-fn concerns_message(name: &HeaderName) -> bool {
+pub(in crate::http) fn concerns_message(name: &HeaderName) -> bool {
     is_owned(name) || matches!(*name, header::TE | header::UPGRADE)
 }
 

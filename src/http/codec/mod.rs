@@ -101,11 +101,11 @@ mod trailers;
 mod tests;
 
 pub use decode::ResponseDecoder;
-pub(super) use encode::check_target;
 pub use encode::{
     BodyFraming, CHUNK_END, CHUNKED_END, LAST_CHUNK, RequestHead, encode_chunk_header,
     encode_trailers,
 };
+pub(super) use encode::{check_target, concerns_message, write_field};
 pub use error::ProtocolError;
 pub use event::{Event, Framing, Head, RequestKind, Step};
 pub use headers::Headers;
