@@ -246,14 +246,7 @@ const COOKIE2: HeaderName = HeaderName::from_static("cookie2");
 
 /// Whether a field is for the origin that it was meant for, and no other.
 pub(super) fn is_credential(name: &HeaderName) -> bool {
-    matches!(
-        *name,
-        header::AUTHORIZATION
-            | header::COOKIE
-            | header::PROXY_AUTHORIZATION
-            | header::WWW_AUTHENTICATE
-            | header::HOST
-    ) || *name == COOKIE2
+    is_secret(name) || matches!(*name, header::WWW_AUTHENTICATE | header::HOST)
 }
 
 /// Marks what no log should show, however it came among the fields.

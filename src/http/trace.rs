@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::{HeaderName, header};
+use http::HeaderName;
 use url::Url;
 
 use super::codec::Head;
+use super::redirect::is_secret;
 
 /// A step of a fetch; see [`RequestBuilder::on_trace`](super::RequestBuilder::on_trace).
 #[derive(Clone, Debug)]
@@ -87,18 +88,8 @@ impl<'a> SentHead<'a> {
     }
 
     fn hides(&self, name: &str) -> bool {
-        const COOKIE2: &str = "cookie2";
-        let secret = [
-            header::AUTHORIZATION.as_str(),
-            header::PROXY_AUTHORIZATION.as_str(),
-            header::COOKIE.as_str(),
-            COOKIE2,
-        ];
-        let sensitive = self.sensitive.iter().map(HeaderName::as_str);
-        secret
-            .into_iter()
-            .chain(sensitive)
-            .any(|hidden| hidden.eq_ignore_ascii_case(name))
+        HeaderName::from_bytes(name.as_bytes())
+            .is_ok_and(|name| is_secret(&name) || self.sensitive.contains(&name))
     }
 }
 
