@@ -87,7 +87,9 @@ impl SendHalf {
     #[doc(alias = "write")]
     pub fn send<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<usize, B>> {
         let part = |fd, buffer| Send::new(fd, buffer, false);
-        Sending::new(&mut self.state, buffer, part, |count| count)
+        Sending::new(&mut self.state, buffer, part, |sent, op| {
+            (sent, op.into_buffer())
+        })
     }
 
     /// Sends all of `buffer`; gives it back.
@@ -98,7 +100,9 @@ impl SendHalf {
     #[doc(alias = "write_all")]
     pub fn send_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
         let all = |fd, buffer| Send::new(fd, buffer, true);
-        Sending::new(&mut self.state, buffer, all, drop::<usize>)
+        Sending::new(&mut self.state, buffer, all, |sent, op| {
+            (sent.map(drop), op.into_buffer())
+        })
     }
 
     /// Sends all of `buffers`, one behind the other, in one operation; gives them back.
@@ -112,7 +116,9 @@ impl SendHalf {
         &mut self,
         buffers: Vec<B>,
     ) -> impl Future<Output = BufResult<(), Vec<B>>> {
-        Sending::new(&mut self.state, buffers, SendMsg::all, drop::<usize>)
+        Sending::new(&mut self.state, buffers, SendMsg::all, |sent, op| {
+            (sent.map(drop), op.into_buffers())
+        })
     }
 
     /// Sends all of `buffer` without copying it into the kernel; gives it back when the kernel has let go of
@@ -126,7 +132,9 @@ impl SendHalf {
     /// As for [`send`](SendHalf::send).
     #[doc(alias = "IORING_OP_SEND_ZC")]
     pub fn send_zc<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = BufResult<(), B>> {
-        Sending::new(&mut self.state, buffer, SendZc::new, drop::<usize>)
+        Sending::new(&mut self.state, buffer, SendZc::new, |sent, op| {
+            (sent.map(drop), op.into_buffer())
+        })
     }
 
     /// Hands `buffer` over to be sent behind what was handed over before, and does not wait for it. For whoever

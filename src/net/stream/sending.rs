@@ -3,43 +3,19 @@
 //! Written by hand, as that of a [post](super::post).
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::send::State;
-use crate::buf::{BufResult, IoBuf};
-use crate::op::{Operation, Send, SendMsg, SendZc, SharedFd};
+use crate::buf::BufResult;
+use crate::op::{Operation, SharedFd};
 use crate::reactor::Handed;
 
-/// An operation that sends what `L` lends to it.
-pub(super) trait Sender<L>: Operation<Output = io::Result<usize>> {
-    fn into_lent(self) -> L;
-}
-
-impl<B: IoBuf> Sender<B> for Send<B> {
-    fn into_lent(self) -> B {
-        self.into_buffer()
-    }
-}
-
-impl<B: IoBuf> Sender<B> for SendZc<B> {
-    fn into_lent(self) -> B {
-        self.into_buffer()
-    }
-}
-
-impl<B: IoBuf> Sender<Vec<B>> for SendMsg<B> {
-    fn into_lent(self) -> Vec<B> {
-        self.into_buffers()
-    }
-}
-
-/// Sends what is lent by an operation that `make` makes, and gives the count to `sent`.
-pub(super) struct Sending<'a, L, O: Operation, M, S> {
+/// Sends what is lent by an operation that `make` makes; `end` makes the result of what that gives back.
+pub(super) struct Sending<'a, L, O: Operation, M, E> {
     state: &'a mut State,
     make: M,
-    sent: S,
+    end: E,
     step: Step<L, O>,
 }
 
@@ -50,22 +26,27 @@ enum Step<L, O> {
     Ended,
 }
 
-impl<'a, L, O: Sender<L>, M, S> Sending<'a, L, O, M, S> {
-    pub(super) fn new(state: &'a mut State, lent: L, make: M, sent: S) -> Self {
+impl<'a, L, O, M, E, T> Sending<'a, L, O, M, E>
+where
+    O: Operation,
+    M: Fn(SharedFd, L) -> O,
+    E: Fn(O::Output, O) -> BufResult<T, L>,
+{
+    pub(super) fn new(state: &'a mut State, lent: L, make: M, end: E) -> Self {
         Sending {
             state,
             make,
-            sent,
+            end,
             step: Step::Settling(lent),
         }
     }
 }
 
-impl<L, O, M, S, T> Future for Sending<'_, L, O, M, S>
+impl<L, O, M, E, T> Future for Sending<'_, L, O, M, E>
 where
-    O: Sender<L>,
+    O: Operation,
     M: Fn(SharedFd, L) -> O,
-    S: Fn(usize) -> T,
+    E: Fn(O::Output, O) -> BufResult<T, L>,
 {
     type Output = BufResult<T, L>;
 
@@ -73,7 +54,7 @@ where
         let Sending {
             state,
             make,
-            sent,
+            end,
             step,
         } = &mut *self;
         if let Step::Settling(_) = step {
@@ -101,12 +82,11 @@ where
         // It has an id once the table has room for it, and none after its end.
         state.current = handed.id();
         let (result, op) = ready!(polled);
-        let op = state.core.spares().unbox(op);
-        Poll::Ready((result.map(sent), op.into_lent()))
+        Poll::Ready(end(result, state.core.spares().unbox(op)))
     }
 }
 
-impl<L, O: Operation, M, S> Drop for Sending<'_, L, O, M, S> {
+impl<L, O: Operation, M, E> Drop for Sending<'_, L, O, M, E> {
     fn drop(&mut self) {
         if let Step::InFlight(handed) = &mut self.step {
             handed.give_up(&self.state.core);
@@ -115,4 +95,4 @@ impl<L, O: Operation, M, S> Drop for Sending<'_, L, O, M, S> {
 }
 
 // Nothing here is pinned: what is lent is moved out.
-impl<L, O: Operation, M, S> Unpin for Sending<'_, L, O, M, S> {}
+impl<L, O: Operation, M, E> Unpin for Sending<'_, L, O, M, E> {}
