@@ -9,8 +9,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::failed;
-use super::session::{Rustls, TlsSession};
-use super::sides::{Shared, TlsRecv, TlsSend};
+use super::session::Rustls;
+use super::sides::{TlsRecv, TlsSend};
 use crate::buf::Chunk;
 use crate::http::hooks::Hooks;
 use crate::http::transport::Transport;
@@ -61,7 +61,7 @@ pub(in crate::http) async fn handshake(
         return Err(io::Error::new(io::ErrorKind::Unsupported, message));
     }
     session.trace(hooks);
-    let session: Shared = Rc::new(RefCell::new(session));
+    let session = Rc::new(RefCell::new(session));
     Ok(transport.through(|recv, send| {
         (
             TlsRecv::new(recv, Rc::clone(&session)),

@@ -13,55 +13,14 @@ use rustls::{ClientConfig, Error, HandshakeKind, InvalidMessage, ProtocolVersion
 use crate::http::hooks::Hooks;
 use crate::http::trace::Trace;
 
-/// A TLS session of a client. It knows no socket, and keeps what it has made until it is fetched.
-pub(super) trait TlsSession {
-    /// Takes in what has come from the peer, in whatever pieces it comes. An error is final; there may be an alert
-    /// to be sent after it.
-    fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error>;
-
-    /// Memory to receive into, for who expects a lot: what has come and is of no use yet, and room for `room` bytes
-    /// behind it. Who does not bring it back has lost nothing.
-    fn lend(&mut self, room: usize) -> Vec<u8>;
-
-    /// As [`receive`](TlsSession::receive), of memory that was lent, with what has come behind what was in it.
-    /// `give` gets what that was, decrypted, piece by piece, behind what there is to take.
-    fn receive_lent(&mut self, lent: Vec<u8>, give: Give<'_>) -> Result<(), Error>;
-
-    /// What the peer has sent, decrypted, if there is anything.
-    fn take_plaintext(&mut self) -> Option<Vec<u8>>;
-
-    /// Encrypts what is to be sent to the peer, behind everything before.
-    fn send(&mut self, plaintext: &[u8]) -> Result<(), Error>;
-
-    /// Says to the peer that nothing more will be sent.
-    fn close(&mut self);
-
-    /// What has to go to the peer, if there is anything.
-    fn take_ciphertext(&mut self) -> Option<Vec<u8>>;
-
-    /// When something came from the peer last, be it of use yet or not.
-    fn heard(&self) -> Option<Instant>;
-
-    /// Whether the handshake goes on.
-    fn is_handshaking(&self) -> bool;
-
-    /// Whether the peer has said that nothing more will come (close_notify).
-    fn has_ended(&self) -> bool;
-
-    /// The protocol that the handshake has settled on, if it was a subject.
-    fn alpn(&self) -> Option<&[u8]>;
-
-    /// Gives memory back that is of no use while nothing is sent or received.
-    fn rest(&mut self);
-}
-
 /// What decrypted bytes are given to.
 type Give<'a> = &'a mut dyn FnMut(&[u8]);
 
-/// By rustls, through the interface that keeps no buffers of its own.
+/// A TLS session of a client: rustls, through the interface that keeps no buffers of its own. It knows no socket, and
+/// keeps what it has made until it is fetched.
 pub(super) struct Rustls {
     connection: UnbufferedClientConnection,
-    /// `None` while it [rests](TlsSession::rest): most sessions do, most of the time.
+    /// `None` while it [rests](Rustls::rest): most sessions do, most of the time.
     buffers: Option<Box<Buffers>>,
     heard: Option<Instant>,
     handshaking: bool,
@@ -127,6 +86,113 @@ impl Rustls {
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             certificates: &certificates,
         });
+    }
+
+    /// Takes in what has come from the peer, in whatever pieces it comes. An error is final; there may be an alert
+    /// to be sent after it.
+    pub(super) fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err((**error).clone());
+        }
+        self.heard = Some(Instant::now());
+        let buffers = self.buffers.get_or_insert_default();
+        buffers.received.extend_from_slice(ciphertext);
+        if !self.handshaking {
+            buffers.plaintext.reserve(buffers.received.len());
+        }
+        self.decrypt(None)
+    }
+
+    /// Memory to receive into, for who expects a lot: what has come and is of no use yet, and room for `room` bytes
+    /// behind it. Who does not bring it back has lost nothing.
+    pub(super) fn lend(&mut self, room: usize) -> Vec<u8> {
+        let buffers = self.buffers.get_or_insert_default();
+        let mut lent = std::mem::take(&mut buffers.spare);
+        lent.clear();
+        lent.reserve(buffers.received.len() + room);
+        lent.extend_from_slice(&buffers.received);
+        buffers.lent = buffers.received.len();
+        lent
+    }
+
+    /// As [`receive`](Rustls::receive), of memory that was lent, with what has come behind what was in it.
+    /// `give` gets what that was, decrypted, piece by piece, behind what there is to take.
+    pub(super) fn receive_lent(&mut self, mut lent: Vec<u8>, give: Give<'_>) -> Result<(), Error> {
+        if let Some(error) = &self.failed {
+            return Err((**error).clone());
+        }
+        self.heard = Some(Instant::now());
+        // Nobody receives in two ways at once. If somebody did, what he received would lie before this.
+        let buffers = self.buffers.get_or_insert_default();
+        if buffers.received.len() == buffers.lent {
+            std::mem::swap(&mut buffers.received, &mut lent);
+        } else {
+            buffers.received.extend_from_slice(&lent[buffers.lent..]);
+        }
+        buffers.spare = lent;
+        self.decrypt(Some(give))
+    }
+
+    /// What the peer has sent, decrypted, if there is anything.
+    pub(super) fn take_plaintext(&mut self) -> Option<Vec<u8>> {
+        let plaintext = &mut self.buffers.as_mut()?.plaintext;
+        (!plaintext.is_empty()).then(|| std::mem::take(plaintext))
+    }
+
+    /// Encrypts what is to be sent to the peer, behind everything before.
+    pub(super) fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
+        self.run(Then::Send(plaintext), None)
+    }
+
+    /// Says to the peer that nothing more will be sent.
+    pub(super) fn close(&mut self) {
+        // One that has failed has nothing to say.
+        let _ = self.run(Then::Close, None);
+    }
+
+    /// What has to go to the peer, if there is anything.
+    pub(super) fn take_ciphertext(&mut self) -> Option<Vec<u8>> {
+        let ciphertext = &mut self.buffers.as_mut()?.ciphertext;
+        (!ciphertext.is_empty()).then(|| std::mem::take(ciphertext))
+    }
+
+    /// When something came from the peer last, be it of use yet or not.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
+    /// Whether the handshake goes on.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.handshaking
+    }
+
+    /// Whether the peer has said that nothing more will come (close_notify).
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The protocol that the handshake has settled on, if it was a subject.
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        self.connection.alpn_protocol()
+    }
+
+    /// Gives memory back that is of no use while nothing is sent or received.
+    pub(super) fn rest(&mut self) {
+        let Some(buffers) = &mut self.buffers else {
+            return;
+        };
+        buffers.spare = Vec::new();
+        let Buffers {
+            received,
+            plaintext,
+            ciphertext,
+            ..
+        } = &mut **buffers;
+        let kept = [received, plaintext, ciphertext];
+        match kept.iter().all(|buffer| buffer.is_empty()) {
+            true => self.buffers = None,
+            false => kept.map(Vec::shrink_to_fit).into_iter().collect(),
+        }
     }
 
     /// How many bytes its buffers have.
@@ -317,98 +383,4 @@ fn append(
     };
     out.truncate(start + *result.as_ref().unwrap_or(&0));
     result.map(drop)
-}
-
-impl TlsSession for Rustls {
-    fn receive(&mut self, ciphertext: &[u8]) -> Result<(), Error> {
-        if let Some(error) = &self.failed {
-            return Err((**error).clone());
-        }
-        self.heard = Some(Instant::now());
-        let buffers = self.buffers.get_or_insert_default();
-        buffers.received.extend_from_slice(ciphertext);
-        if !self.handshaking {
-            buffers.plaintext.reserve(buffers.received.len());
-        }
-        self.decrypt(None)
-    }
-
-    fn lend(&mut self, room: usize) -> Vec<u8> {
-        let buffers = self.buffers.get_or_insert_default();
-        let mut lent = std::mem::take(&mut buffers.spare);
-        lent.clear();
-        lent.reserve(buffers.received.len() + room);
-        lent.extend_from_slice(&buffers.received);
-        buffers.lent = buffers.received.len();
-        lent
-    }
-
-    fn receive_lent(&mut self, mut lent: Vec<u8>, give: Give<'_>) -> Result<(), Error> {
-        if let Some(error) = &self.failed {
-            return Err((**error).clone());
-        }
-        self.heard = Some(Instant::now());
-        // Nobody receives in two ways at once. If somebody did, what he received would lie before this.
-        let buffers = self.buffers.get_or_insert_default();
-        if buffers.received.len() == buffers.lent {
-            std::mem::swap(&mut buffers.received, &mut lent);
-        } else {
-            buffers.received.extend_from_slice(&lent[buffers.lent..]);
-        }
-        buffers.spare = lent;
-        self.decrypt(Some(give))
-    }
-
-    fn take_plaintext(&mut self) -> Option<Vec<u8>> {
-        let plaintext = &mut self.buffers.as_mut()?.plaintext;
-        (!plaintext.is_empty()).then(|| std::mem::take(plaintext))
-    }
-
-    fn send(&mut self, plaintext: &[u8]) -> Result<(), Error> {
-        self.run(Then::Send(plaintext), None)
-    }
-
-    fn close(&mut self) {
-        // One that has failed has nothing to say.
-        let _ = self.run(Then::Close, None);
-    }
-
-    fn take_ciphertext(&mut self) -> Option<Vec<u8>> {
-        let ciphertext = &mut self.buffers.as_mut()?.ciphertext;
-        (!ciphertext.is_empty()).then(|| std::mem::take(ciphertext))
-    }
-
-    fn heard(&self) -> Option<Instant> {
-        self.heard
-    }
-
-    fn is_handshaking(&self) -> bool {
-        self.handshaking
-    }
-
-    fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    fn alpn(&self) -> Option<&[u8]> {
-        self.connection.alpn_protocol()
-    }
-
-    fn rest(&mut self) {
-        let Some(buffers) = &mut self.buffers else {
-            return;
-        };
-        buffers.spare = Vec::new();
-        let Buffers {
-            received,
-            plaintext,
-            ciphertext,
-            ..
-        } = &mut **buffers;
-        let kept = [received, plaintext, ciphertext];
-        match kept.iter().all(|buffer| buffer.is_empty()) {
-            true => self.buffers = None,
-            false => kept.map(Vec::shrink_to_fit).into_iter().collect(),
-        }
-    }
 }

@@ -13,16 +13,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::failed;
-use super::session::TlsSession;
+use super::session::Rustls;
 use crate::buf::{BufResult, Chunk, IoBuf, IoBufMut, fill, fill_from};
 use crate::http::transport::{RecvSide, SendSide, after_the_end, unclean_end};
 
 /// What an idle connection has beside the session and what it goes through.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<TlsRecv>() <= 88 && size_of::<TlsSend>() <= 88);
+const _: () = assert!(size_of::<TlsRecv>() <= 80 && size_of::<TlsSend>() <= 80);
 
 /// The session of both sides.
-pub(super) type Shared = Rc<RefCell<dyn TlsSession>>;
+pub(super) type Shared = Rc<RefCell<Rustls>>;
 
 /// Tells of a TLS connection when its peer was heard last.
 pub(in crate::http) struct Heard(Shared);
@@ -158,9 +158,7 @@ impl TlsRecv {
                 let Some(mut chunk) = chunk else { return 0 };
                 let count = fill(&mut buffer, &chunk);
                 chunk.advance(count);
-                if !chunk.is_empty() {
-                    self.put_back(chunk);
-                }
+                self.rest = (!chunk.is_empty()).then_some(chunk);
                 count
             });
             return (result, buffer);
@@ -196,12 +194,7 @@ impl TlsRecv {
         Ok(count)
     }
 
-    /// What was taken and not used up is taken again.
-    fn put_back(&mut self, chunk: Chunk) {
-        self.rest = Some(chunk);
-    }
-
-    /// See [`TlsSession::rest`].
+    /// See [`Rustls::rest`].
     pub(in crate::http) fn rest(&mut self) {
         self.session.borrow_mut().rest();
     }

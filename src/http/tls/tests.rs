@@ -8,7 +8,7 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
 
-use super::session::{Rustls, TlsSession};
+use super::session::Rustls;
 
 fn pair() -> (Rustls, ServerConnection) {
     let key = KeyPair::generate().unwrap();
