@@ -45,6 +45,7 @@ mod unix_datagram;
 mod unix_listener;
 mod unix_stream;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 #[cfg(feature = "http")]
@@ -99,6 +100,30 @@ fn make_socket(core: &Core, domain: Domain, kind: Type) -> io::Result<Socket> {
         }
         made => made,
     }
+}
+
+/// What `bind` makes of the first address that it can bind; otherwise the error for the last one. `what` is in its
+/// message.
+async fn bind_first<T>(
+    address: impl ToAddresses,
+    what: &str,
+    bind: impl AsyncFn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let none = format!("no address to {what}");
+    let mut bound = Err(io::Error::new(io::ErrorKind::InvalidInput, none));
+    for address in address.resolve().await? {
+        let result = bind(address).await;
+        bound = result.map_err(|error| cannot(what, &address, &error));
+        if bound.is_ok() {
+            break;
+        }
+    }
+    bound
+}
+
+/// `error`, with what could not be done, and the address.
+fn cannot(what: &str, address: &impl fmt::Debug, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {what} {address:?}: {error}"))
 }
 
 /// Binds a socket: on the ring where the kernel can (6.11), else with the system call, which does not block.

@@ -9,11 +9,11 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
-use socket2::{SockRef, Socket};
+use socket2::{Domain, SockRef, Type};
 
 use super::listener::Listener;
 use super::stream::close;
-use super::{TcpStream, bind_and_listen, ip_address};
+use super::{TcpStream, ToAddresses, bind_and_listen, bind_first, ip_address, new_socket};
 use crate::reactor::Core;
 
 /// A socket that accepts TCP connections.
@@ -107,45 +107,22 @@ impl TcpListenerBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future closes the socket.
-    pub async fn bind(self, address: impl super::ToAddresses) -> io::Result<TcpListener> {
+    pub async fn bind(self, address: impl ToAddresses) -> io::Result<TcpListener> {
         let core = Core::current()?;
-        let addresses = address.resolve().await?;
-        let mut last = None;
-        for address in addresses {
-            match self.bind_one(&core, address).await {
-                Ok(listener) => return Ok(listener),
-                Err(error) => last = Some((address, error)),
+        bind_first(address, "listen on", async |address| {
+            let fd = new_socket(&core, Domain::for_address(address), Type::STREAM).await?;
+            let socket = SockRef::from(&fd);
+            socket.set_reuse_address(self.reuse_address)?;
+            socket.set_reuse_port(self.reuse_port)?;
+            if let (Some(only), true) = (self.only_v6, address.is_ipv6()) {
+                socket.set_only_v6(only)?;
             }
-        }
-        Err(match last {
-            Some((address, error)) => {
-                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-            }
-            None => io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on"),
+            bind_and_listen(&core, &fd, address.into(), self.backlog).await?;
+            Ok(TcpListener {
+                listener: Listener::new(&core, fd),
+            })
         })
-    }
-
-    async fn bind_one(
-        &self,
-        core: &std::rc::Rc<Core>,
-        address: SocketAddr,
-    ) -> io::Result<TcpListener> {
-        let fd = super::new_socket(
-            core,
-            socket2::Domain::for_address(address),
-            socket2::Type::STREAM,
-        )
-        .await?;
-        let socket = SockRef::from(&fd);
-        socket.set_reuse_address(self.reuse_address)?;
-        socket.set_reuse_port(self.reuse_port)?;
-        if let (Some(only), true) = (self.only_v6, address.is_ipv6()) {
-            socket.set_only_v6(only)?;
-        }
-        bind_and_listen(core, &fd, address.into(), self.backlog).await?;
-        Ok(TcpListener {
-            listener: Listener::new(core, fd),
-        })
+        .await
     }
 }
 
@@ -165,7 +142,7 @@ impl TcpListener {
     /// # Errors, cancel safety
     ///
     /// As [`TcpListenerBuilder::bind`].
-    pub async fn bind(address: impl super::ToAddresses) -> io::Result<TcpListener> {
+    pub async fn bind(address: impl ToAddresses) -> io::Result<TcpListener> {
         TcpListener::builder().bind(address).await
     }
 
@@ -178,7 +155,7 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let core = Core::current()?;
         listener.set_nonblocking(false)?;
-        let fd = core.share(Socket::from(listener).into());
+        let fd = core.share(listener.into());
         Ok(TcpListener {
             listener: Listener::new(&core, fd),
         })

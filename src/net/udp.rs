@@ -9,7 +9,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::datagram::{Datagram, Receiver, Sender};
 use super::stream::close;
-use super::{ConnectError, ToAddresses, bind, ip_address, new_socket};
+use super::{ConnectError, ToAddresses, bind, bind_first, ip_address, new_socket};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::op::{Connect, SharedFd};
 use crate::reactor::Core;
@@ -71,19 +71,12 @@ impl UdpSocket {
     #[doc(alias = "IORING_OP_BIND")]
     pub async fn bind(address: impl ToAddresses) -> io::Result<UdpSocket> {
         let core = Core::current()?;
-        let mut last = None;
-        for address in address.resolve().await? {
-            match bind_one(&core, address).await {
-                Ok(fd) => return Ok(UdpSocket::over(&core, &fd)),
-                Err(error) => last = Some((address, error)),
-            }
-        }
-        Err(match last {
-            Some((address, error)) => {
-                io::Error::new(error.kind(), format!("cannot bind to {address}: {error}"))
-            }
-            None => io::Error::new(io::ErrorKind::InvalidInput, "no address to bind to"),
+        bind_first(address, "bind to", async |address| {
+            let fd = new_socket(&core, Domain::for_address(address), Type::DGRAM).await?;
+            bind(&core, &fd, address.into()).await?;
+            Ok(UdpSocket::over(&core, &fd))
         })
+        .await
     }
 
     /// Takes over a socket, which may have been set up with `socket2`.
@@ -320,12 +313,6 @@ impl UdpSocket {
     fn socket(&self) -> SockRef<'_> {
         SockRef::from(&self.recv)
     }
-}
-
-async fn bind_one(core: &Rc<Core>, address: SocketAddr) -> io::Result<SharedFd> {
-    let fd = new_socket(core, Domain::for_address(address), Type::DGRAM).await?;
-    bind(core, &fd, address.into()).await?;
-    Ok(fd)
 }
 
 impl AsFd for UdpSocket {

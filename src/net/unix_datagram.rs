@@ -10,7 +10,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::datagram::{Datagram, Receiver, Sender};
 use super::stream::close;
-use super::{bind, new_socket, unix_address};
+use super::{bind, cannot, new_socket, unix_address};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::op::{Connect, SharedFd};
 use crate::reactor::Core;
@@ -83,7 +83,7 @@ impl UnixDatagram {
         let raw = unix_address::to_raw(address)?;
         bind(socket.recv.core(), socket.recv.fd(), raw)
             .await
-            .map_err(|error| named("bind to", address, &error))?;
+            .map_err(|error| cannot("bind to", address, &error))?;
         Ok(socket)
     }
 
@@ -149,7 +149,7 @@ impl UnixDatagram {
             address: unix_address::to_raw(address)?,
         };
         let (result, _) = self.recv.core().submit(op).await;
-        result.map_err(|error| named("connect to", address, &error))
+        result.map_err(|error| cannot("connect to", address, &error))
     }
 
     /// Receives a datagram into `buffer`, from its start; gives it back with the datagram's length. 0 is an
@@ -271,10 +271,6 @@ async fn send_to<B: IoBuf>(
         Ok(target) => sender.send(buffer, Some(target)).await,
         Err(error) => (Err(error), buffer),
     }
-}
-
-fn named(what: &str, address: &SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {what} {address:?}: {error}"))
 }
 
 impl AsFd for UnixDatagram {

@@ -14,7 +14,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::listener::Listener;
 use super::stream::close;
-use super::{UnixStream, bind_and_listen, new_socket, unix_address};
+use super::{UnixStream, bind_and_listen, cannot, new_socket, unix_address};
 use crate::reactor::Core;
 
 /// A socket that accepts connections of processes on the same machine (unix(7)).
@@ -103,10 +103,7 @@ impl UnixListenerBuilder {
         let raw = unix_address::to_raw(address)?;
         bind_and_listen(&core, &fd, raw, self.backlog)
             .await
-            .map_err(|error| {
-                let message = format!("cannot listen on {address:?}: {error}");
-                io::Error::new(error.kind(), message)
-            })?;
+            .map_err(|error| cannot("listen on", address, &error))?;
         Ok(UnixListener {
             listener: Listener::new(&core, fd),
         })

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use socket2::{Domain, SockRef, Type};
 
 use super::stream::{Chunks, RecvHalf, SendHalf, Stream};
-use super::{new_socket, unix_address};
+use super::{cannot, new_socket, unix_address};
 use crate::buf::{self, BufResult, Chunk, IoBuf, IoBufMut};
 use crate::op::Connect;
 use crate::reactor::Core;
@@ -87,10 +87,7 @@ impl UnixStream {
             address: unix_address::to_raw(address)?,
         };
         let (result, op) = core.submit(op).await;
-        result.map_err(|error| {
-            let message = format!("cannot connect to {address:?}: {error}");
-            io::Error::new(error.kind(), message)
-        })?;
+        result.map_err(|error| cannot("connect to", address, &error))?;
         Ok(UnixStream {
             stream: Stream::new(&core, op.fd),
         })
