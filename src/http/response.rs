@@ -407,7 +407,7 @@ impl Response {
     /// ```
     #[doc(alias = "bytes_stream")]
     pub fn chunks(&mut self) -> Chunks<'_> {
-        Chunks::borrowed(self)
+        Chunks::of(self)
     }
 
     /// As [`chunks`](Response::chunks), and takes the response along.
@@ -426,7 +426,7 @@ impl Response {
     /// # Ok::<(), eyewall::Error>(())
     /// ```
     pub fn into_chunks(self) -> Chunks<'static> {
-        Chunks::owned(self)
+        Chunks::of(self)
     }
 
     /// Calls `callback` with every part of the body as it comes, in a task of its own, never inside this call. It

@@ -1,5 +1,6 @@
 //! The body of a response as a stream.
 
+use std::borrow::BorrowMut;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,25 +22,10 @@ pub struct Chunks<'a> {
 }
 
 impl<'a> Chunks<'a> {
-    pub(super) fn borrowed(response: &'a mut Response) -> Chunks<'a> {
-        let inner = stream::unfold(Some(response), async |response| {
-            let response = response?;
-            match response.chunk().await {
-                Ok(chunk) => Some((Ok(chunk?), Some(response))),
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        Chunks {
-            inner: Box::pin(inner.fuse()),
-        }
-    }
-}
-
-impl Chunks<'static> {
-    pub(super) fn owned(response: Response) -> Chunks<'static> {
+    pub(super) fn of(response: impl BorrowMut<Response> + 'a) -> Chunks<'a> {
         let inner = stream::unfold(Some(response), async |response| {
             let mut response = response?;
-            match response.chunk().await {
+            match response.borrow_mut().chunk().await {
                 Ok(chunk) => Some((Ok(chunk?), Some(response))),
                 Err(error) => Some((Err(error), None)),
             }
