@@ -26,7 +26,6 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod addr;
 mod chunk;
 mod credentials;
 mod fill;
@@ -41,7 +40,6 @@ mod tests;
 mod traits;
 mod view;
 
-pub(crate) use addr::AddrBuf;
 pub use chunk::Chunk;
 pub(crate) use credentials::peer_credentials;
 pub(crate) use fill::fill;

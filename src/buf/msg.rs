@@ -2,9 +2,9 @@
 
 use std::mem::MaybeUninit;
 
-use socket2::SockAddr;
+use socket2::{SockAddr, SockAddrStorage};
 
-use super::{AddrBuf, IoBuf, IoBufMut};
+use super::{IoBuf, IoBufMut};
 
 /// A message header whose address and vectors live beside it.
 ///
@@ -13,7 +13,7 @@ use super::{AddrBuf, IoBuf, IoBufMut};
 pub(crate) struct Message {
     header: libc::msghdr,
     vectors: Vec<libc::iovec>,
-    peer: AddrBuf,
+    peer: SockAddrStorage,
     target: Option<SockAddr>,
 }
 
@@ -50,7 +50,7 @@ impl Message {
             // SAFETY: a msghdr is plain data for which all zero bytes are a value.
             header: unsafe { MaybeUninit::zeroed().assume_init() },
             vectors,
-            peer: AddrBuf::new(),
+            peer: SockAddrStorage::zeroed(),
             target,
         }
     }
@@ -66,8 +66,8 @@ impl Message {
 
     /// The header for recvmsg; valid while the message is neither moved nor touched.
     pub(crate) fn header_to_receive(&mut self) -> *mut libc::msghdr {
-        self.header.msg_name = self.peer.as_mut_ptr();
-        self.header.msg_namelen = self.peer.capacity();
+        self.header.msg_name = (&raw mut self.peer).cast();
+        self.header.msg_namelen = self.peer.size_of();
         self.point_to_vectors()
     }
 
@@ -99,6 +99,9 @@ impl Message {
 
     /// The sender's address.
     pub(crate) fn into_sender(self) -> SockAddr {
-        self.peer.into_addr(self.header.msg_namelen)
+        let len = self.header.msg_namelen.min(self.peer.size_of());
+        // SAFETY: the storage was zeroed, so that every byte is initialised whatever the kernel wrote, and
+        // `len` is within it. An all-zero address has the family AF_UNSPEC, which no reader interprets.
+        unsafe { SockAddr::new(self.peer, len) }
     }
 }
