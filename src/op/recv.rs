@@ -44,14 +44,6 @@ impl<B: IoBufMut> Recv<B> {
             .as_mut()
             .expect("a receive in flight has its buffer")
     }
-
-    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
-    fn received(&mut self, cqe: Cqe) -> io::Result<usize> {
-        let count = cqe.into_result()? as usize;
-        // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.
-        unsafe { self.buffer().set_written(count) };
-        Ok(count)
-    }
 }
 
 impl<B: IoBufMut> Operation for Recv<B> {
@@ -70,12 +62,16 @@ impl<B: IoBufMut> Operation for Recv<B> {
         }
     }
 
+    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
-        self.received(cqe)
+        let count = cqe.into_result()? as usize;
+        // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.
+        unsafe { self.buffer().set_written(count) };
+        Ok(count)
     }
 
     fn discard(&mut self, cqe: Cqe) {
-        match self.received(cqe) {
+        match self.complete(cqe) {
             // The end of the stream is there to be seen again.
             Ok(0) => {}
             Ok(count) => {

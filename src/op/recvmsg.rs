@@ -43,24 +43,10 @@ impl<B: IoBufMut> RecvMsg<B> {
         let (buffer, message) = self.lent.expect("a waiting receive has not been discarded");
         (buffer, message.into_sender())
     }
-
-    /// How much of the datagram is in the buffer, and how long it is.
-    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
-    fn received(&mut self, cqe: Cqe) -> io::Result<(usize, usize)> {
-        let full_len = cqe.into_result()? as usize;
-        let (buffer, _) = self
-            .lent
-            .as_mut()
-            .expect("a receive in flight has its buffer");
-        let len = full_len.min(buffer.bytes_capacity());
-        // SAFETY: the kernel wrote the datagram to the start of the buffer, as far as the capacity allowed.
-        unsafe { buffer.set_written(len) };
-        Ok((len, full_len))
-    }
 }
 
 impl<B: IoBufMut> Operation for RecvMsg<B> {
-    /// How much was received, and how long the datagram is.
+    /// How much of the datagram is in the buffer, and how long it is.
     type Output = io::Result<(usize, usize)>;
 
     #[inline]
@@ -77,12 +63,21 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
         }
     }
 
+    #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn complete(&mut self, cqe: Cqe) -> io::Result<(usize, usize)> {
-        self.received(cqe)
+        let full_len = cqe.into_result()? as usize;
+        let (buffer, _) = self
+            .lent
+            .as_mut()
+            .expect("a receive in flight has its buffer");
+        let len = full_len.min(buffer.bytes_capacity());
+        // SAFETY: the kernel wrote the datagram to the start of the buffer, as far as the capacity allowed.
+        unsafe { buffer.set_written(len) };
+        Ok((len, full_len))
     }
 
     fn discard(&mut self, cqe: Cqe) {
-        match self.received(cqe) {
+        match self.complete(cqe) {
             Ok((len, full_len)) => {
                 let (buffer, message) = self.lent.take().expect("discarded once");
                 let datagram = Datagram {
