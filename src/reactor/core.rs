@@ -57,7 +57,6 @@ pub(crate) struct Core {
     /// Something has been done beside the ring since the last turn.
     pub(super) called: Cell<bool>,
     pub(super) task_budget: usize,
-    bind_listen: bool,
     /// What other rooms keep once for each reactor, by type.
     locals: RefCell<HashMap<TypeId, Box<dyn Any>>>,
 }
@@ -136,7 +135,6 @@ impl Core {
             .map(|(threshold, callback)| StallWatch::new(threshold, callback));
         let executor = Executor::new(remote, stall);
         Ok(Rc::new(Core {
-            bind_listen: ring.has_bind_listen(),
             inner: RefCell::new(Inner {
                 ring,
                 table: Table::new(
@@ -277,7 +275,7 @@ impl Core {
 
     /// Whether bind and listen are operations of this kernel's ring.
     pub(crate) fn has_bind_listen(&self) -> bool {
-        self.bind_listen
+        self.ring().has_bind_listen()
     }
 
     /// The value of type `T` that this reactor keeps; made when it is first asked for, and dropped with the

@@ -93,7 +93,7 @@ const WORKERS: u32 = 256;
 /// An io_uring instance, used by the thread that made it.
 pub(crate) struct Ring {
     io: IoUring,
-    optional: probe::Optional,
+    bind_listen: bool,
     overflows: u64,
 }
 
@@ -177,19 +177,19 @@ impl Place<'_> {
 impl Ring {
     pub(crate) fn new(setup: &Setup) -> Result<Ring, Error> {
         let io = setup::build(setup)?;
-        let optional = probe::Optional::of(&io);
+        let bind_listen = probe::knows_bind_listen(&io);
         // Where that is refused, the kernel's own limit stays.
         let _ = io.submitter().register_iowq_max_workers(&mut [WORKERS, 0]);
         Ok(Ring {
             io,
-            optional,
+            bind_listen,
             overflows: 0,
         })
     }
 
     /// Whether bind and listen are ring operations here (Linux 6.11).
     pub(crate) fn has_bind_listen(&self) -> bool {
-        self.optional.bind_listen
+        self.bind_listen
     }
 
     /// Puts one request into the submission queue; `false` when it is full.

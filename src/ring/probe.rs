@@ -24,13 +24,6 @@ pub struct Probe {
     pub operations: Vec<(&'static str, bool)>,
 }
 
-/// The operations that are used only where the kernel knows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Optional {
-    /// `IORING_OP_BIND` and `IORING_OP_LISTEN`, since 6.11.
-    pub(crate) bind_listen: bool,
-}
-
 const OPERATIONS: &[(&str, u8)] = &[
     ("NOP", opcode::Nop::CODE),
     ("CONNECT", opcode::Connect::CODE),
@@ -104,14 +97,10 @@ fn known_operations(ring: &IoUring) -> Vec<(&'static str, bool)> {
         .collect()
 }
 
-impl Optional {
-    pub(super) fn of(ring: &IoUring) -> Optional {
-        let known = known_operations(ring);
-        let has = |name| known.contains(&(name, true));
-        Optional {
-            bind_listen: has("BIND") && has("LISTEN"),
-        }
-    }
+/// Whether the kernel knows `IORING_OP_BIND` and `IORING_OP_LISTEN` (since 6.11), the only ones that are done without.
+pub(super) fn knows_bind_listen(ring: &IoUring) -> bool {
+    let known = known_operations(ring);
+    known.contains(&("BIND", true)) && known.contains(&("LISTEN", true))
 }
 
 /// The kernel's release, such as `6.18.44`.
