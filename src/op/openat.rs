@@ -29,7 +29,6 @@ impl Operation for OpenAt {
 
     fn request(&mut self) -> Request {
         Request::OpenAt {
-            dir: libc::AT_FDCWD,
             path: self.path.as_ptr(),
             flags: self.flags | libc::O_CLOEXEC,
             mode: self.mode,

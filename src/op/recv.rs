@@ -58,7 +58,6 @@ impl<B: IoBufMut> Operation for Recv<B> {
             fd,
             data: buffer.bytes_mut_ptr(),
             len: sqe_len(buffer.bytes_capacity()),
-            flags: 0,
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{Operation, SharedFd};
 use crate::buf::{Chunk, Pool};
-use crate::ring::{BUFFER_GROUP, Cqe, Request};
+use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_RECV` with `IOSQE_BUFFER_SELECT`: the kernel picks the buffer when data arrives, so that a
 /// receive that waits holds no memory.
@@ -71,7 +71,6 @@ impl Operation for RecvPooled {
     fn request(&mut self) -> Request {
         Request::RecvPooled {
             fd: self.fd.as_raw_fd(),
-            group: BUFFER_GROUP,
             multishot: self.multishot,
         }
     }

@@ -82,7 +82,7 @@ pub(crate) use setup::Setup;
 use crate::error::{Error, ErrorKind};
 
 /// The group id of the one provided buffer ring that a [`Ring`] has.
-pub(crate) const BUFFER_GROUP: u16 = 0;
+const BUFFER_GROUP: u16 = 0;
 
 /// How many threads of the kernel's may do at once for one of ours what cannot be done on the spot: open a file, ask for
 /// its metadata, bring it to the disk. They are made when the others wait, and go when there is nothing to do. By itself

@@ -36,12 +36,10 @@ pub(crate) enum Request {
         fd: RawFd,
         data: *mut u8,
         len: u32,
-        flags: i32,
     },
-    /// Receive into a buffer that the kernel picks from the provided buffer ring `group`.
+    /// Receive into a buffer that the kernel picks from the provided buffer ring.
     RecvPooled {
         fd: RawFd,
-        group: u16,
         multishot: bool,
     },
     RecvMsg {
@@ -92,7 +90,6 @@ pub(crate) enum Request {
         fd: RawFd,
     },
     OpenAt {
-        dir: RawFd,
         path: *const libc::c_char,
         flags: i32,
         mode: u32,

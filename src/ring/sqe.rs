@@ -3,6 +3,7 @@
 use io_uring::types::{CancelBuilder, Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
 
+use super::BUFFER_GROUP;
 use super::request::Request;
 
 /// Builds the SQE of `request`, marked with `user_data`.
@@ -27,25 +28,18 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
         } => opcode::AcceptMulti::new(Fd(fd))
             .flags(libc::SOCK_CLOEXEC)
             .build(),
-        Request::Recv {
-            fd,
-            data,
-            len,
-            flags,
-        } => opcode::Recv::new(Fd(fd), data, len).flags(flags).build(),
+        Request::Recv { fd, data, len } => opcode::Recv::new(Fd(fd), data, len).build(),
         Request::RecvPooled {
             fd,
-            group,
             multishot: false,
         } => opcode::Recv::new(Fd(fd), std::ptr::null_mut(), 0)
-            .buf_group(group)
+            .buf_group(BUFFER_GROUP)
             .build()
             .flags(squeue::Flags::BUFFER_SELECT),
         Request::RecvPooled {
             fd,
-            group,
             multishot: true,
-        } => opcode::RecvMulti::new(Fd(fd), group).build(),
+        } => opcode::RecvMulti::new(Fd(fd), BUFFER_GROUP).build(),
         Request::RecvMsg { fd, message, flags } => {
             opcode::RecvMsg::new(Fd(fd), message).flags(flags).build()
         }
@@ -93,13 +87,13 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             opcode::AsyncCancel2::new(CancelBuilder::fd(Fd(fd)).all()).build()
         }
         Request::OpenAt {
-            dir,
             path,
             flags,
             mode,
             aside,
         } => {
-            let open = opcode::OpenAt::new(Fd(dir), path).flags(flags).mode(mode);
+            let cwd = Fd(libc::AT_FDCWD);
+            let open = opcode::OpenAt::new(cwd, path).flags(flags).mode(mode);
             let mut flags = squeue::Flags::empty();
             flags.set(squeue::Flags::ASYNC, aside);
             open.build().flags(flags)
