@@ -1,6 +1,7 @@
 //! What a request may say instead of its client, and a client instead of the crate.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::proxy::{Proxies, Proxy};
 use super::redirect::Policy;
@@ -26,6 +27,8 @@ pub(super) struct Options {
     pub(super) idempotent: Option<bool>,
     /// Leave to send the body is asked for.
     pub(super) expect_continue: Option<bool>,
+    /// How long is waited for it.
+    pub(super) expect_timeout: Option<Duration>,
     pub(super) decompress: Option<bool>,
     pub(super) connect: Option<ConnectOptions>,
 }

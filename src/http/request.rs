@@ -416,7 +416,7 @@ impl RequestBuilder {
     /// client's [`expect_timeout`](super::ClientBuilder::expect_timeout); zero waits without a limit of its own.
     /// When it is over the body is sent: the server may never have heard of the field.
     pub fn expect_timeout(self, limit: Duration) -> RequestBuilder {
-        self.set(|options| options.times.expect = Some(limit))
+        self.set(|options| options.expect_timeout = Some(limit))
     }
 
     /// Whether the body of the response is decoded from gzip, deflate, brotli and zstd, instead of what the client's

@@ -14,8 +14,6 @@ pub(super) struct Times {
     pub(super) first_byte: Option<Duration>,
     pub(super) idle_read: Option<Duration>,
     pub(super) idle_write: Option<Duration>,
-    /// Not an error: how long a body waits for the server's leave (100).
-    pub(super) expect: Option<Duration>,
 }
 
 impl Times {
@@ -29,7 +27,6 @@ impl Times {
             first_byte: self.first_byte.or(other.first_byte),
             idle_read: self.idle_read.or(other.idle_read),
             idle_write: self.idle_write.or(other.idle_write),
-            expect: self.expect.or(other.expect),
         }
     }
 

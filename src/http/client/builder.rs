@@ -95,7 +95,6 @@ impl Default for ClientBuilder {
         let mut options = Options::default();
         options.times.total = Some(Duration::from_secs(20));
         options.times.connect = Some(Duration::from_secs(20));
-        options.times.expect = Some(Duration::from_secs(1));
         ClientBuilder {
             settings: Settings {
                 options,
@@ -201,7 +200,7 @@ impl ClientBuilder {
 
     /// How long to wait for that leave before the body is sent all the same; zero waits without a limit of its own.
     pub fn expect_timeout(self, limit: Duration) -> ClientBuilder {
-        self.set(|options| options.times.expect = Some(limit))
+        self.set(|options| options.expect_timeout = Some(limit))
     }
 
     /// Whether bodies of responses are decoded from gzip, deflate, brotli and zstd, and requests say in

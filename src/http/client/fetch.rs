@@ -387,7 +387,7 @@ fn expect(request: &Request, settings: &Settings) -> Option<Duration> {
     let client = &settings.options;
     let empty = request.body.as_ref().is_none_or(Body::is_empty);
     let asks = !empty && request.option(client, |options| options.expect_continue, false);
-    asks.then(|| request.option(client, |options| options.times.expect, LEAVE))
+    asks.then(|| request.option(client, |options| options.expect_timeout, LEAVE))
 }
 
 /// The error of a status that the request wants to be one. Not in line, since it is rare.
