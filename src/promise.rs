@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -214,16 +214,12 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
         return true;
     }
     if inner.callbacks.is_empty() {
-        let waker = inner.waker.take();
-        drop(inner);
-        wake_all(waker);
+        wake(inner);
         return true;
     }
     let Ok(reactor) = Handle::current() else {
-        let waker = inner.waker.take();
-        drop(inner);
         // Whoever polls now makes the calls.
-        wake_all(waker);
+        wake(inner);
         return false;
     };
     inner.calling = Calling::Spawned(reactor);
@@ -233,6 +229,13 @@ fn run_callbacks<T: 'static>(state: &Rc<RefCell<State<T>>>) -> bool {
         last: false,
     };
     in_background(async move { calls.make() }) || is_shut()
+}
+
+/// Wakes whoever awaits the value, once the state is no longer borrowed: that is user code.
+fn wake<T: 'static>(mut state: RefMut<'_, State<T>>) {
+    let waker = state.waker.take();
+    drop(state);
+    wake_all(waker);
 }
 
 /// The calls of the callbacks, which are made by a task.
@@ -260,9 +263,7 @@ impl<T: 'static> Drop for Calls<T> {
             let mut inner = state.borrow_mut();
             inner.calling = Calling::NotYet;
             // Whoever polls now makes the calls.
-            let waker = inner.waker.take();
-            drop(inner);
-            wake_all(waker);
+            wake(inner);
         }
     }
 }
@@ -295,9 +296,7 @@ fn call_back<T: 'static>(state: &Rc<RefCell<State<T>>>) {
         let mut inner = state.borrow_mut();
         if inner.callbacks.is_empty() {
             inner.calling = Calling::NotYet;
-            let waker = inner.waker.take();
-            drop(inner);
-            wake_all(waker);
+            wake(inner);
             return;
         }
         let callback = inner.callbacks.remove(0);
