@@ -96,16 +96,13 @@ pub(super) fn start(
     done: impl FnOnce(Result<Fetched, Error>) + 'static,
 ) -> Cancel {
     let (cancel, request) = Cancel::of(request);
-    let url = request.url().cloned();
     let mut once = Once {
         done: Some(done),
-        url: url.clone(),
         cancel: cancel.clone(),
     };
-    let token = cancel.clone();
     in_background(async move {
-        let result = token.or(request.whole()).await;
-        once.tell(result.map_err(|error| at(error, url.as_ref())));
+        let result = once.cancel.or(request.whole()).await;
+        once.tell(result);
     });
     cancel
 }
@@ -120,13 +117,13 @@ pub(super) fn at(error: Error, url: Option<&Url>) -> Error {
 /// Tells what becomes of a fetch, also when its task is dropped.
 struct Once<F: FnOnce(Result<Fetched, Error>)> {
     done: Option<F>,
-    url: Option<Url>,
     cancel: Cancel,
 }
 
 impl<F: FnOnce(Result<Fetched, Error>)> Once<F> {
     fn tell(&mut self, result: Result<Fetched, Error>) {
         if let Some(done) = self.done.take() {
+            let result = result.map_err(|error| self.cancel.at(error));
             contain_panic(|| done(result));
         }
     }
@@ -134,7 +131,6 @@ impl<F: FnOnce(Result<Fetched, Error>)> Once<F> {
 
 impl<F: FnOnce(Result<Fetched, Error>)> Drop for Once<F> {
     fn drop(&mut self) {
-        let error = at(self.cancel.error(), self.url.as_ref());
-        self.tell(Err(error));
+        self.tell(Err(self.cancel.error()));
     }
 }

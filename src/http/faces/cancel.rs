@@ -6,6 +6,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use url::Url;
+
+use super::callback::at;
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::watch::Watch;
@@ -13,13 +16,14 @@ use crate::task::wake_all;
 
 /// Tells a fetch that nobody wants it any more. The task sees that in its next turn, so that no user code runs inside
 /// the call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Cancel {
     state: Rc<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    url: Option<Url>,
     cancelled: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// What watches over the fetch, once that has begun.
@@ -29,15 +33,18 @@ struct State {
 impl Cancel {
     /// What can give up the fetch of this request.
     pub(super) fn of(request: RequestBuilder) -> (Cancel, RequestBuilder) {
-        let cancel = Cancel::default();
-        let state = Rc::clone(&cancel.state);
+        let state = Rc::new(State {
+            url: request.url().cloned(),
+            ..State::default()
+        });
+        let begun = Rc::clone(&state);
         let request = request.change(|request| {
             request
                 .hooks
-                .on_begin(move |watch| drop(state.watch.replace(Some(Rc::clone(watch)))));
+                .on_begin(move |watch| drop(begun.watch.replace(Some(Rc::clone(watch)))));
             Ok(())
         });
-        (cancel, request)
+        (Cancel { state }, request)
     }
 
     /// The error of the fetch that was given up, with what is known of it.
@@ -47,6 +54,11 @@ impl Cancel {
             Some(watch) => error.seen(|| watch.seen()),
             None => error,
         }
+    }
+
+    /// `error`, with the URL of the request where it has none.
+    pub(super) fn at(&self, error: Error) -> Error {
+        at(error, self.state.url.as_ref())
     }
 
     pub(super) fn cancel(&self) {

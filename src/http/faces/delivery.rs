@@ -1,9 +1,7 @@
 //! The delivery style: results go to a bounded queue, each with its tag.
 
-use url::Url;
-
 use super::Fetched;
-use super::callback::{FetchHandle, at, check_reactor};
+use super::callback::{FetchHandle, check_reactor};
 use super::cancel::Cancel;
 use crate::http::RequestBuilder;
 use crate::http::error::Error;
@@ -50,16 +48,14 @@ impl RequestBuilder {
     ) -> Result<FetchHandle, Error> {
         check_reactor(&self)?;
         let (cancel, request) = Cancel::of(self);
-        let token = cancel.clone();
         let mut parcel = Parcel {
             queue: queue.giver(),
-            url: request.url().cloned(),
             cancel: cancel.clone(),
             tag: Some(tag),
             item: None,
         };
         in_background(async move {
-            let result = token.or(request.whole()).await;
+            let result = parcel.cancel.or(request.whole()).await;
             parcel.pack(result);
             parcel.queue.push_from(&mut parcel.item).await;
         });
@@ -70,7 +66,6 @@ impl RequestBuilder {
 /// A result on its way to the queue, also when its task is dropped.
 struct Parcel<T> {
     queue: Giver<(T, Result<Fetched, Error>)>,
-    url: Option<Url>,
     cancel: Cancel,
     tag: Option<T>,
     item: Option<(T, Result<Fetched, Error>)>,
@@ -79,7 +74,7 @@ struct Parcel<T> {
 impl<T> Parcel<T> {
     fn pack(&mut self, result: Result<Fetched, Error>) {
         if let Some(tag) = self.tag.take() {
-            let result = result.map_err(|error| at(error, self.url.as_ref()));
+            let result = result.map_err(|error| self.cancel.at(error));
             self.item = Some((tag, result));
         }
     }

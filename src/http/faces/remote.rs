@@ -14,16 +14,15 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot::{self, Canceled};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use url::Url;
 
 use super::Fetched;
-use super::callback::{at, elsewhere};
+use super::callback::elsewhere;
 use super::cancel::Cancel;
 use crate::http::client::WeakClient;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::{Client, RequestBuilder};
 use crate::reactor::Core;
-use crate::task::{Executor, Handle, JoinError, NotEnded, wait};
+use crate::task::{Handle, JoinError, NotEnded, wait};
 
 /// The clients of a reactor that have handles.
 #[derive(Clone, Default)]
@@ -92,18 +91,14 @@ impl Client {
         let no_reactor = |error| Error::io(ErrorKind::Reactor, error);
         let core = Core::current().map_err(no_reactor)?;
         core.check_open().map_err(no_reactor)?;
-        let executor = Executor::current();
-        let executor = executor.ok_or_else(|| Error::new(ErrorKind::Reactor))?;
+        let reactor = Handle::current().map_err(no_reactor)?;
         let remotes: Remotes = core.local();
         let id = remotes.inner.next.get();
         remotes.inner.next.set(id + 1);
         let mut clients = remotes.inner.clients.borrow_mut();
         clients.retain(|_, client| client.upgrade().is_some());
         clients.insert(id, self.downgrade());
-        Ok(ClientHandle {
-            reactor: Handle::new(executor.remote()),
-            id,
-        })
+        Ok(ClientHandle { reactor, id })
     }
 }
 
@@ -133,7 +128,6 @@ impl ClientHandle {
             };
             let (cancel, request) = Cancel::of(request);
             let mut outcome = Outcome {
-                url: request.url().cloned(),
                 cancel,
                 sender: Some(sender),
             };
@@ -157,7 +151,6 @@ impl ClientHandle {
 
 /// Where the result of a fetch goes, also when its task is dropped.
 struct Outcome {
-    url: Option<Url>,
     cancel: Cancel,
     /// `None` once it has been told.
     sender: Option<oneshot::Sender<Result<Fetched, Error>>>,
@@ -174,7 +167,7 @@ impl Outcome {
 
     fn tell(&mut self, result: Result<Fetched, Error>) {
         if let Some(sender) = self.sender.take() {
-            let _ = sender.send(result.map_err(|error| at(error, self.url.as_ref())));
+            let _ = sender.send(result.map_err(|error| self.cancel.at(error)));
         }
     }
 }
