@@ -78,7 +78,7 @@ impl Connection {
         &self.ends
     }
 
-    /// Whether the reactor that runs here is the one that it belongs to.
+    /// Whether it belongs to the reactor that runs on this thread, or to one that has been shut down.
     pub(super) fn is_current(&self) -> bool {
         self.stream.is_current()
     }

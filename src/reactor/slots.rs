@@ -128,7 +128,7 @@ pub(super) struct Slot {
         reason = "a pointer in each slot, instead of four words"
     )]
     pub(super) rest: Option<Box<VecDeque<Outcome>>>,
-    /// `None` only while its `discard` or `complete` runs, or where there is no operation.
+    /// `None` only while its `discard` runs, or where there is no operation.
     pub(super) op: Option<Box<dyn Erased>>,
     pub(super) waker: Option<Waker>,
 }
@@ -188,7 +188,7 @@ impl Slot {
     pub(super) fn set_waker(&mut self, waker: Option<Waker>) {
         let before = std::mem::replace(&mut self.waker, waker);
         debug_assert!(before.is_none(), "a new operation has no waker");
-        // As in `insert`.
+        // As in `fill`.
         std::mem::forget(before);
     }
 

@@ -391,7 +391,7 @@ impl Table {
         }
     }
 
-    /// Takes back an operation whose `discard` or `complete` has run. After its last completion the slot is
+    /// Takes back an operation whose `discard` has run. After its last completion the slot is
     /// freed, and the operation comes back to be dropped when the table is no longer borrowed.
     pub(crate) fn put_back(&mut self, id: OpId, op: Box<dyn Erased>) -> Option<Box<dyn Erased>> {
         let slot = self

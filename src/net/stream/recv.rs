@@ -67,6 +67,7 @@ impl RecvHalf {
         RecvHalf::new(core, &core.share(socket))
     }
 
+    /// Whether it belongs to the reactor that runs on this thread, or to one that has been shut down.
     #[cfg(feature = "http")]
     pub(crate) fn is_current(&self) -> bool {
         self.state.core.is_current() || self.state.core.is_shut()
