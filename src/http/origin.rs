@@ -4,8 +4,8 @@ use url::Url;
 
 use super::error::{Error, ErrorKind};
 
-/// Where a request goes: what connections are kept under.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Where a request goes.
+#[derive(Debug)]
 pub(super) struct Origin {
     /// Lower case, an IPv6 address without its brackets.
     pub(super) host: Box<str>,

@@ -36,7 +36,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -76,7 +75,7 @@ const NIL: u32 = u32::MAX;
 ///
 /// Generations are 32 bits and wrap. A stale key could name a stranger only if it were kept over a multiple of
 /// exactly 2^32 insertions and its place in the arena were taken by the last of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimerKey {
     /// Place in the arena.
     index: u32,
@@ -132,17 +131,6 @@ pub(crate) struct Wheel<T> {
     occupied: [u64; LEVELS + 1],
     /// The lists, by number.
     lists: [List; LISTS],
-}
-
-impl<T> fmt::Debug for Wheel<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let next_deadline = self.next_deadline();
-        (f.debug_struct("Wheel")
-            .field("len", &self.len())
-            .field("elapsed", &self.elapsed))
-        .field("next_deadline", &next_deadline)
-        .finish()
-    }
 }
 
 impl<T> Wheel<T> {
