@@ -72,10 +72,8 @@ impl Response {
         let reply = &mut *response.reply;
         reply.chain = chain;
         reply.head_size = reply.exchange.bytes_received();
-        if let Err(error) = reply.begin_decoding() {
-            return Err(response.fail(error));
-        }
-        if let Err(error) = reply.check_announced() {
+        let begun = reply.begin_decoding();
+        if let Err(error) = begun.and_then(|()| reply.check_announced()) {
             return Err(response.fail(error));
         }
         let tunnel = reply.head().framing == Framing::Tunnel;

@@ -45,9 +45,7 @@ pub struct TcpStream {
 
 impl TcpStream {
     pub(super) fn new(core: &Rc<Core>, fd: OwnedFd) -> TcpStream {
-        TcpStream {
-            stream: Stream::new(core, core.share(fd)),
-        }
+        TcpStream::over(core, core.share(fd))
     }
 
     /// A stream over a socket that has just been connected.

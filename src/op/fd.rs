@@ -196,12 +196,6 @@ impl Hold {
     }
 }
 
-impl From<SharedFd> for Hold {
-    fn from(fd: SharedFd) -> Hold {
-        Hold::Open(fd)
-    }
-}
-
 /// An operation's hold on a descriptor, which it gives up as soon as the kernel has ended the operation: a result that
 /// nobody fetches, because its future was forgotten, must not keep the descriptor open.
 #[derive(Debug)]

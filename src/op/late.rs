@@ -177,7 +177,7 @@ impl<T: Direction> InFlight<T> {
     #[inline]
     pub(super) fn new(fd: SharedFd) -> InFlight<T> {
         InFlight {
-            hold: fd.into(),
+            hold: Hold::Open(fd),
             begun: false,
             apart: false,
             direction: std::marker::PhantomData,

@@ -41,7 +41,9 @@ impl Core {
         let won = self.table().cancels_won;
         let (wakers, abandoned) = self.table().end_queued();
         report.cancelled += self.table().cancels_won - won;
-        self.dispose(abandoned);
+        for id in abandoned {
+            self.abandon(id, true);
+        }
         self.wake_all(wakers);
 
         while self.table().in_kernel() > 0 || self.wake_armed.get() {

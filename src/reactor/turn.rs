@@ -504,11 +504,4 @@ impl Core {
             }
         }
     }
-
-    /// Disposes of the result of an operation that nobody waits for.
-    pub(super) fn dispose(&self, ids: Vec<OpId>) {
-        for id in ids {
-            self.abandon(id, true);
-        }
-    }
 }
