@@ -423,6 +423,29 @@ fn t05_the_total_time_runs_in_the_queue() {
 }
 
 #[test]
+fn t05_a_place_that_comes_when_the_time_is_over_is_not_used() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    run(async {
+        let client = Client::builder().max_clients(1).timeout(SHORT).build();
+        let first = client.get(server.url("/")).start();
+        until("it is asked", || server.requests().len() == 1).await;
+        // Its place is free once its time is over, and so is by then that of the others.
+        let others: Vec<_> = (0..4)
+            .map(|_| client.get(server.url("/")).start())
+            .collect();
+        until("they wait", || client.queued_fetches() == 4).await;
+        std::thread::sleep(2 * SHORT);
+        assert!(first.await.unwrap_err().is_timeout());
+        for other in others {
+            let error = other.await.unwrap_err();
+            assert_eq!(error.kind(), timeout(Phase::Total));
+            assert_eq!(error.stage(), Some(Stage::Queue));
+        }
+    });
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn t06_zero_is_no_limit_for_every_phase() {
     let server = Server::new(|_| {
         let answer = format!("{HEAD}hello");

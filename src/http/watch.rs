@@ -334,6 +334,18 @@ impl Watch {
         }
     }
 
+    /// The error of a deadline that is over.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.nearest() {
+            Some((at, phase)) if at <= Instant::now() => Err(self.timeout(phase)),
+            _ => Ok(()),
+        }
+    }
+
+    fn timeout(&self, phase: Phase) -> Error {
+        Error::timeout(phase, self.times.of(phase).unwrap_or_default())
+    }
+
     /// Ready with the error when a deadline is over.
     fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<Error> {
         loop {
@@ -355,8 +367,7 @@ impl Watch {
             }
             *timer = None;
             if nearest <= Instant::now() && !(phase == Phase::IdleRead && self.was_heard(nearest)) {
-                let limit = self.times.of(phase).unwrap_or_default();
-                return Poll::Ready(Error::timeout(phase, limit));
+                return Poll::Ready(self.timeout(phase));
             }
         }
     }
