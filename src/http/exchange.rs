@@ -9,10 +9,12 @@
 //! meanwhile.
 //!
 //! A final response that comes before the body has been sent ends the sending, unless its status is below 300:
-//! such a peer may answer while it still reads. Either way the connection carries no further exchange unless the
-//! whole request has gone out, nor another protocol (RFC 9110, 7.8).
+//! such a peer may answer while it still reads. Where its response has come to its end, nobody waits any more, and a
+//! task of its own sends the [`Rest`]. Either way the connection carries no further exchange unless the whole request
+//! has gone out, nor another protocol (RFC 9110, 7.8).
 
 mod incoming;
+mod rest;
 mod upload;
 
 use std::future::{Future, poll_fn};
@@ -27,6 +29,7 @@ use futures_util::future::Either;
 use http::{HeaderMap, StatusCode};
 
 use self::incoming::{Incoming, Part};
+pub(super) use self::rest::Rest;
 use self::upload::{Gate, Uploading};
 use super::body::Body;
 use super::codec::{Framing, Head, ResponseDecoder};
@@ -86,6 +89,18 @@ enum Sent {
     Stopped,
     /// Its rest could not be sent; the error has still to be told.
     Failed(Error),
+}
+
+/// What an exchange leaves behind.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// A connection that another one can follow on: the request has been sent whole, the response has come to its end,
+    /// and nothing beyond it, which would belong to nobody.
+    Clean(Box<Connection>),
+    /// The response has come to its end before the request.
+    Sending(Rest),
+    /// A connection of no further use, which has been closed; or none.
+    Unfit,
 }
 
 impl Exchange {
@@ -491,22 +506,56 @@ impl Exchange {
         Ok((count, slice.into_inner()))
     }
 
-    /// Ends the exchange, and gives the connection if another one can follow: the request has been sent whole,
-    /// the response has come to its end, and nothing beyond it, which would belong to nobody.
-    pub(super) fn end(&mut self) -> Option<Box<Connection>> {
+    /// Ends the exchange; says what becomes of its connection.
+    pub(super) fn end(&mut self) -> Ended {
         if self.head.framing == Framing::Tunnel {
             // It may still be taken over.
-            return None;
+            return Ended::Unfit;
         }
-        let link = std::mem::replace(&mut self.link, Link::Nothing);
-        let Link::Connection(mut connection) = link else {
-            return None;
-        };
-        let clean = matches!(self.sent, Sent::Whole)
-            && self.incoming.is_empty()
+        match std::mem::replace(&mut self.link, Link::Nothing) {
+            Link::Connection(mut connection) => {
+                let clean = matches!(self.sent, Sent::Whole)
+                    && self.incoming.is_empty()
+                    && self.is_complete()
+                    && connection.is_settled();
+                match clean {
+                    true => Ended::Clean(connection),
+                    false => self.rest(Link::Connection(connection)),
+                }
+            }
+            Link::Nothing => Ended::Unfit,
+            link => self.rest(link),
+        }
+    }
+
+    /// What is left to be sent to a peer that has answered and may still read.
+    #[cold]
+    #[inline(never)]
+    fn rest(&mut self, link: Link) -> Ended {
+        let reads = self.head.status.as_u16() < 300
             && self.is_complete()
-            && connection.is_settled();
-        clean.then_some(connection)
+            && self.head.framing != Framing::UntilClose;
+        let uploading = match (link, &self.sent) {
+            (Link::Uploading(uploading), _) if reads => uploading,
+            (Link::Connection(mut connection), Sent::Whole)
+                if reads && connection.stream.sends_by_itself() && connection.is_current() =>
+            {
+                if connection.is_settled() {
+                    return Ended::Unfit;
+                }
+                self.watch.still_sending();
+                Uploading::under_way(connection)
+            }
+            _ => return Ended::Unfit,
+        };
+        match uploading.is_current() {
+            true => Ended::Sending(Rest {
+                uploading,
+                watch: Rc::clone(&self.watch),
+                spoiled: !self.incoming.is_empty(),
+            }),
+            false => Ended::Unfit,
+        }
     }
 
     /// Takes the connection, and what came on it behind the head, out of an exchange that has become a tunnel, and whose

@@ -36,8 +36,8 @@ pub(super) use reply::{Chain, Reading, Reply};
 /// The answer to a request: its head, and its body as it comes.
 ///
 /// The connection is used again when the body has been read to its end. Dropped before, it is closed, unless the rest
-/// (64 KiB at most) has come already. Until then it counts among the client's active fetches
-/// ([`max_clients`](super::ClientBuilder::max_clients)).
+/// (64 KiB at most) has come already. Until then, and until its request has been sent, it counts among the client's
+/// active fetches ([`max_clients`](super::ClientBuilder::max_clients)).
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -186,8 +186,8 @@ impl Response {
     }
 
     /// How many bytes of the request the kernel has taken, with its head and without chunk lines: fewer than it has
-    /// where the server has answered before it had all of it. A body that goes out together with its head counts as a
-    /// whole.
+    /// where the server has answered before it had all of it, and more while the rest is [sent](super::Body) behind the
+    /// response. A body that goes out together with its head counts as a whole.
     pub fn bytes_sent(&self) -> u64 {
         self.reply.exchange.watch().bytes_sent()
     }
@@ -351,9 +351,13 @@ impl Response {
         if open(&mut Context::from_waker(Waker::noop())).is_ready() {
             return Ok(());
         }
+        let opened = poll_fn(|cx| open(cx).map(Ok));
+        if self.reply.slot.is_none() {
+            // It has ended, and what may be left of its request is no longer sent here.
+            return opened.await;
+        }
         let watch = Rc::clone(self.reply.exchange.watch());
         watch.pause();
-        let opened = poll_fn(|cx| open(cx).map(Ok));
         if self.reply.exchange.is_complete() {
             return opened.await;
         }

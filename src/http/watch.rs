@@ -206,6 +206,13 @@ impl Watch {
         }
     }
 
+    /// What was taken for sent is still on its way, and the server has to take it.
+    pub(super) fn still_sending(&self) {
+        self.sending.set(true);
+        self.idle_read.set(None);
+        self.resume_writing();
+    }
+
     /// Whether there is a time in which the server has to take something.
     pub(super) fn times_writing(&self) -> bool {
         self.times.of(Phase::IdleWrite).is_some()

@@ -31,9 +31,13 @@ use source::Source;
 /// source: a body that ends too early never looks complete to the server. (Where there is more than was announced, what
 /// was announced may have gone out before the source gives the rest.)
 ///
-/// An answer that comes before the body has been sent ends the sending, unless its status is below 300: whoever says that
-/// may still read, and is sent more for as long as the answer is read. The end of the answer, or the drop of the response,
-/// ends it, too, and with it the connection.
+/// An answer that comes before the body has been sent ends the sending, unless its status is below 300: whoever says
+/// that may still read, and is sent the rest, beside the answer and behind it. Nobody waits for that once the answer has
+/// come to its end, nor is told what goes wrong with it: an error closes the connection. It keeps its fetch's place among
+/// the [active](super::Client::active_fetches) ones, and ends with the fetch's times, with the server's end of the
+/// connection, when the client is [closed](super::Client::close), and when its reactor goes, as behind a
+/// [`block_on`](crate::block_on) or a [`blocking::fetch`](super::blocking::fetch) that returns. A response that is
+/// dropped before its end ends it at once.
 ///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.

@@ -178,8 +178,9 @@ impl ClientBuilder {
     /// How many fetches are active at once, with a connection each; the others wait, first in, first out. Zero
     /// for no limit.
     ///
-    /// A fetch is active until its response has been read to its end or dropped. So whoever keeps so many
-    /// responses without reading them, and makes another fetch, waits until its time is over.
+    /// A fetch is active until its response has been read to its end or dropped, and longer where its
+    /// [body](crate::http::Body) is still being sent then. So whoever keeps so many responses without reading them, and
+    /// makes another fetch, waits until its time is over.
     pub fn max_clients(mut self, fetches: usize) -> ClientBuilder {
         self.pool.active = no_limit(fetches);
         self

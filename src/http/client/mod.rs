@@ -147,7 +147,8 @@ impl Client {
         self.inner.pool.idle()
     }
 
-    /// How many fetches have a connection, or are making one: those whose response has not been read to its end.
+    /// How many fetches have a connection, or are making one: those whose response has not been read to its end, or
+    /// whose [body](super::Body) is still being sent behind that.
     pub fn active_fetches(&self) -> usize {
         self.inner.pool.active()
     }
@@ -164,7 +165,8 @@ impl Client {
     }
 
     /// Closes the client and its clones: kept connections are closed, and fetches that have not ended, and every
-    /// later one, fail with [`ErrorKind::Closed`]. Calling it again does nothing.
+    /// later one, fail with [`ErrorKind::Closed`]. What is still being sent behind a response is cut off. Calling it
+    /// again does nothing.
     ///
     /// Dropping the last clone closes the kept connections, too, but lets fetches go on that have begun.
     pub fn close(&self) {

@@ -14,8 +14,9 @@ use crate::http::body::Body;
 use crate::http::codec::{BodyFraming, CHUNK_END, CHUNKED_END, encode_chunk_header};
 use crate::http::connection::Connection;
 use crate::http::error::{Error, ErrorKind};
-use crate::http::transport::SendSide;
+use crate::http::transport::{RecvSide, SendSide};
 use crate::http::watch::Watch;
+use crate::reactor::Core;
 use crate::task::yield_now;
 use crate::time::sleep;
 
@@ -23,6 +24,8 @@ use crate::time::sleep;
 pub(super) struct Uploading {
     pub(super) driver: Pin<Box<dyn Future<Output = (Box<Connection>, Sent)>>>,
     pub(super) shared: Rc<Shared>,
+    /// The reactor that it runs on.
+    core: Option<Rc<Core>>,
 }
 
 /// What an upload and its exchange have in common. Both run in one task, so that nobody has to be woken.
@@ -59,7 +62,32 @@ impl Uploading {
         Uploading {
             driver: Box::pin(driver),
             shared,
+            core: Core::current().ok(),
         }
+    }
+
+    /// Of what has been handed over, and goes out by itself: nothing is left to be sent, and it is waited for.
+    pub(super) fn under_way(mut connection: Box<Connection>) -> Uploading {
+        let shared = Rc::new(Shared::default());
+        let meanwhile = Rc::clone(&shared);
+        let driver = async move {
+            let sent = {
+                let (recv, send) = connection.stream.split();
+                let flushing = pin!(async { Sent::from(send.flush().await) });
+                receive_beside(recv, &meanwhile, flushing).await
+            };
+            (connection, sent)
+        };
+        Uploading {
+            driver: Box::pin(driver),
+            shared,
+            core: Core::current().ok(),
+        }
+    }
+
+    /// Whether the reactor that runs here is the one that it began on.
+    pub(super) fn is_current(&self) -> bool {
+        self.core.as_ref().is_some_and(|core| core.is_current())
     }
 }
 
@@ -81,27 +109,36 @@ async fn drive(
 ) -> (Box<Connection>, Sent) {
     let sent = {
         let (recv, send) = connection.stream.split();
-        let mut sending = pin!(send_in_pieces(send, outgoing, &body, &shared, &watch));
-        poll_fn(|cx| {
-            let received = shared
-                .received
-                .take()
-                .or_else(|| match recv.poll_recv_chunk(cx) {
-                    Poll::Ready(received) => Some(received),
-                    Poll::Pending => None,
-                });
-            shared.received.set(received);
-            match shared.gate.get() {
-                Gate::Shut => Poll::Ready(Sent::Stopped),
-                Gate::Open | Gate::Waiting => sending.as_mut().poll(cx),
-            }
-        })
-        .await
+        let sending = pin!(send_in_pieces(send, outgoing, &body, &shared, &watch));
+        receive_beside(recv, &shared, sending).await
     };
     if !matches!(sent, Sent::Whole) {
         watch.break_off_sending();
     }
     (connection, sent)
+}
+
+/// Leaves what is received in `shared`, until `sending` has ended or is to be stopped.
+async fn receive_beside(
+    recv: &mut RecvSide,
+    shared: &Shared,
+    mut sending: Pin<&mut impl Future<Output = Sent>>,
+) -> Sent {
+    poll_fn(|cx| {
+        let received = shared
+            .received
+            .take()
+            .or_else(|| match recv.poll_recv_chunk(cx) {
+                Poll::Ready(received) => Some(received),
+                Poll::Pending => None,
+            });
+        shared.received.set(received);
+        match shared.gate.get() {
+            Gate::Shut => Poll::Ready(Sent::Stopped),
+            Gate::Open | Gate::Waiting => sending.as_mut().poll(cx),
+        }
+    })
+    .await
 }
 
 async fn send_in_pieces(

@@ -8,7 +8,8 @@
 //! | `events.rs`, `caretaker.rs` | idle connections that end, or have been idle for too long; deadlines of fetches |
 //!
 //! A fetch first goes through the gate of its host, then through that of the pool; either queue is first in,
-//! first out. It leaves both when its response has ended, or before the next hop of a redirect.
+//! first out. It leaves both when its response has ended and its request has been sent, or before the next hop of a
+//! redirect.
 //!
 //! An idle connection keeps its receive armed, which holds no buffer. When its peer closes it, or sends what
 //! nobody asked for, the completion wakes the pool's own waker for that connection; the caretaker, one task for

@@ -8,8 +8,9 @@ use http::{HeaderValue, StatusCode, header};
 use crate::buf::Chunk;
 use crate::http::codec::{Framing, Head};
 use crate::http::coding::{Decoded, Decoding};
+use crate::http::connection::Connection;
 use crate::http::error::{Error, ErrorKind};
-use crate::http::exchange::{Exchange, Outgoing};
+use crate::http::exchange::{Ended, Exchange, Outgoing};
 use crate::http::faces::Unfinished;
 use crate::http::pool::Slot;
 use crate::http::redirect::Redirect;
@@ -152,7 +153,7 @@ impl Reply {
         Ok(())
     }
 
-    /// The body has ended: the connection goes back to the pool, if it may.
+    /// The body has ended: the connection goes back to the pool, if it may, or carries what is left of the request.
     pub(super) fn end(&mut self) {
         if self.slot.is_some() {
             let watch = self.exchange.watch();
@@ -161,7 +162,11 @@ impl Reply {
                 false => self.timings.at(watch.arrived()),
             };
         }
-        self.let_go();
+        match (self.exchange.end(), self.slot.take()) {
+            (Ended::Clean(connection), Some(slot)) => self.put(connection, slot),
+            (Ended::Sending(rest), Some(slot)) => rest.send_on(slot, self.keep, self.keep_for),
+            _ => {}
+        }
         if let Some(unfinished) = self.unfinished.take() {
             unfinished.end(&self.timings);
         }
@@ -174,11 +179,9 @@ impl Reply {
         Ok(chunk)
     }
 
-    /// The response has ended: the connection goes back to the pool, if it may.
-    fn let_go(&mut self) {
-        if let (Some(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
-            && self.keep
-        {
+    /// The connection goes back to the pool, if it may.
+    fn put(&self, connection: Box<Connection>, slot: Slot) {
+        if self.keep {
             slot.put(connection, self.exchange.watch().arrived(), self.keep_for);
         }
     }
@@ -197,8 +200,10 @@ impl Reply {
                 None => return,
             }
         }
-        if self.exchange.is_complete() {
-            self.let_go();
+        if self.exchange.is_complete()
+            && let (Ended::Clean(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
+        {
+            self.put(connection, slot);
         }
     }
 
