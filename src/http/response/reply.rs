@@ -180,6 +180,7 @@ impl Reply {
     }
 
     /// The connection goes back to the pool, if it may.
+    #[inline(always)]
     fn put(&self, connection: Box<Connection>, slot: Slot) {
         if self.keep {
             slot.put(connection, self.exchange.watch().arrived(), self.keep_for);
