@@ -835,3 +835,46 @@ fn who_closes_the_client_while_a_waker_is_cloned_leaves_nobody_waiting() {
     });
     drop(go);
 }
+
+#[test]
+fn a_client_is_idle_when_all_have_ended() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        client.until_idle().await;
+        let ended = Rc::new(Cell::new(0));
+        for _ in 0..3 {
+            let ended = Rc::clone(&ended);
+            let count = move |_| ended.set(ended.get() + 1);
+            client.get(server.url("/")).call(count).unwrap();
+        }
+        let mut others: Vec<_> = (0..3).map(|_| Box::pin(client.until_idle())).collect();
+        let waiting = eyewall::spawn({
+            let (client, ended) = (client.clone(), Rc::clone(&ended));
+            async move {
+                client.until_idle().await;
+                ended.get()
+            }
+        });
+        until("one is active", || client.active_fetches() == 1).await;
+        for other in &mut others {
+            assert!(other.as_mut().now_or_never().is_none());
+        }
+        drop(others.pop());
+        // One that has been let in and goes before it sees that.
+        let dropped = client.get(server.url("/")).start();
+        until("it waits", || client.queued_fetches() == 3).await;
+        for _ in 0..3 {
+            assert!(!waiting.is_finished());
+            go.send(()).unwrap();
+            let left = client.queued_fetches();
+            until("the next is active", || client.queued_fetches() < left).await;
+        }
+        drop(dropped);
+        assert_eq!(waiting.await.unwrap(), 3);
+        for other in others {
+            other.await;
+        }
+        assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
+    });
+}

@@ -795,3 +795,23 @@ fn b03_the_end_of_a_fetch_is_told_with_the_end_of_its_answer() {
     });
     peer.join();
 }
+
+#[test]
+fn b03_who_waits_until_the_client_is_idle_waits_for_the_rest() {
+    let (peer, tell) = narrow_peer(|listener, told| {
+        let mut stream = accept(&listener);
+        assert!(answer_first(&mut stream, EMPTY, &told) == bytes(LARGE));
+        assert_eq!(read_rest(&mut stream), b"");
+    });
+    run(async {
+        let client = narrow(peer.address).build();
+        let request = client.post(peer.url()).body(bytes(LARGE));
+        drop(request.send().await.unwrap());
+        let mut idle = Box::pin(client.until_idle());
+        assert!(idle.as_mut().now_or_never().is_none());
+        tell.send(()).unwrap();
+        idle.await;
+        assert_eq!((client.active_fetches(), client.idle_connections()), (0, 1));
+    });
+    peer.join();
+}

@@ -23,6 +23,8 @@ pub(crate) async fn all(args: Args) -> Result<u8, Failure> {
         true => at_once(&context).await,
         false => in_turn(&context).await,
     };
+    // A server may have answered before it had all of a body.
+    context.client.until_idle().await;
     context.console.finish();
     Ok(match context.stdout.has_lost() {
         // What was held of a transfer that ended before.

@@ -32,7 +32,7 @@
 //! | the last clone of a [`Client`] | fetches that have begun run | [`close`](Client::close) |
 //! | a [`ClientThread`] | closed, and with it its fetches | keep it |
 //!
-//! A reactor that is shut down gives up all of them.
+//! A reactor that is shut down gives up all of them; [`Client::until_idle`] lets them end first.
 //!
 //! # Defaults
 //!

@@ -36,8 +36,8 @@ use source::Source;
 /// come to its end, nor is told what goes wrong with it: an error closes the connection. It keeps its fetch's place among
 /// the [active](super::Client::active_fetches) ones, and ends with the fetch's times, with the server's end of the
 /// connection, when the client is [closed](super::Client::close), and when its reactor goes, as behind a
-/// [`block_on`](crate::block_on) or a [`blocking::fetch`](super::blocking::fetch) that returns. A response that is
-/// dropped before its end ends it at once.
+/// [`block_on`](crate::block_on) or a [`blocking::fetch`](super::blocking::fetch) that returns:
+/// [`until_idle`](super::Client::until_idle) waits for it. A response that is dropped before its end ends it at once.
 ///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.

@@ -24,6 +24,7 @@ use super::pool::Pool;
 use super::request::RequestBuilder;
 use super::response::Response;
 use crate::reactor::Core;
+use crate::task::yield_now;
 
 /// An HTTP/1.1 client: settings, and the connections that are kept for the next request.
 ///
@@ -156,6 +157,34 @@ impl Client {
     /// How many fetches wait for their turn.
     pub fn queued_fetches(&self) -> usize {
         self.inner.pool.queued()
+    }
+
+    /// Waits until no fetch of this client is [active](Client::active_fetches), and none waits for its turn. A program
+    /// that ends with its [`block_on`](crate::block_on) can let them end first, with what is still being sent behind an
+    /// early answer.
+    ///
+    /// Fetches that begin meanwhile are waited for, too, and so are responses that somebody keeps without reading them:
+    /// those for ever, if their fetch has no limit of time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
+    ///
+    /// ```no_run
+    /// # eyewall::block_on(async {
+    /// let client = eyewall::http::Client::new();
+    /// for line in ["one", "two"] {
+    ///     client.post("http://example.org/log").body(line).call(|_| ())?;
+    /// }
+    /// client.until_idle().await;
+    /// # Ok::<(), eyewall::http::Error>(())
+    /// # })?.unwrap();
+    /// # Ok::<(), eyewall::Error>(())
+    /// ```
+    pub async fn until_idle(&self) {
+        // What has been started shows in its first turn.
+        yield_now().await;
+        self.inner.pool.calm().await;
     }
 
     /// How many bytes of memory are kept for the next large bodies; see

@@ -5,6 +5,7 @@
 //! | `gate.rs` | how many fetches are active, and the queue of the others |
 //! | `host.rs` | what is known about one key |
 //! | `idle.rs` | the idle connections, in the order of their age |
+//! | `calm.rs` | waiting until nothing is active |
 //! | `events.rs`, `caretaker.rs` | idle connections that end, or have been idle for too long; deadlines of fetches |
 //!
 //! A fetch first goes through the gate of its host, then through that of the pool; either queue is first in,
@@ -17,6 +18,7 @@
 //! idle too long, and wakes fetches whose deadline is over: most fetches end before theirs, and the deadlines of many
 //! need but one timer.
 
+mod calm;
 mod caretaker;
 mod events;
 mod gate;
@@ -34,6 +36,7 @@ use slab::Slab;
 
 pub(super) use events::Stir;
 
+use self::calm::Waiting;
 use self::caretaker::Caretaker;
 use self::events::Events;
 use self::gate::Gate;
@@ -77,6 +80,7 @@ pub(super) struct Pool {
     closed: Cell<bool>,
     events: Arc<Events>,
     caretaker: Caretaker,
+    calm: Waiting,
     /// Open as long as something is active or idle.
     spare: Arc<Spare>,
 }
@@ -95,6 +99,7 @@ impl Pool {
             closed: Cell::new(false),
             events: Arc::default(),
             caretaker: Caretaker::default(),
+            calm: Waiting::default(),
             spare: Spare::new(limits.spare_memory),
         })
     }
@@ -299,11 +304,15 @@ impl Pool {
         self.rest();
     }
 
-    /// Frees the memory for further bodies if nothing is active or idle.
+    /// Frees the memory for further bodies if nothing is active or idle, and tells who waits for that.
     fn rest(&self) {
-        if self.active() == 0 && self.idle() == 0 {
+        if self.active() > 0 {
+            return;
+        }
+        if self.idle() == 0 {
             self.spare.close();
         }
+        self.calm.wake();
     }
 
     /// Closes the connection that has been idle for longest, if there is one: somebody needs its descriptor.
@@ -370,6 +379,7 @@ impl Drop for Arrival<'_> {
                 host.gate.leave();
             }
             self.pool.tidy_host(&host);
+            self.pool.rest();
         }
     }
 }
