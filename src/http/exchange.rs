@@ -91,18 +91,6 @@ enum Sent {
     Failed(Error),
 }
 
-/// What an exchange leaves behind.
-#[derive(Debug)]
-pub(super) enum Ended {
-    /// A connection that another one can follow on: the request has been sent whole, the response has come to its end,
-    /// and nothing beyond it, which would belong to nobody.
-    Clean(Box<Connection>),
-    /// The response has come to its end before the request.
-    Sending(Rest),
-    /// A connection of no further use, which has been closed; or none.
-    Unfit,
-}
-
 impl Exchange {
     #[inline(always)]
     pub(super) fn new(
@@ -506,56 +494,61 @@ impl Exchange {
         Ok((count, slice.into_inner()))
     }
 
-    /// Ends the exchange; says what becomes of its connection.
-    pub(super) fn end(&mut self) -> Ended {
+    /// Ends the exchange, and gives the connection if another one can follow: the request has been sent whole,
+    /// the response has come to its end, and nothing beyond it, which would belong to nobody.
+    pub(super) fn end(&mut self) -> Option<Box<Connection>> {
         if self.head.framing == Framing::Tunnel {
             // It may still be taken over.
-            return Ended::Unfit;
+            return None;
         }
-        match std::mem::replace(&mut self.link, Link::Nothing) {
-            Link::Connection(mut connection) => {
-                let clean = matches!(self.sent, Sent::Whole)
-                    && self.incoming.is_empty()
-                    && self.is_complete()
-                    && connection.is_settled();
-                match clean {
-                    true => Ended::Clean(connection),
-                    false => self.rest(Link::Connection(connection)),
-                }
-            }
-            Link::Nothing => Ended::Unfit,
-            link => self.rest(link),
+        let link = std::mem::replace(&mut self.link, Link::Nothing);
+        let Link::Connection(mut connection) = link else {
+            return None;
+        };
+        let clean = matches!(self.sent, Sent::Whole)
+            && self.incoming.is_empty()
+            && self.is_complete()
+            && connection.is_settled();
+        clean.then_some(connection)
+    }
+
+    /// What is left to be sent, behind the end of the response, to a peer that may still read.
+    pub(super) fn rest(&mut self) -> Option<Rest> {
+        let left = match &mut self.link {
+            Link::Connection(connection) => !connection.is_settled(),
+            Link::Uploading(_) => true,
+            Link::Nothing => false,
+        };
+        match left {
+            true => self.take_rest(),
+            false => None,
         }
     }
 
-    /// What is left to be sent to a peer that has answered and may still read.
     #[cold]
     #[inline(never)]
-    fn rest(&mut self, link: Link) -> Ended {
+    fn take_rest(&mut self) -> Option<Rest> {
         let reads = self.head.status.as_u16() < 300
             && self.is_complete()
-            && self.head.framing != Framing::UntilClose;
-        let uploading = match (link, &self.sent) {
-            (Link::Uploading(uploading), _) if reads => uploading,
-            (Link::Connection(mut connection), Sent::Whole)
+            && !matches!(self.head.framing, Framing::UntilClose | Framing::Tunnel);
+        let uploading = match (std::mem::replace(&mut self.link, Link::Nothing), &self.sent) {
+            (Link::Uploading(uploading), _) if reads && uploading.is_current() => uploading,
+            (Link::Connection(connection), Sent::Whole)
                 if reads && connection.stream.sends_by_itself() && connection.is_current() =>
             {
-                if connection.is_settled() {
-                    return Ended::Unfit;
-                }
                 self.watch.still_sending();
                 Uploading::under_way(connection)
             }
-            _ => return Ended::Unfit,
+            // It may still be taken over, or closed.
+            (link, _) => {
+                self.link = link;
+                return None;
+            }
         };
-        match uploading.is_current() {
-            true => Ended::Sending(Rest {
-                uploading,
-                watch: Rc::clone(&self.watch),
-                spoiled: !self.incoming.is_empty(),
-            }),
-            false => Ended::Unfit,
-        }
+        Some(Rest {
+            uploading,
+            watch: Rc::clone(&self.watch),
+        })
     }
 
     /// Takes the connection, and what came on it behind the head, out of an exchange that has become a tunnel, and whose

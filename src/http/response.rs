@@ -352,15 +352,13 @@ impl Response {
             return Ok(());
         }
         let opened = poll_fn(|cx| open(cx).map(Ok));
-        if self.reply.slot.is_none() {
-            // It has ended, and what may be left of its request is no longer sent here.
+        if self.reply.exchange.is_complete() {
+            // What may be left of its request waits for nobody here.
+            self.reply.let_go();
             return opened.await;
         }
         let watch = Rc::clone(self.reply.exchange.watch());
         watch.pause();
-        if self.reply.exchange.is_complete() {
-            return opened.await;
-        }
         let closing = self.reply.slot.as_ref().map(Slot::closing);
         let rested = watch.over(closing, pin!(opened)).await;
         rested.map_err(|error| self.fail(error))

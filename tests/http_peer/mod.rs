@@ -66,8 +66,11 @@ pub fn try_read_head(stream: &mut impl Read) -> Option<String> {
         match stream.read(&mut byte) {
             Ok(1) => head.push(byte[0]),
             Ok(_) => return None,
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-            Err(error) => panic!("the client neither sends nor closes: {error}"),
+            Err(error) => match error.kind() {
+                // TLS without a goodbye ends with the latter.
+                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => return None,
+                _ => panic!("the client neither sends nor closes: {error}"),
+            },
         }
     }
     Some(String::from_utf8(head).unwrap().to_ascii_lowercase())

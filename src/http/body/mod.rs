@@ -33,11 +33,13 @@ use source::Source;
 ///
 /// An answer that comes before the body has been sent ends the sending, unless its status is below 300: whoever says
 /// that may still read, and is sent the rest, beside the answer and behind it. Nobody waits for that once the answer has
-/// come to its end, nor is told what goes wrong with it: an error closes the connection. It keeps its fetch's place among
-/// the [active](super::Client::active_fetches) ones, and ends with the fetch's times, with the server's end of the
+/// come to its end, nor is told what goes wrong with it. It keeps its fetch's place among the
+/// [active](super::Client::active_fetches) ones, and ends with the fetch's times, with the server's end of the
 /// connection, when the client is [closed](super::Client::close), and when its reactor goes, as behind a
 /// [`block_on`](crate::block_on) or a [`blocking::fetch`](super::blocking::fetch) that returns:
-/// [`until_idle`](super::Client::until_idle) waits for it. A response that is dropped before its end ends it at once.
+/// [`until_idle`](super::Client::until_idle) waits for it. The connection is closed then, since a server that answers
+/// what it does not read takes it for the next request. A response that is dropped before its end ends the sending at
+/// once; one that is dropped behind it does not, nor does the drop of the client: a body that may never end needs a time.
 ///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.

@@ -4,15 +4,14 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
-use super::Sent;
 use super::upload::Uploading;
-use crate::buf::Chunk;
-use crate::http::connection::Connection;
 use crate::http::pool::Slot;
 use crate::http::watch::Watch;
 use crate::task::in_background;
+
+/// So much is received behind the answer, to see the end of the connection behind it, and no more.
+const BEHIND: usize = 64 << 10;
 
 /// What is left to be sent to somebody who has answered, and may still read. Dropped, it is not sent, and the
 /// connection is closed.
@@ -20,46 +19,32 @@ use crate::task::in_background;
 pub(in crate::http) struct Rest {
     pub(super) uploading: Uploading,
     pub(super) watch: Rc<Watch>,
-    /// Something has come behind the response: another one would begin with it.
-    pub(super) spoiled: bool,
 }
 
 impl Rest {
-    /// Sends it in a task, within the times of the fetch, which has its place until then. The connection is kept after
-    /// that if it can be, and `keep` says so, for as long as the peer does.
-    pub(in crate::http) fn send_on(self, slot: Slot, keep: bool, by_peer: Option<Duration>) {
+    /// Sends it in a task, within the times of the fetch, which has its place until then; unless the peer ends the
+    /// connection or the client is closed.
+    ///
+    /// The connection carries no further exchange: who does not read a body that he has answered takes it for the next
+    /// request, and answers that.
+    pub(in crate::http) fn send_on(mut self, slot: Slot) {
         in_background(async move {
-            if let Some(connection) = self.send(&slot).await
-                && keep
-            {
-                slot.put(connection, Instant::now(), by_peer);
-            }
+            let shared = Rc::clone(&self.uploading.shared);
+            shared.answered.set(true);
+            self.watch.resume();
+            let mut room = BEHIND;
+            poll_fn(|cx| {
+                while self.uploading.driver.as_mut().poll(cx).is_pending() {
+                    match shared.received.take() {
+                        None => return self.watch.poll_over(&slot, cx).map(drop),
+                        Some(Ok(Some(chunk))) if chunk.len() <= room => room -= chunk.len(),
+                        // Nobody is left to send to, or who does not listen.
+                        Some(_) => break,
+                    }
+                }
+                Poll::Ready(())
+            })
+            .await;
         });
-    }
-
-    /// Sends it to its end, unless the peer ends the connection, a time is over or the client is closed. Gives the
-    /// connection if another exchange can follow.
-    async fn send(mut self, slot: &Slot) -> Option<Box<Connection>> {
-        let shared = Rc::clone(&self.uploading.shared);
-        self.watch.resume();
-        let ended = poll_fn(|cx| {
-            if let Poll::Ready(ended) = self.uploading.driver.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
-            }
-            match shared.received.take() {
-                None => {}
-                // One piece is enough to know, and none is received behind it. It gives its buffer back.
-                Some(Ok(Some(_))) => shared.received.set(Some(Ok(Some(Chunk::owned(""))))),
-                // Nobody is left to send to.
-                Some(Ok(None) | Err(_)) => return Poll::Ready(None),
-            }
-            self.watch.poll_over(slot, cx).map(|_| None)
-        })
-        .await;
-        let (mut connection, Sent::Whole) = ended? else {
-            return None;
-        };
-        let clean = !self.spoiled && shared.received.take().is_none() && connection.is_settled();
-        clean.then_some(connection)
     }
 }

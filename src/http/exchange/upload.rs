@@ -34,6 +34,8 @@ pub(super) struct Shared {
     /// One thing that was received.
     pub(super) received: Cell<Option<io::Result<Option<Chunk>>>>,
     pub(super) gate: Cell<Gate>,
+    /// The response has come to its end: nobody is told any more that the source has too much.
+    pub(super) answered: Cell<bool>,
 }
 
 /// Whether the body may be sent.
@@ -59,11 +61,7 @@ impl Uploading {
             shared.gate.set(Gate::Waiting);
         }
         let driver = drive(connection, outgoing, body, Rc::clone(&shared), watch);
-        Uploading {
-            driver: Box::pin(driver),
-            shared,
-            core: Core::current().ok(),
-        }
+        Uploading::of(driver, shared)
     }
 
     /// Of what has been handed over, and goes out by itself: nothing is left to be sent, and it is waited for.
@@ -78,6 +76,13 @@ impl Uploading {
             };
             (connection, sent)
         };
+        Uploading::of(driver, shared)
+    }
+
+    fn of(
+        driver: impl Future<Output = (Box<Connection>, Sent)> + 'static,
+        shared: Rc<Shared>,
+    ) -> Uploading {
         Uploading {
             driver: Box::pin(driver),
             shared,
@@ -158,7 +163,7 @@ async fn send_in_pieces(
         watch.pause_writing();
         wait_for_leave(shared, patience).await;
     }
-    match send_body(send, body, watch).await {
+    match send_body(send, body, shared, watch).await {
         Ok(()) => {
             watch.sent_all();
             Sent::Whole
@@ -179,13 +184,24 @@ async fn wait_for_leave(shared: &Shared, patience: Duration) {
     shared.gate.set(Gate::Open);
 }
 
-async fn send_body(send: &mut SendSide, body: &Body, watch: &Watch) -> Result<(), Error> {
+async fn send_body(
+    send: &mut SendSide,
+    body: &Body,
+    shared: &Shared,
+    watch: &Watch,
+) -> Result<(), Error> {
     let framing = body.framing();
     let mut source = body.open()?;
     let mut sent = 0;
     loop {
         watch.pause_writing();
-        let piece = match source.next().await {
+        let mut next = pin!(source.next());
+        let enough = matches!(framing, BodyFraming::Length(length) if sent == length);
+        let piece = poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Pending if enough && shared.answered.get() => Poll::Ready(None),
+            polled => polled,
+        });
+        let piece = match piece.await {
             Some(piece) => piece?,
             None => break,
         };

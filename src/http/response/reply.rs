@@ -8,9 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use crate::buf::Chunk;
 use crate::http::codec::{Framing, Head};
 use crate::http::coding::{Decoded, Decoding};
-use crate::http::connection::Connection;
 use crate::http::error::{Error, ErrorKind};
-use crate::http::exchange::{Ended, Exchange, Outgoing};
+use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::faces::Unfinished;
 use crate::http::pool::Slot;
 use crate::http::redirect::Redirect;
@@ -153,8 +152,16 @@ impl Reply {
         Ok(())
     }
 
-    /// The body has ended: the connection goes back to the pool, if it may, or carries what is left of the request.
+    /// The body has ended.
     pub(super) fn end(&mut self) {
+        self.let_go();
+        if let Some(unfinished) = self.unfinished.take() {
+            unfinished.end(&self.timings);
+        }
+    }
+
+    /// The last byte has come: the connection goes back to the pool, if it may, or carries what is left of the request.
+    pub(super) fn let_go(&mut self) {
         if self.slot.is_some() {
             let watch = self.exchange.watch();
             self.timings.total = match watch.came_at_once() {
@@ -162,13 +169,12 @@ impl Reply {
                 false => self.timings.at(watch.arrived()),
             };
         }
-        match (self.exchange.end(), self.slot.take()) {
-            (Ended::Clean(connection), Some(slot)) => self.put(connection, slot),
-            (Ended::Sending(rest), Some(slot)) => rest.send_on(slot, self.keep, self.keep_for),
-            _ => {}
-        }
-        if let Some(unfinished) = self.unfinished.take() {
-            unfinished.end(&self.timings);
+        if let Some(rest) = self.exchange.rest() {
+            if let Some(slot) = self.slot.take() {
+                rest.send_on(slot);
+            }
+        } else {
+            self.put();
         }
     }
 
@@ -181,8 +187,10 @@ impl Reply {
 
     /// The connection goes back to the pool, if it may.
     #[inline(always)]
-    fn put(&self, connection: Box<Connection>, slot: Slot) {
-        if self.keep {
+    fn put(&mut self) {
+        if let (Some(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
+            && self.keep
+        {
             slot.put(connection, self.exchange.watch().arrived(), self.keep_for);
         }
     }
@@ -201,10 +209,8 @@ impl Reply {
                 None => return,
             }
         }
-        if self.exchange.is_complete()
-            && let (Ended::Clean(connection), Some(slot)) = (self.exchange.end(), self.slot.take())
-        {
-            self.put(connection, slot);
+        if self.exchange.is_complete() {
+            self.put();
         }
     }
 
