@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs tests under Linux 6.1, the oldest kernel that the crate supports, or under another, in an emulated machine that sees
-# the files of this one and can change none of them.
+# Runs tests under Linux 6.1, the oldest kernel that the crate supports, or under another, in an emulated machine that
+# sees the files of this one and can change none of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +35,7 @@ done
   lib settings refused receiving sending post pool limits fair_limits forgotten shutdown elsewhere panics
   net_connect net_unix net_udp fs signal emfile tasks task_ends queue promise dns many_connections
   http_fetch http_exchange http_pool http_response http_body http_upgraded http_tls http_secure http_styles
-  http_transport http_tunnel http_proxy http_redirects http_emfile http_trace guide
+  http_transport http_tunnel http_proxy http_redirects http_emfile http_trace http_rest http_thread guide
 )
 
 for tool in qemu-system-x86_64 busybox cpio apt-get dpkg; do
@@ -145,7 +145,12 @@ echo "kernel: done"
 GUEST
 (cd "$start" && find . | cpio --quiet -o -H newc | gzip) >"$run/start.gz"
 
-kernel=$(find "$dir/$package" -name 'vmlinuz*')
+# Some packages have it at two places.
+kernel=$(find "$dir/$package" -type f -name 'vmlinuz*' -print -quit)
+[ -n "$kernel" ] || {
+  echo "kernel: $package has no vmlinuz: is it a package of a kernel itself?" >&2
+  exit 1
+}
 # KVM would be faster, and is not everywhere; nor does it work wherever it is.
 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 4096 -display none -monitor none -nic none -no-reboot \
   -serial stdio -kernel "$kernel" -initrd "$run/start.gz" \

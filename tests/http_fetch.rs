@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime};
 
 use eyewall::http::{Body, Client, Error, ErrorKind, HeaderValue, Method, Phase, StatusCode};
-use http_peer::{Peer, accept, read_head, run};
+use http_peer::{Peer, accept, ok, read_head, run};
 
 /// The body of a GET.
 async fn get(url: &str) -> Result<String, Error> {
@@ -576,7 +576,7 @@ fn p01_the_fetches_of_one_reactor_share_their_connections() {
         let mut stream = accept(&listener);
         for _ in 0..2 {
             read_head(&mut stream);
-            http_peer::ok(&mut stream);
+            ok(&mut stream);
         }
     });
     run(async {
@@ -1066,7 +1066,7 @@ fn a_client_says_its_own_name_or_none() {
             assert!(head.contains(expected), "{head}");
             let count = head.matches("user-agent").count();
             assert_eq!(count, usize::from(!expected.is_empty()), "{head}");
-            http_peer::ok(&mut stream);
+            ok(&mut stream);
         });
         run(async {
             let client = Client::builder().user_agent(agent).build();
@@ -1182,4 +1182,36 @@ fn a_kept_connection_serves_no_other_scheme() {
         assert_eq!(second.text().await.unwrap(), "ok");
     });
     peer.join();
+}
+
+#[test]
+fn a_status_says_of_a_kept_connection_and_a_chunked_body_the_same_in_both_ways() {
+    let busy = "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n0\r\n\r\n";
+    let told = [false, true].map(|whole| {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            ok(&mut stream);
+            read_head(&mut stream);
+            stream.write_all(busy.as_bytes()).unwrap();
+        });
+        let error = run(async {
+            let client = Client::new();
+            client.get(peer.url()).start().await.unwrap();
+            let request = client.get(peer.url());
+            match whole {
+                true => request.start().await.unwrap().error_for_status().err(),
+                false => {
+                    let mut response = request.send().await.unwrap();
+                    response.bytes().await.unwrap();
+                    response.error_for_status().err()
+                }
+            }
+        });
+        let error = error.unwrap();
+        assert_eq!(error.bytes_received(), busy.len() as u64);
+        format!("{error:?}").replace(&peer.url(), "")
+    });
+    assert_eq!(told[0], told[1]);
+    assert!(told[0].contains("reused: true"), "{}", told[0]);
 }

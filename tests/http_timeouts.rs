@@ -423,6 +423,20 @@ fn t05_the_total_time_runs_in_the_queue() {
 }
 
 #[test]
+fn t05_a_place_that_came_in_time_is_used_where_the_thread_was_held_up() {
+    const LIMIT: Duration = Duration::from_millis(500);
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let first = client.get(server.url("/"));
+        // Its place goes on before this is called.
+        first.call(|_| std::thread::sleep(2 * LIMIT)).unwrap();
+        let second = client.get(server.url("/")).queue_timeout(LIMIT).start();
+        assert_eq!(second.await.unwrap().text(), "ok");
+    });
+}
+
+#[test]
 fn t05_a_place_that_comes_when_the_time_is_over_is_not_used() {
     let server = Server::new(|_| Reply::Stall(Vec::new()));
     run(async {

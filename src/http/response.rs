@@ -384,6 +384,7 @@ impl Response {
         error
             .seen(|| Seen {
                 idempotent: self.original().may_repeat(),
+                reused: self.reply.timings.reused,
                 timings: Some(self.reply.timings),
                 ..watch.seen()
             })
@@ -469,8 +470,8 @@ impl Response {
     /// As [`chunk`](Response::chunk); `Save` if writing fails. The file then holds a part. By default, bodies beyond
     /// 100 MiB and fetches beyond 20 s are errors, too: a download that may be larger or longer has to say so.
     ///
-    /// No error comes before a write that has begun has ended. One to a full pipe lasts until somebody reads from that,
-    /// or nobody is left to, whatever the time of the fetch.
+    /// An error comes only once the write that is under way has ended. One to a full pipe lasts until somebody reads
+    /// from that or its last reader has gone, even where the time of the fetch is over before.
     ///
     /// # Cancel safety
     ///
@@ -527,7 +528,7 @@ impl Response {
         save::save(self, file, offset).await
     }
 
-    /// The body to its end. For JSON, give them to `serde_json::from_slice(&bytes)`.
+    /// The body to its end. JSON is read from it by `serde_json::from_slice(&bytes)`.
     ///
     /// One of known length is received straight into its memory. That of a large one goes back to the client when the
     /// last view of it is dropped; see [`spare_memory`](super::ClientBuilder::spare_memory).
@@ -632,6 +633,7 @@ impl Response {
             version: self.version(),
             reason: self.reason().into(),
             may_repeat: self.original().may_repeat(),
+            received: self.reply.exchange.watch().bytes_received(),
             request_method: self.request_method().clone(),
             request_url: self.request_url().clone(),
             request_headers: self.request_headers().clone(),

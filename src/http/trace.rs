@@ -56,8 +56,9 @@ pub enum Trace<'a> {
     },
     /// A request is going to be sent, to the server or (CONNECT) to the proxy: its head.
     Request(&'a SentHead<'a>),
-    /// The head of a response has come: an interim one (1xx), a redirect, that of the proxy to CONNECT, or the one
-    /// that is the result. It is shown as it came, with its cookies.
+    /// The head of a response has come: an interim one (1xx), a redirect, that of the proxy to CONNECT, one after which
+    /// the request is sent once more (408 on a kept connection, 417), or the one that is the result. It is shown as it
+    /// came, with its cookies.
     Response(&'a Head),
     /// The redirect whose head has come is followed.
     #[non_exhaustive]

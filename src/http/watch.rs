@@ -341,10 +341,10 @@ impl Watch {
         }
     }
 
-    /// The error of a deadline that is over.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        match self.nearest() {
-            Some((at, phase)) if at <= Instant::now() => Err(self.timeout(phase)),
+    /// The error of the time for the whole, if that is over.
+    pub(super) fn check_total(&self) -> Result<(), Error> {
+        match self.total {
+            Some(at) if at <= Instant::now() => Err(self.timeout(Phase::Total)),
             _ => Ok(()),
         }
     }

@@ -203,7 +203,7 @@ impl Client {
                 let mut entering = Box::pin(pool.enter(&route));
                 let slot = watch.over(None, entering.as_mut()).await?;
                 // A place that is free since the time of who had it is over may come when the own time is, too.
-                watch.check()?;
+                watch.check_total()?;
                 timings.queued = timings.now();
                 slot
             }

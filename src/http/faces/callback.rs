@@ -1,5 +1,7 @@
 //! The callback style, and what the other styles have in common with it.
 
+use std::fmt;
+
 use url::Url;
 
 use super::Fetched;
@@ -12,7 +14,7 @@ use crate::task::{JoinError, can_spawn, contain_panic, in_background};
 
 /// A fetch that runs by itself; from [`RequestBuilder::call`] and [`RequestBuilder::deliver`]. Dropping it changes
 /// nothing, unlike dropping a [`Fetch`](crate::http::Fetch): the result goes to somebody else.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FetchHandle {
     cancel: Cancel,
 }
@@ -26,6 +28,12 @@ impl FetchHandle {
     /// later turn of the reactor, and says how far it had come. One that has ended is left alone.
     pub fn cancel(&self) {
         self.cancel.cancel();
+    }
+}
+
+impl fmt::Debug for FetchHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchHandle").finish_non_exhaustive()
     }
 }
 

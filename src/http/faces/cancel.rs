@@ -16,12 +16,12 @@ use crate::task::wake_all;
 
 /// Tells a fetch that nobody wants it any more. The task sees that in its next turn, so that no user code runs inside
 /// the call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Cancel {
     state: Rc<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     url: Option<Url>,
     cancelled: Cell<bool>,

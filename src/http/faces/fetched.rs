@@ -64,6 +64,8 @@ pub struct Fetched {
     pub remote_addr: Option<SocketAddr>,
     /// Whether the request may be sent again.
     pub(in crate::http) may_repeat: bool,
+    /// How many bytes of the response came, with its head and its chunk lines.
+    pub(in crate::http) received: u64,
 }
 
 impl Fetched {
@@ -98,7 +100,7 @@ impl Fetched {
         let seen = Seen {
             stage: Some(Stage::Body),
             sent: self.bytes_sent,
-            received: self.head_size + self.body_received,
+            received: self.received,
             out: true,
             idempotent: self.may_repeat,
             reused: self.timings.reused,

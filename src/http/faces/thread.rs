@@ -17,8 +17,8 @@ use crate::task::yield_now;
 /// A [`Client`] and its reactor, on a thread that is there for them alone: for programs that are built on threads, or on
 /// another executor.
 ///
-/// Dropped, it closes the client, and the thread ends by itself. So do the fetches that are still under way, with
-/// [`ErrorKind::Closed`](crate::http::ErrorKind::Closed).
+/// Dropped, it closes the client: fetches that are still under way end with
+/// [`ErrorKind::Closed`](crate::http::ErrorKind::Closed), and then the thread ends, which nobody waits for.
 ///
 /// ```
 /// # use std::io::{Read, Write};
@@ -39,6 +39,7 @@ use crate::task::yield_now;
 /// client.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "dropped, it closes the client"]
 pub struct ClientThread {
     handle: ClientHandle,
     /// The thread ends when it is dropped.
@@ -80,7 +81,9 @@ impl ClientThread {
         }
     }
 
-    /// A way to the client, which can be cloned and given to others; fetches fail once the client is closed.
+    /// A way to the client, which can be cloned and given to others. It does not keep the client: once that is closed,
+    /// fetches fail with [`ErrorKind::Closed`](crate::http::ErrorKind::Closed), and with
+    /// [`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled) once the thread has ended.
     pub fn handle(&self) -> &ClientHandle {
         &self.handle
     }
@@ -93,11 +96,16 @@ impl ClientThread {
         self.handle.fetch(make)
     }
 
-    /// Closes the client, and waits until the thread has ended.
+    /// Closes the client, and blocks until the thread has ended; called on that thread, it does not wait. A task of
+    /// another executor drops the `ClientThread` instead.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) if the reactor had ended before, by an error.
+    ///
+    /// # Panics
+    ///
+    /// If the thread has panicked, with the same panic: what the settings hold may do so when it is dropped.
     pub fn close(self) -> Result<(), Error> {
         let ClientThread { stop, thread, .. } = self;
         drop(stop);
