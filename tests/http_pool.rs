@@ -878,3 +878,47 @@ fn a_client_is_idle_when_all_have_ended() {
         assert_eq!((client.active_fetches(), client.queued_fetches()), (0, 0));
     });
 }
+
+#[test]
+fn who_waits_until_a_client_is_idle_may_have_a_waker_with_code() {
+    let (server, go) = gated();
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let fetches: Vec<_> = (0..2)
+            .map(|_| client.get(server.url("/")).start())
+            .collect();
+        until("one waits", || client.queued_fetches() == 1).await;
+        // It looks into the client, whatever happens to it.
+        let looking = client.clone();
+        let hooked = hook(move || {
+            let mut idle = Box::pin(looking.until_idle());
+            // The first look is behind a turn of the others.
+            assert!((&mut idle).now_or_never().is_none());
+            let _ = (&mut idle).now_or_never();
+            assert!(looking.active_fetches() <= 1);
+        });
+        let mut idle = Box::pin(with_foreign(client.until_idle()));
+        for _ in 0..3 {
+            assert!((&mut idle).now_or_never().is_none());
+            eyewall::yield_now().await;
+        }
+        // Between the first and the second none is active for a moment.
+        for _ in 0..2 {
+            go.send(()).unwrap();
+        }
+        idle.await;
+        drop(hooked);
+        for fetch in fetches {
+            assert_eq!(fetch.await.unwrap().text(), "/");
+        }
+
+        // It ends the last fetch.
+        let last = Rc::new(RefCell::new(Some(client.get(server.url("/")).start())));
+        until("it is active", || client.active_fetches() == 1).await;
+        let mut idle = Box::pin(with_foreign(client.until_idle()));
+        assert!((&mut idle).now_or_never().is_none());
+        let _hooked = hook(move || drop(last.take()));
+        idle.await;
+    });
+    drop(go);
+}

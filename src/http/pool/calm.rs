@@ -27,12 +27,26 @@ impl Waiting {
     /// They stay until they see it.
     #[cold]
     fn wake_all(&self) {
-        let mut wakers = self.wakers.borrow_mut();
-        let wakers = wakers.iter_mut().map(|(_, waker)| waker);
-        let wakers: Vec<Waker> = wakers
-            .map(|waker| std::mem::replace(waker, Waker::noop().clone()))
-            .collect();
+        let mut waiting = self.wakers.borrow_mut();
+        let wakers = waiting.iter_mut().map(|(_, waker)| waker);
+        let wakers = wakers.map(|waker| std::mem::replace(waker, Waker::noop().clone()));
+        let wakers: Vec<Waker> = wakers.collect();
+        drop(waiting);
         wake_all(wakers);
+    }
+
+    /// Has `waker` woken from now on, in place of the one before.
+    fn wait(&self, id: &mut Option<usize>, waker: Waker) {
+        let mut waiting = self.wakers.borrow_mut();
+        let before = match id.and_then(|id| waiting.get_mut(id)) {
+            Some(known) => Some(std::mem::replace(known, waker)),
+            None => {
+                *id = Some(waiting.insert(waker));
+                None
+            }
+        };
+        drop(waiting);
+        drop(before);
     }
 }
 
@@ -64,24 +78,14 @@ impl Future for Calm {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.pool.is_calm() {
-            return Poll::Ready(());
-        }
-        // The clone and the drop of a foreign waker are user code, which may look into the pool.
+        // The clone and the drop of a foreign waker are user code, which may end fetches: looked at behind them.
         let waker = cx.waker().clone();
-        let id = self.id;
-        let mut wakers = self.pool.calm.wakers.borrow_mut();
-        let before = match id.and_then(|id| wakers.get_mut(id)) {
-            Some(known) => Some(std::mem::replace(known, waker)),
-            None => {
-                let id = wakers.insert(waker);
-                drop(wakers);
-                self.id = Some(id);
-                None
-            }
-        };
-        drop(before);
-        Poll::Pending
+        let Calm { pool, id } = &mut *self;
+        pool.calm.wait(id, waker);
+        match pool.is_calm() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 }
 
