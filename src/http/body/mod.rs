@@ -38,8 +38,9 @@ use source::Source;
 /// connection, when the client is [closed](super::Client::close), and when its reactor goes, as behind a
 /// [`block_on`](crate::block_on) or a [`blocking::fetch`](super::blocking::fetch) that returns:
 /// [`until_idle`](super::Client::until_idle) waits for it. The connection is closed then, since a server that answers
-/// what it does not read takes it for the next request. A response that is dropped before its end ends the sending at
-/// once; one that is dropped behind it does not, nor does the drop of the client: a body that may never end needs a time.
+/// what it does not read takes it for the next request. A response that is dropped before all of it has come ends the
+/// sending at once; one that is dropped behind that does not, nor does the drop of the client: a body that may never end
+/// needs a time.
 ///
 /// Clones are cheap. A body from a stream, or from [`producer_once`](Body::producer_once), is there once for all
 /// its clones: it cannot be sent again after a redirect or on another connection.

@@ -195,8 +195,8 @@ impl Reply {
         }
     }
 
-    /// Nobody wants the rest: if it is there already, the connection is kept, and otherwise closed. That waits for
-    /// nothing. What is left is its head.
+    /// Nobody wants the rest: if it is there already, that is the end of the response, and otherwise the connection is
+    /// closed. That waits for nothing. What is left is its head.
     pub(in crate::http) fn dismiss(mut self: Box<Reply>) -> Head {
         std::mem::replace(self.exchange.head_mut(), Head::blank())
     }
@@ -210,7 +210,7 @@ impl Reply {
             }
         }
         if self.exchange.is_complete() {
-            self.put();
+            self.let_go();
         }
     }
 
@@ -299,7 +299,7 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if self.slot.is_some() && self.keep {
+        if self.slot.is_some() {
             self.pass_over_the_rest();
         }
     }
