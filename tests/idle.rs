@@ -54,7 +54,8 @@ fn an_idle_reactor_takes_no_processor_time() {
         assert_eq!((before.tasks, after.tasks), (4, 4), "all still wait");
         assert!(before.operations >= 3);
         assert!(enters <= 20, "{enters} enters");
-        // A hypervisor that takes the processor away in the middle of a wake-up is counted as if the thread ran.
-        assert!(times[2] < Duration::from_millis(2), "{times:?}");
+        // A hypervisor that takes the processor away in the middle of a wake-up is counted as if the thread ran; what the
+        // reactor does is in each of these times.
+        assert!(times[0] < Duration::from_millis(2), "{times:?}");
     });
 }
