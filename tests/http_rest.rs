@@ -529,9 +529,11 @@ fn b03_a_server_that_reads_late_is_not_cut_off_by_idle_times() {
             let mut response = request.send().await.unwrap();
             assert!(response.chunk().await.unwrap().is_none());
             sleep(short * 4).await;
-            assert!(client.active_fetches() == 1 || len == SMALL);
+            let under_way = client.active_fetches() == 1;
+            assert!(under_way || len == SMALL);
             tell.send(()).unwrap();
-            assert!(!is_reused(&client, &peer).await);
+            let reused = is_reused(&client, &peer).await;
+            assert!(!(under_way && reused));
         });
         peer.join();
     }
@@ -720,7 +722,7 @@ fn b03_a_server_that_goes_ends_the_rest() {
 
 /// Nobody has asked for it, and it could be taken for the next response.
 #[test]
-fn b03_what_comes_behind_the_answer_spoils_the_connection_and_not_the_body() {
+fn b03_what_comes_behind_the_answer_does_not_cut_off_the_body() {
     // With the answer, and behind it.
     for together in [true, false] {
         let (peer, tell) = narrow_peer(move |listener, told| {

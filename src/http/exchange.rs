@@ -11,7 +11,7 @@
 //! A final response that comes before the body has been sent ends the sending, unless its status is below 300:
 //! such a peer may answer while it still reads. Where its response has come to its end, nobody waits any more, and a
 //! task of its own sends the [`Rest`]. Either way the connection carries no further exchange unless the whole request
-//! has gone out, nor another protocol (RFC 9110, 7.8).
+//! has gone out by the end of the response, nor another protocol before it has (RFC 9110, 7.8).
 
 mod incoming;
 mod rest;

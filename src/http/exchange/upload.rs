@@ -20,7 +20,7 @@ use crate::reactor::Core;
 use crate::task::yield_now;
 use crate::time::sleep;
 
-/// A body that is being sent in pieces, on the connection on which its response is received.
+/// A body that is being sent, mostly in pieces, on the connection on which its response is received.
 pub(super) struct Uploading {
     pub(super) driver: Pin<Box<dyn Future<Output = (Box<Connection>, Sent)>>>,
     pub(super) shared: Rc<Shared>,
