@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use common::{now, one_at_a_time, run, settles, turns};
+use eyewall::dns::resolve;
 use eyewall::task::BlockingTask;
 use eyewall::{Reactor, spawn, spawn_blocking};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
@@ -131,6 +133,40 @@ fn work_that_has_not_begun_goes_with_its_handle() {
 }
 
 #[test]
+fn look_ups_that_nobody_waits_for_any_more_take_no_thread_from_others() {
+    const NAME: &str = "look_ups_that_nobody_waits_for_any_more_take_no_thread_from_others";
+    if !is_alone(NAME, 1) {
+        return;
+    }
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (release, holding) = hold().await;
+        let mut given_up = Vec::new();
+        for number in 0..100 {
+            let mut look_up = Box::pin(async move {
+                let name = format!("{number}.localhost");
+                resolve(&name, 80).await
+            });
+            assert!(look_up.as_mut().now_or_never().is_none());
+            given_up.push(look_up);
+        }
+        let mut kept = Box::pin(resolve("7.localhost", 80));
+        assert!(kept.as_mut().now_or_never().is_none());
+        assert_eq!(now().look_ups, 100);
+        drop(given_up);
+        settles(1, || now().look_ups).await;
+        // It is asked for again.
+        let mut again = Box::pin(resolve("8.localhost", 80));
+        assert!(again.as_mut().now_or_never().is_none());
+        drop(release);
+        holding.await.unwrap();
+        assert_eq!(kept.await.unwrap()[0].port(), 80);
+        assert_eq!(again.await.unwrap()[0].port(), 80);
+        assert_eq!(now().look_ups, 2);
+    });
+}
+
+#[test]
 fn work_goes_on_when_its_reactor_is_shut_down_and_what_has_not_begun_does_not() {
     const NAME: &str = "work_goes_on_when_its_reactor_is_shut_down_and_what_has_not_begun_does_not";
     if !is_alone(NAME, 1) {
@@ -231,7 +267,7 @@ fn where_no_thread_can_be_made_work_is_refused_or_waits_for_one_that_is_there() 
         let error = spawn_blocking(|| ()).await.unwrap_err();
         assert!(error.is_refused());
         assert!(error.to_string().contains("ulimit -u"), "{error}");
-        let error = eyewall::dns::resolve("localhost", 80).await.unwrap_err();
+        let error = resolve("localhost", 80).await.unwrap_err();
         assert!(error.to_string().contains("ulimit -u"), "{error}");
         assert_eq!(now().panics, 0);
     });

@@ -47,7 +47,7 @@ use crate::reactor::Core;
 /// # Cancel safety
 ///
 /// Cancel safe. A look-up that runs goes on without the dropped future: others may wait for it, and its result is
-/// kept.
+/// kept. One that still waits for a thread goes with the last future that waits for it.
 ///
 /// ```
 /// # eyewall::block_on(async {

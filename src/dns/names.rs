@@ -3,13 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
+use futures_util::FutureExt;
 
 use super::ResolveError;
 use super::cache::{Addresses, Cache};
@@ -60,6 +63,14 @@ impl Waiting {
             });
         }
     }
+
+    /// Whether nobody waits any more; if somebody does, the task of `cx` is woken when that ends.
+    fn is_left(&self, cx: &mut Context<'_>) -> bool {
+        let mut senders = self.senders.borrow_mut();
+        senders
+            .iter_mut()
+            .all(|sender| sender.poll_canceled(cx).is_ready())
+    }
 }
 
 impl Drop for Waiting {
@@ -105,7 +116,8 @@ impl Names {
         Ok(answer.await.map_err(|_| shut_down())??)
     }
 
-    /// Begins to ask the system for `name`. Nobody has to wait for the end.
+    /// Begins to ask the system for `name`. Nobody has to wait for the end: a look-up that runs goes on, and one that no
+    /// thread has begun is not made.
     fn ask(&self, name: Rc<str>) -> oneshot::Receiver<Answer> {
         self.asked.set(self.asked.get() + 1);
         let waiting = Rc::<Waiting>::default();
@@ -115,9 +127,19 @@ impl Names {
             .insert(Rc::clone(&name), Rc::downgrade(&waiting));
         let system = Arc::clone(&self.system.borrow());
         let owned = String::from(&*name);
-        let work = spawn_blocking(move || system(&owned));
+        let mut work = spawn_blocking(move || system(&owned));
         in_background(async move {
-            let answer = match work.await {
+            let ended = poll_fn(|cx| match work.poll_unpin(cx) {
+                Poll::Pending if waiting.is_left(cx) && work.take_back() => Poll::Ready(None),
+                polled => polled.map(Some),
+            });
+            let Some(ended) = ended.await else {
+                if let Ok(core) = Core::current() {
+                    core.names().taken_back(&name);
+                }
+                return;
+            };
+            let answer = match ended {
                 Ok(Ok(found)) if found.is_empty() => {
                     Err(ResolveError::new(&name, "it has no address"))
                 }
@@ -132,6 +154,11 @@ impl Names {
             waiting.tell(&answer);
         });
         receiver
+    }
+
+    fn taken_back(&self, name: &str) {
+        self.running.borrow_mut().remove(name);
+        self.asked.set(self.asked.get() - 1);
     }
 
     fn answered(&self, name: Rc<str>, answer: &Answer) {

@@ -71,6 +71,14 @@ impl<T> BlockingTask<T> {
     pub fn detach(mut self) {
         self.ticket = None;
     }
+
+    /// Drops the work, if no thread has begun it; whether that is so.
+    pub(crate) fn take_back(&mut self) -> bool {
+        let work = self.ticket.and_then(threads::take_back);
+        let taken = work.is_some();
+        contain_panic(|| drop(work));
+        taken
+    }
 }
 
 impl<T> Future for BlockingTask<T> {
@@ -91,8 +99,7 @@ impl<T> Future for BlockingTask<T> {
 
 impl<T> Drop for BlockingTask<T> {
     fn drop(&mut self) {
-        let work = self.ticket.take().and_then(threads::take_back);
-        contain_panic(|| drop(work));
+        self.take_back();
         let receiver = self.receiver.take();
         contain_panic(|| drop(receiver));
     }
