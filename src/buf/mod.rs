@@ -61,9 +61,12 @@ pub use bytes::{Bytes, BytesMut};
 /// The buffer comes back in every case, also with an error.
 pub type BufResult<T, B> = (std::io::Result<T>, B);
 
-/// The length of a buffer as an SQE holds it; one operation moves at most 2 GiB - 4 KiB (`MAX_RW_COUNT`).
+/// The length of a buffer as an SQE holds it; one operation moves at most 2 GiB less a page (`MAX_RW_COUNT`).
+///
+/// Of more than that the kernel takes a part and calls it success, which must not go unheard: so this has the bound of the
+/// largest pages that there are, 64 KiB.
 #[inline]
 pub(crate) fn sqe_len(len: usize) -> u32 {
-    const MAX_RW_COUNT: usize = 0x7fff_f000;
+    const MAX_RW_COUNT: usize = 0x7fff_0000;
     len.min(MAX_RW_COUNT) as u32
 }

@@ -180,7 +180,8 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn one_that_is_too_long_for_one_send_is_heard_of() {
         let file = File::open("/dev/null").unwrap();
-        const MOST: usize = 0x7fff_f000;
+        // What the kernel takes where a page has 64 KiB: it sends no more, and where that is all of it, in silence.
+        const MOST: usize = 0x7fff_0000;
         // Memory that nobody touches.
         let mut bytes = vec![0; MOST + 1];
         for (count, unheard) in [(1, true), (MOST, true), (MOST + 1, false)] {
