@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use eyewall::http::{
 };
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
-use foreign_waker::{hook, with_foreign};
+use foreign_waker::{hook, poll_with, with_foreign};
 use futures_channel::mpsc::unbounded;
 use futures_util::{FutureExt, sink, stream};
 use http::header::CONNECTION;
@@ -281,6 +281,28 @@ fn p02_a_blocking_client_looks_for_closed_connections_first() {
         block_for_a_moment();
     }
     assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn p02_each_of_several_kept_connections_is_seen_to_end() {
+    let closes: Vec<Server> = (2..5)
+        .map(|last| {
+            Server::on(Ipv4Addr::new(127, 0, 0, last), |_| {
+                Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into())
+            })
+        })
+        .collect();
+    let keeps = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        get(&client, &keeps.url("/")).await.unwrap();
+        for server in &closes {
+            get(&client, &server.url("/")).await.unwrap();
+        }
+        until("their ends are seen", || client.idle_connections() == 1).await;
+        get(&client, &keeps.url("/")).await.unwrap();
+        assert_eq!(keeps.accepted(), 1);
+    });
 }
 
 #[test]
@@ -608,6 +630,26 @@ fn p10_who_is_cancelled_or_out_of_time_in_the_queue_leaves_it() {
 }
 
 #[test]
+fn p10_who_leaves_the_queue_of_the_client_leaves_its_place_at_the_host() {
+    let (busy, go) = gated();
+    let other = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("other"));
+    run(async {
+        let client = Client::builder().max_clients(1).max_per_host(1).build();
+        let first = client.get(busy.url("/")).start();
+        until("it is active", || client.active_fetches() == 1).await;
+        let mut waiting = Box::pin(client.get(other.url("/")).send());
+        assert!((&mut waiting).now_or_never().is_none());
+        assert_eq!(client.queued_fetches(), 1);
+        drop(waiting);
+        assert_eq!(client.queued_fetches(), 0);
+        go.send(()).unwrap();
+        first.await.unwrap();
+        client.until_idle().await;
+        assert_eq!(get(&client, &other.url("/")).await.unwrap(), "other");
+    });
+}
+
+#[test]
 fn p10_an_unread_response_holds_its_place_until_it_is_dropped() {
     let server = Server::new(|request| match request.target() {
         "/stall" => Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".into()),
@@ -836,6 +878,12 @@ fn who_closes_the_client_while_a_waker_is_cloned_leaves_nobody_waiting() {
     drop(go);
 }
 
+struct Counted;
+
+impl Wake for Counted {
+    fn wake(self: Arc<Counted>) {}
+}
+
 #[test]
 fn a_client_is_idle_when_all_have_ended() {
     let (server, go) = gated();
@@ -860,6 +908,15 @@ fn a_client_is_idle_when_all_have_ended() {
         for other in &mut others {
             assert!(other.as_mut().now_or_never().is_none());
         }
+        // Who has waited leaves nothing behind.
+        let (counted, mut given_up) = (Arc::new(Counted), Box::pin(client.until_idle()));
+        let waker = Waker::from(Arc::clone(&counted));
+        for _ in 0..2 {
+            assert!(poll_with(given_up.as_mut(), &waker).is_pending());
+            eyewall::yield_now().await;
+        }
+        drop((given_up, waker));
+        assert_eq!(Arc::strong_count(&counted), 1);
         drop(others.pop());
         // One that has been let in and goes before it sees that.
         let dropped = client.get(server.url("/")).start();
