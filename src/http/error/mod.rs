@@ -1,6 +1,8 @@
 //! The error of a fetch.
 
 mod kind;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
