@@ -169,17 +169,20 @@ fn block_for_a_moment() {
     std::thread::sleep(Duration::from_millis(30));
 }
 
-/// A connection that answers one request, and takes nothing of a second one. Only then its end is seen, however
-/// often somebody looks before.
+/// A connection that answers one request with the body "x", and takes nothing of a second one. Only then its end is seen,
+/// however often somebody looks before.
 fn for_one_request() -> std::io::Result<Conduit> {
     let (answer, answers) = unbounded();
-    let peer = sink::unfold((answer, 0), |(answer, before), _: Bytes| async move {
-        if before > 0 {
+    let peer = sink::unfold((answer, false), |(answer, over), piece: Bytes| async move {
+        if over {
             return Err(std::io::Error::from_raw_os_error(libc::EPIPE));
         }
-        let said = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none");
-        answer.unbounded_send(Ok(said)).unwrap();
-        Ok((answer, before + 1))
+        let whole = piece == "x";
+        if whole {
+            let said = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none");
+            answer.unbounded_send(Ok(said)).unwrap();
+        }
+        Ok((answer, whole))
     });
     Conduit::new(answers, peer)
 }
@@ -236,7 +239,7 @@ fn p03_a_post_of_which_the_kernel_takes_nothing_is_tried_again() {
         for connections in 1..=3 {
             let request = client.post("http://memory.test/").body("x");
             assert_eq!(request.send().await.unwrap().text().await.unwrap(), "one");
-            assert_eq!(made.get(), connections);
+            assert_eq!((made.get(), client.idle_connections()), (connections, 1));
         }
     });
 }
@@ -419,6 +422,13 @@ fn p06_the_caps_on_idle_connections_close_the_oldest() {
             .pool_max_idle_per_host(2)
             .pool_max_idle(3)
             .build();
+        let closed = Rc::new(Cell::new(0));
+        let count = Rc::clone(&closed);
+        let _registration = client.on(move |event| {
+            if let ClientEvent::IdleClosed { .. } = event {
+                count.set(count.get() + 1);
+            }
+        });
         let mut responses = Vec::new();
         for at in 0..4 {
             let from = if at < 3 { &server } else { &other };
@@ -430,12 +440,21 @@ fn p06_the_caps_on_idle_connections_close_the_oldest() {
         }
         assert_eq!(client.idle_connections(), 2, "two for one host");
         until("the first is closed", || server.open() == 2).await;
+        let mut again = Vec::new();
+        for _ in 0..2 {
+            again.push(client.get(server.url("/")).send().await.unwrap());
+        }
+        for mut response in again {
+            response.text().await.unwrap();
+        }
+        assert_eq!(server.accepted(), 3, "the others are of use");
         responses[0].text().await.unwrap();
         let third = Server::on(Ipv4Addr::new(127, 0, 0, 3), |_| Reply::ok("ok"));
         get(&client, &third.url("/")).await.unwrap();
         assert_eq!(client.idle_connections(), 3, "three in all");
         until("the oldest is closed", || server.open() == 1).await;
         assert_eq!((other.open(), third.open()), (1, 1));
+        assert_eq!(closed.get(), 2, "it is told of each");
         drop(client);
         until("all are closed", || server.open() + other.open() == 0).await;
     });

@@ -379,6 +379,31 @@ fn b03_the_next_blocking_fetch_goes_on_with_the_rest() {
     peer.join();
 }
 
+/// Whatever the system holds of the body: who refuses a request does not want the rest of it.
+#[test]
+fn b03_an_answer_of_an_error_cuts_off_a_body_that_went_with_its_head() {
+    let (peer, tell) = narrow_peer(|listener, told| {
+        SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+            .unwrap();
+        told.recv().unwrap();
+        cut_off(&mut stream, SMALL);
+    });
+    run(async {
+        let client = narrow(peer.address).build();
+        let request = client.post(peer.url()).body(bytes(SMALL));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.whole().await.unwrap().text(), "no");
+        assert_eq!(client.active_fetches(), 0);
+        tell.send(()).unwrap();
+    });
+    peer.join();
+}
+
 /// Nobody could send it there: in another reactor, and where none runs.
 #[test]
 fn b03_a_response_that_ends_elsewhere_ends_the_body() {
