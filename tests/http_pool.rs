@@ -675,13 +675,14 @@ fn p10_an_unread_response_holds_its_place_until_it_is_dropped() {
         _ => Reply::ok("ok"),
     });
     run(async {
-        let client = Client::builder().max_clients(1).build();
+        let limit = Duration::from_millis(10);
+        let client = Client::builder().max_clients(1).queue_timeout(limit);
+        let client = client.build();
         let response = client.get(server.url("/stall")).send().await.unwrap();
         assert_eq!(client.active_fetches(), 1);
-        let request = client
-            .get(server.url("/"))
-            .queue_timeout(Duration::from_millis(10));
-        assert!(request.send().await.unwrap_err().is_timeout());
+        let error = get(&client, &server.url("/")).await.unwrap_err();
+        let phase = Phase::Queue;
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
         drop(response);
         assert_eq!(client.active_fetches(), 0);
         assert_eq!(get(&client, &server.url("/")).await.unwrap(), "ok");
@@ -748,6 +749,7 @@ fn closing_a_client_ends_all_of_its_fetches_and_frees_all_descriptors() {
             client.queued_fetches() == 1 && server.requests().len() == 3
         })
         .await;
+        assert!(!client.is_closed());
         client.clone().close();
         client.close();
         assert!(client.is_closed());

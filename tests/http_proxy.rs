@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use eyewall::http::{Client, Conduit, ErrorKind, Proxy, Target};
+use eyewall::http::{Client, Conduit, ErrorKind, NoProxy, Proxy, Target};
 use futures_util::poll;
 use http_support::{Reply, Server, run};
 
@@ -47,6 +47,67 @@ fn c09_an_http_proxy_is_asked_for_the_whole_url() {
             1,
             "one connection to the proxy serves all hosts"
         );
+    });
+}
+
+const ROLE: &str = "EYEWALL_HTTP_PROXY_ROLE";
+
+/// In a process of its own, which has a proxy in its environment.
+#[test]
+fn c09_the_proxy_of_the_environment_is_asked_unless_the_client_says_otherwise() {
+    if std::env::var_os(ROLE).is_some() {
+        return with_a_proxy_in_the_environment();
+    }
+    let proxy = Server::new(|request| {
+        let sent = request.field("proxy-authorization").unwrap_or("nobody");
+        Reply::ok(&format!("the proxy for {sent}"))
+    });
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    for name in ["http_proxy", "all_proxy", "no_proxy", "request_method"] {
+        command.env_remove(name);
+        command.env_remove(name.to_ascii_uppercase());
+    }
+    let test = "c09_the_proxy_of_the_environment_is_asked_unless_the_client_says_otherwise";
+    let output = command
+        .args(["--exact", test])
+        .env(ROLE, "1")
+        .env("http_proxy", proxy.url("").replace("//", "//user:pass@"))
+        .env("NO_PROXY", "near.test")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+fn with_a_proxy_in_the_environment() {
+    const DIRECT: &str = "nobody between";
+    const USER: &str = "the proxy for Basic dXNlcjpwYXNz";
+    let server = Server::new(|_| Reply::ok(DIRECT));
+    let another = Server::new(|_| Reply::ok("another proxy"));
+    let builder = Client::builder;
+    let own = || Proxy::all(another.url("")).unwrap();
+    let around = own().no_proxy(NoProxy::of_environment());
+    let cases = [
+        (builder(), USER, DIRECT),
+        (
+            builder().environment_proxy_auth("me", "key"),
+            "the proxy for Basic bWU6a2V5",
+            DIRECT,
+        ),
+        (builder().environment_no_proxy("far.test"), DIRECT, USER),
+        (builder().no_proxy(), DIRECT, DIRECT),
+        (builder().proxy(own()), "another proxy", "another proxy"),
+        (builder().proxy(around), "another proxy", DIRECT),
+    ];
+    run(async {
+        for (number, (builder, far, near)) in cases.into_iter().enumerate() {
+            let builder = builder.resolve("far.test", 0, [server.address]);
+            let client = builder.resolve("near.test", 0, [server.address]).build();
+            for (url, expected) in [("http://far.test/", far), ("http://near.test/", near)] {
+                let text = client.get(url).send().await.unwrap().text().await;
+                assert_eq!(text.unwrap(), expected, "case {number}: {url}");
+            }
+        }
     });
 }
 
@@ -290,9 +351,10 @@ fn c09_what_fails_behind_a_proxy_that_was_asked_names_it() {
                     None => ("server".to_owned(), String::new()),
                 };
                 let request = Client::new().get(&url);
-                let mut request = match text {
-                    "" => request.first_byte_timeout(limit),
-                    _ => request.idle_read_timeout(limit),
+                let mut request = match (says.contains("50ms"), text) {
+                    (true, "") => request.first_byte_timeout(limit),
+                    (true, _) => request.idle_read_timeout(limit),
+                    (false, _) => request,
                 };
                 let expected = proxy.is_some().then_some(&*authority);
                 if let Some(proxy) = proxy {

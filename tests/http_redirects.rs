@@ -384,6 +384,45 @@ fn r04_r05_r09_credentials_stay_with_their_origin_and_do_not_come_back() {
 }
 
 #[test]
+fn r04_a_host_that_a_client_says_in_every_request_is_for_its_origin_alone() {
+    let other = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("end"));
+    let away = other.url("/");
+    let server = Server::new(move |_| Reply::redirect(302, &away));
+    run(async {
+        let host = [("host", "virtual.test"), ("connection", "keep-alive")];
+        let host = host.map(|(name, value)| {
+            let name = http::HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        let client = Client::builder().default_headers(HeaderMap::from_iter(host));
+        let response = client.build().get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let (first, second) = (&server.requests()[0], &other.requests()[0]);
+        let address = other.address.to_string();
+        assert_eq!(first.field("host"), Some("virtual.test"));
+        assert_eq!(second.field("host"), Some(&*address));
+        for request in [first, second] {
+            assert_eq!(request.field("connection"), Some("keep-alive"));
+        }
+    });
+}
+
+#[test]
+fn a_client_may_follow_no_redirects_but_where_a_request_wants_it() {
+    let server = Server::new(|request| match request.target() {
+        "/" => Reply::redirect(302, "/end"),
+        _ => Reply::ok("end"),
+    });
+    run(async {
+        let client = Client::builder().follow_redirects(false).build();
+        let response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.status(), 302);
+        let request = client.get(server.url("/")).follow_redirects(true);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    });
+}
+
+#[test]
 fn r04_userinfo_in_a_location_counts_for_the_same_origin_only() {
     run(async {
         let client = Client::new();

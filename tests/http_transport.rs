@@ -4,6 +4,7 @@
 mod http_support;
 mod net_support;
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use eyewall::http::{Client, Conduit, ConnectOptions, Error, ErrorKind, Proxy, Target};
 use eyewall::net::{ConnectError, Keepalive, TcpStream};
 use eyewall::reactor::metrics;
-use futures_util::{SinkExt, StreamExt, poll};
+use futures_util::{SinkExt, StreamExt, poll, sink, stream};
 use http_support::{Reply, Server, run, until};
 use net_support::Blackhole;
 
@@ -66,7 +67,8 @@ fn a_unix_socket_carries_several_fetches() {
     let peer = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         for _ in 0..2 {
-            assert!(read_head(&mut stream).contains("host: docker\r\n"));
+            let head = read_head(&mut stream);
+            assert!(head.starts_with("GET /x ") && head.contains("host: docker\r\n"));
             stream.write_all(OK).unwrap();
         }
     });
@@ -117,6 +119,35 @@ fn i09_a_body_that_goes_on_by_itself_is_sent_before_the_connection_is_taken_over
         raw.close().await.unwrap();
     });
     peer.join().unwrap();
+}
+
+#[test]
+fn a_sink_that_fails_says_why_unless_an_answer_had_begun() {
+    let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let truncated = ErrorKind::Truncated {
+        received: 0,
+        expected: None,
+    };
+    run(async {
+        for (begun, end, expected) in [
+            ("", None, ErrorKind::Send),
+            ("", Some(reset()), ErrorKind::Send),
+            ("HTTP/1.1 200 OK\r\n", None, truncated),
+        ] {
+            let answer = (!begun.is_empty()).then(|| Ok(Bytes::from_static(begun.as_bytes())));
+            let answers = stream::iter(answer.into_iter().chain(end.map(Err)));
+            let sink = sink::unfold((), |(), _: Bytes| async {
+                Err(std::io::Error::other("the tape is full"))
+            });
+            let conduit = Cell::new(Some(Conduit::new(answers, sink)));
+            let client = Client::builder()
+                .connector(move |_: Target| std::future::ready(conduit.take().unwrap()))
+                .build();
+            let error = get(&client, "http://tape.test/").await.unwrap_err();
+            assert_eq!(error.kind(), expected, "{begun:?}");
+            assert_eq!(cause(&error).contains("the tape is full"), begun.is_empty());
+        }
+    });
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn c05_the_certificate_is_that_of_the_host_and_not_of_the_proxy() {
     run(async {
         let client = client(&authority, &proxy).build();
         let error = get(&client, "https://site.test/x").await.unwrap_err();
-        assert!(error.is_tls(), "{error:?}");
+        assert!(error.is_tls() && error.proxy().is_none(), "{error:?}");
         assert!(cause(&error).contains("not valid for name"), "{error:?}");
     });
     proxy.join();
