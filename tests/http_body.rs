@@ -702,3 +702,14 @@ fn a_writer_whose_waker_panics_spares_who_drops_the_fetch() {
     });
     peer.join();
 }
+
+#[test]
+fn a_body_that_is_all_there_shows_its_bytes() {
+    let bytes: &'static [u8] = b"bytes";
+    assert_eq!(Body::from(bytes).as_bytes(), Some(bytes));
+    assert_eq!(Body::from(bytes).length(), Some(5));
+    assert_eq!(Body::empty().as_bytes(), Some(&b""[..]));
+    assert!(Body::empty().is_empty() && Body::from("").is_empty());
+    let streamed = Body::stream(stream::pending::<io::Result<Bytes>>());
+    assert_eq!(streamed.as_bytes(), None);
+}

@@ -348,13 +348,14 @@ fn what_is_asked_for() {
     const ALL: &str = "\r\naccept-encoding: gzip, deflate, br, zstd\r\n";
     let peer = Peer::new(|listener| {
         let mut stream = accept(&listener);
-        for expected in [ALL, "\r\naccept-encoding: br\r\n", "", "", ""] {
+        for expected in [ALL, ALL, "\r\naccept-encoding: br\r\n", "", "", ""] {
             let head = read_head(&mut stream);
             let lines = head.matches("accept-encoding").count();
             match expected {
                 "" => assert_eq!(lines, 0, "{head}"),
                 line => assert!(head.contains(line) && lines == 1, "{head}"),
             }
+            assert!(head.contains("\r\nuser-agent: "), "{head}");
             ok(&mut stream);
         }
         let mut other = accept(&listener);
@@ -369,6 +370,7 @@ fn what_is_asked_for() {
         let url = peer.url();
         for request in [
             client.get(&url),
+            client.get(&url).header("x-other", "1"),
             client.get(&url).header("accept-encoding", "br"),
             client.get(&url).without_header("accept-encoding"),
             client.get(&url).header("range", "bytes=0-3"),

@@ -6,7 +6,7 @@ mod http_peer;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use eyewall::http::{Body, Client, Error, ErrorKind, HeaderValue, Method, Phase, StatusCode};
 use http_peer::{Peer, accept, ok, read_head, run};
@@ -18,10 +18,12 @@ async fn get(url: &str) -> Result<String, Error> {
 
 #[test]
 fn a_body_of_known_length() {
-    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Test: a b\r\n\r\nhello");
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Test: a b\r\n\r\n";
+    let peer = Peer::answering(format!("{head}hello"));
     run(async {
         let mut response = eyewall::fetch(peer.url()).await.unwrap();
         assert_eq!(response.status(), 200);
+        assert_eq!(response.head_size(), head.len() as u64);
         assert_eq!(response.headers()["x-test"], "a b");
         assert_eq!(response.content_length(), Some(5));
         assert_eq!(response.remote_addr(), Some(peer.address));
@@ -47,6 +49,66 @@ fn the_timings_say_when_it_began_by_the_wall_clock() {
 }
 
 #[test]
+fn the_timings_of_redirects_and_of_a_second_try_are_those_of_one_fetch() {
+    let (tell, told) = channel();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        for path in ["/", "/first", "/second"] {
+            assert!(read_head(&mut stream).starts_with(&format!("get {path} ")));
+            tell.send(Instant::now()).unwrap();
+            match path {
+                "/" => ok(&mut stream),
+                "/first" => stream
+                    .write_all(
+                        b"HTTP/1.1 302 Found\r\nLocation: /second\r\nContent-Length: 0\r\n\r\n",
+                    )
+                    .unwrap(),
+                _ => {}
+            }
+        }
+        // It has been sent on a kept connection, which ends without an answer.
+        drop(stream);
+        let mut stream = accept(&listener);
+        assert!(read_head(&mut stream).starts_with("get /second "));
+        ok(&mut stream);
+    });
+    run(async {
+        let client = Client::new();
+        client
+            .get(peer.url())
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
+        let before = Instant::now();
+        let url = format!("{}first", peer.url());
+        let mut response = client.get(url).send().await.unwrap();
+        response.bytes().await.unwrap();
+        let timings = response.timings();
+        let asked = told.iter().nth(1).unwrap();
+        assert!(before <= timings.start && timings.start <= asked);
+        assert_eq!((timings.redirects, timings.reused), (1, false));
+        let marks = [
+            timings.redirect,
+            timings.queued,
+            timings.resolved,
+            timings.connected,
+            timings.sending,
+            timings.first_byte,
+            timings.total,
+        ];
+        let marks: Vec<Duration> = marks.into_iter().map(Option::unwrap).collect();
+        assert!(
+            marks.is_sorted() && timings.start + marks[0] >= asked,
+            "{timings:?}"
+        );
+    });
+    peer.join();
+}
+
+#[test]
 fn the_total_is_when_the_last_byte_came() {
     let whole = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let (go, wait) = channel();
@@ -67,6 +129,7 @@ fn the_total_is_when_the_last_byte_came() {
 
         let mut response = eyewall::fetch(parted.url()).await.unwrap();
         assert_eq!(&*response.chunk().await.unwrap().unwrap(), b"o");
+        assert_eq!(response.content_length(), Some(2));
         let between = response.timings().start.elapsed();
         go.send(()).unwrap();
         assert_eq!(&*response.bytes().await.unwrap(), b"k");

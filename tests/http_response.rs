@@ -115,6 +115,7 @@ fn a_push_pauses_and_goes_on() {
             Flow::Pause
         });
         let pusher = push.pusher();
+        assert!(!pusher.is_paused());
         for expected in [1, 2] {
             let running = eyewall::time::timeout(Duration::from_millis(30), &mut push);
             assert!(running.await.is_err(), "it is held up");
@@ -123,6 +124,29 @@ fn a_push_pauses_and_goes_on() {
         }
         push.await.unwrap();
         assert_eq!(calls.get(), 2);
+    });
+    peer.join();
+}
+
+#[test]
+fn a_push_may_be_held_up_from_elsewhere_before_it_begins() {
+    let peer = Peer::answering(CHUNKED);
+    run(async {
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        let calls = Rc::new(Cell::new(0));
+        let count = Rc::clone(&calls);
+        let mut push = response.push(move |_| {
+            count.set(count.get() + 1);
+            Flow::Continue
+        });
+        let pusher = push.pusher();
+        pusher.pause();
+        let running = eyewall::time::timeout(Duration::from_millis(30), &mut push);
+        assert!(running.await.is_err(), "it is held up");
+        assert_eq!((calls.get(), pusher.is_paused()), (0, true));
+        pusher.resume();
+        push.await.unwrap();
+        assert_eq!((calls.get(), pusher.is_paused()), (2, false));
     });
     peer.join();
 }

@@ -4,10 +4,12 @@
 mod http_peer;
 
 use std::panic::catch_unwind;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use eyewall::Reactor;
-use eyewall::http::{Client, ClientBuilder, ClientThread, ErrorKind};
+use eyewall::http::{Action, Client, ClientBuilder, ClientThread, ErrorKind};
 use http_peer::{Peer, accept, ok, read_head, read_rest};
 
 /// Answers on one connection, as often as it is asked, and sees it closed.
@@ -90,15 +92,58 @@ fn its_settings_are_made_over_there_and_may_panic() {
 #[test]
 fn it_may_be_closed_by_who_runs_there() {
     let (give, given) = mpsc::channel::<ClientThread>();
+    let (closed, has_closed) = mpsc::channel();
     let client = ClientThread::start(Client::builder).unwrap();
     let handle = client.handle().clone();
     let fetch = handle.fetch(move |client| {
         given.recv().unwrap().close().unwrap();
+        closed.send(()).unwrap();
         client.get("http://127.0.0.1:1/")
     });
     give.send(client).unwrap();
     let kind = fetch.wait().unwrap_err().kind();
     assert!(kind != ErrorKind::Nested, "{kind:?}");
+    has_closed.recv().expect("it has waited for itself");
+}
+
+#[test]
+fn to_close_it_waits_for_the_end_of_its_thread() {
+    struct Slow(Arc<AtomicBool>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(30));
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    let gone = Arc::new(AtomicBool::new(false));
+    let slow = Slow(Arc::clone(&gone));
+    let settings = move || {
+        Client::builder().redirect_policy(move |_| {
+            let _ = &slow;
+            Action::Stop
+        })
+    };
+    ClientThread::start(settings).unwrap().close().unwrap();
+    assert!(gone.load(Ordering::SeqCst));
+}
+
+#[test]
+fn each_client_of_a_thread_is_reached_by_its_own_handle() {
+    let reactor = Reactor::new().unwrap();
+    let kinds = reactor.block_on(async {
+        let (one, other) = (Client::new(), Client::new());
+        let handles = [one.handle().unwrap(), other.handle().unwrap()];
+        other.close();
+        let mut kinds = Vec::new();
+        for handle in handles {
+            let fetch = handle.fetch(|client| client.get("http://127.0.0.1:1/"));
+            kinds.push(fetch.await.unwrap_err().kind());
+        }
+        kinds
+    });
+    assert_eq!(kinds.unwrap(), [ErrorKind::Connect, ErrorKind::Closed]);
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn a_server_without_tls_is_told_from_one_that_is_broken() {
                 .await
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+            assert_eq!(error.certificate_fault(), None);
             assert!(cause(&error).contains(said), "{error:?}");
         });
         peer.join();
@@ -301,6 +302,50 @@ fn a_client_with_a_certificate() {
     peer.join();
 }
 
+const ROLE: &str = "EYEWALL_HTTP_TLS_ROLE";
+
+/// In a process of its own, since what the system trusts is read once.
+#[test]
+fn what_the_system_trusts_can_be_added_to_or_replaced() {
+    const TEST: &str = "what_the_system_trusts_can_be_added_to_or_replaced";
+    if let Some(file) = std::env::var_os(ROLE) {
+        return with_a_system_that_trusts(&Authority::new(), file.as_ref());
+    }
+    let directory = std::env::temp_dir().join(format!("eyewall-trust-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("system.pem");
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", TEST])
+        .env(ROLE, &file)
+        .env("SSL_CERT_FILE", &file)
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+fn with_a_system_that_trusts(of_system: &Authority, file: &std::path::Path) {
+    std::fs::write(file, of_system.pem()).unwrap();
+    let own = Authority::new();
+    let pem = || Pem::text(own.pem());
+    let cases = [
+        (Client::builder(), true, false),
+        (Client::builder().extra_ca_certificates(pem()), true, true),
+        (Client::builder().ca_certificates(pem()), false, true),
+    ];
+    for (number, (builder, system, given)) in cases.into_iter().enumerate() {
+        for (authority, trusted) in [(of_system, system), (&own, given)] {
+            let peer = Peer::patient(server(&authority.identity(&["site.test"])), 1, HELLO);
+            let builder = builder.clone().resolve("site.test", 0, [peer.address]);
+            let got = run(async { get(&builder.build(), &peer.url()).await });
+            assert_eq!(got.is_ok(), trusted, "case {number}: {got:?}");
+            peer.join();
+        }
+    }
+}
+
 #[test]
 fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
     let authority = Authority::new();
@@ -324,7 +369,7 @@ fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
                 CertificateFault::Trust,
                 "there are none",
             ),
-            (with_key(""), CertificateFault::Client, "the private key"),
+            (with_key(""), CertificateFault::Client, "there is none"),
             (
                 with_key(
                     "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIH=\n-----END ENCRYPTED PRIVATE KEY-----\n",

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use eyewall::Reactor;
 use eyewall::http::{Client, Conduit, ConnectOptions, Error, ErrorKind, Proxy, Target};
 use eyewall::net::{ConnectError, Keepalive, TcpStream};
 use eyewall::reactor::metrics;
@@ -119,6 +120,59 @@ fn i09_a_body_that_goes_on_by_itself_is_sent_before_the_connection_is_taken_over
         raw.close().await.unwrap();
     });
     peer.join().unwrap();
+}
+
+/// A connection of the user's that answers each request, whether it is flushed or not.
+fn answering(flushes: bool) -> std::io::Result<Conduit> {
+    let (answer, answers) = futures_channel::mpsc::unbounded();
+    let sink = sink::unfold((), move |(), _: Bytes| {
+        answer.unbounded_send(Ok(Bytes::from_static(OK))).unwrap();
+        async move {
+            match flushes {
+                true => Ok(()),
+                false => std::future::pending().await,
+            }
+        }
+    });
+    Conduit::new(answers, sink)
+}
+
+#[test]
+fn a_conduit_is_used_again_only_once_it_has_sent_all() {
+    for (flushes, connections) in [(true, 1), (false, 2)] {
+        run(async {
+            let made = Rc::new(Cell::new(0));
+            let count = Rc::clone(&made);
+            let client = Client::builder()
+                .connector(move |_: Target| {
+                    count.set(count.get() + 1);
+                    std::future::ready(answering(flushes))
+                })
+                .build();
+            for _ in 0..2 {
+                assert_eq!(get(&client, "http://memory.test/").await.unwrap(), "ok");
+            }
+            assert_eq!(made.get(), connections);
+        });
+    }
+}
+
+#[test]
+fn a_conduit_is_used_again_only_in_the_reactor_that_it_was_made_in() {
+    let made = Rc::new(Cell::new(0));
+    let count = Rc::clone(&made);
+    let client = Client::builder()
+        .connector(move |_: Target| {
+            count.set(count.get() + 1);
+            std::future::ready(answering(true))
+        })
+        .build();
+    let (one, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    for (reactor, connections) in [(&one, 1), (&other, 2), (&one, 2)] {
+        let text = reactor.block_on(get(&client, "http://memory.test/"));
+        assert_eq!(text.unwrap().unwrap(), "ok");
+        assert_eq!(made.get(), connections);
+    }
 }
 
 #[test]
@@ -443,25 +497,27 @@ fn keepalive_nodelay_and_user_timeout_are_settings() {
             interval: Duration::from_secs(15),
             retries: 3,
         };
-        let client = Client::builder()
-            .keepalive(keepalive)
-            .user_timeout(Duration::from_secs(30))
-            .nodelay(false)
-            .build();
-        let mut response = client.get(server.url("/")).send().await.unwrap();
-        assert_eq!(response.text().await.unwrap(), "ok");
-        // The kernel shows a socket's timers, of which 02 is that of keep-alive probes.
-        let port = |address: Option<SocketAddr>| format!(":{:04X}", address.unwrap().port());
-        let (own, peer) = (port(response.local_addr()), port(response.remote_addr()));
-        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        // A port of this end may be that of several connections, to other ends.
-        let line = table.lines().find(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            words.next().is_some_and(|local| local.ends_with(&own))
-                && words.next().is_some_and(|remote| remote.ends_with(&peer))
-        });
-        let timer = line.unwrap().split_whitespace().nth(5).unwrap();
-        assert!(timer.starts_with("02:"), "{timer}");
+        for user_timeout in [None, Some(Duration::from_secs(30))] {
+            let mut client = Client::builder().keepalive(keepalive).nodelay(false);
+            if let Some(timeout) = user_timeout {
+                client = client.user_timeout(timeout);
+            }
+            let client = client.build();
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+            // The kernel shows a socket's timers, of which 02 is that of keep-alive probes.
+            let port = |address: Option<SocketAddr>| format!(":{:04X}", address.unwrap().port());
+            let (own, peer) = (port(response.local_addr()), port(response.remote_addr()));
+            let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            // A port of this end may be that of several connections, to other ends.
+            let line = table.lines().find(|line| {
+                let mut words = line.split_whitespace().skip(1);
+                words.next().is_some_and(|local| local.ends_with(&own))
+                    && words.next().is_some_and(|remote| remote.ends_with(&peer))
+            });
+            let timer = line.unwrap().split_whitespace().nth(5).unwrap();
+            assert!(timer.starts_with("02:"), "{timer}");
+        }
     });
 }
 

@@ -3,20 +3,22 @@
 
 mod tls_support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use eyewall::http::{Client, ClientBuilder, Conduit, Pem, Target, Upgraded};
 use eyewall::net::TcpStream;
 use eyewall::time::timeout;
-use futures_util::sink;
+use futures_util::{Sink, StreamExt, sink, stream};
 use rustls::ServerConfig;
 use tls_support::{
     Authority, Peer, Tls, accept, accept_tcp, goodbye, pieces, read_head, run, server,
@@ -112,6 +114,58 @@ fn a_close_over_tls_says_the_end_and_so_does_a_dropped_one() {
         }
     });
     peer.join();
+}
+
+/// Takes its time to close.
+struct Closing {
+    left: u32,
+    closed: Rc<Cell<bool>>,
+}
+
+impl Sink<Bytes> for Closing {
+    type Error = io::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, _: Bytes) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.left > 0 {
+            self.left -= 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.closed.set(true);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_close_waits_for_the_sink_that_it_closes() {
+    run(async {
+        let closed = Rc::new(Cell::new(false));
+        let saw = Rc::clone(&closed);
+        let client = Client::builder()
+            .connector(move |_: Target| {
+                let answer = stream::iter([Ok(Bytes::from_static(SWITCH))]);
+                let (left, closed) = (3, Rc::clone(&saw));
+                let sink = Closing { left, closed };
+                async { Conduit::new(answer.chain(stream::pending()), sink) }
+            })
+            .build();
+        let raw = upgraded(&client, "http://site.test/").await;
+        assert!(!closed.get());
+        raw.close().await.unwrap();
+        assert!(closed.get());
+    });
 }
 
 /// The last word has no room where the peer is slow, and what was sent before is worth more.
