@@ -168,6 +168,30 @@ fn a_close_waits_for_the_sink_that_it_closes() {
     });
 }
 
+#[test]
+fn what_does_not_fit_a_buffer_is_there_for_the_next() {
+    run(async {
+        let client = Client::builder()
+            .connector(|_: Target| {
+                let said = [SWITCH, b"hello ", b"there"].map(|part| Ok(Bytes::from_static(part)));
+                let sink = sink::unfold((), |(), _: Bytes| async { Ok(()) });
+                std::future::ready(Conduit::new(stream::iter(said), sink))
+            })
+            .build();
+        let mut raw = upgraded(&client, "http://site.test/").await;
+        let mut parts = Vec::new();
+        loop {
+            let (received, part) = raw.recv(Vec::with_capacity(4)).await;
+            if received.unwrap() == 0 {
+                break;
+            }
+            parts.push(String::from_utf8(part).unwrap());
+        }
+        assert_eq!(parts.concat(), "hello there");
+        assert!(parts.len() > 2, "{parts:?}");
+    });
+}
+
 /// The last word has no room where the peer is slow, and what was sent before is worth more.
 #[test]
 fn what_was_sent_before_a_drop_is_not_lost_for_the_goodbye() {

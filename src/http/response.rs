@@ -384,7 +384,6 @@ impl Response {
         error
             .seen(|| Seen {
                 idempotent: self.original().may_repeat(),
-                reused: self.reply.timings.reused,
                 timings: Some(self.reply.timings),
                 ..watch.seen()
             })

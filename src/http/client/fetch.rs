@@ -69,7 +69,6 @@ impl Client {
                 let seen = || Seen {
                     out: watch.is_out() || chain.original.is_some(),
                     idempotent: asked.may_repeat(),
-                    reused: timings.reused,
                     timings: Some(timings),
                     ..watch.seen()
                 };
@@ -99,7 +98,7 @@ impl Client {
             let reply = self.hop(request, watch, timings).await?;
             let head = reply.head();
             let next = self.next(request, head, &chain.history);
-            if !matches!(next, Ok(None)) {
+            if next.is_err() {
                 *timings = *reply.timings();
             }
             let Some(next) = next? else {

@@ -58,7 +58,6 @@ pub(super) struct Seen {
     /// A part of the request may have reached the peer.
     pub(super) out: bool,
     pub(super) idempotent: bool,
-    pub(super) reused: bool,
     pub(super) timings: Option<Timings>,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: Option<SocketAddr>,
@@ -525,7 +524,7 @@ impl fmt::Debug for Error {
             .field("stage", &self.inner.seen.stage)
             .field("sent", &self.inner.seen.sent)
             .field("received", &self.inner.seen.received)
-            .field("reused", &self.inner.seen.reused)
+            .field("reused", &self.timings().is_some_and(|known| known.reused))
             .finish()
     }
 }

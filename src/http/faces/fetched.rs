@@ -103,7 +103,6 @@ impl Fetched {
             received: self.received,
             out: true,
             idempotent: self.may_repeat,
-            reused: self.timings.reused,
             timings: Some(self.timings),
             local: self.local_addr,
             peer: self.remote_addr,

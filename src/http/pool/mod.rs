@@ -165,15 +165,11 @@ impl Pool {
             inside: false,
         };
         let host = arrival.host.as_ref().expect("it has just come");
-        if !host.gate.try_enter() {
-            let entered = host.gate.enter().await;
-            entered.map_err(|_| Error::new(ErrorKind::Closed))?;
-        }
+        let entered = host.gate.enter().await;
+        entered.map_err(|_| Error::new(ErrorKind::Closed))?;
         arrival.inside = true;
-        if !self.gate.try_enter() {
-            let entered = self.gate.enter().await;
-            entered.map_err(|_| Error::new(ErrorKind::Closed))?;
-        }
+        let entered = self.gate.enter().await;
+        entered.map_err(|_| Error::new(ErrorKind::Closed))?;
         let host = arrival.host.take().expect("it has just come");
         Ok(self.slot(host))
     }
