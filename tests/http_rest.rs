@@ -404,6 +404,29 @@ fn b03_an_answer_of_an_error_cuts_off_a_body_that_went_with_its_head() {
     peer.join();
 }
 
+#[test]
+fn b03_an_answer_of_an_error_ends_a_body_before_its_own_end() {
+    let (peer, tell) = narrow_peer(|listener, told| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        stream
+            .write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nn")
+            .unwrap();
+        told.recv().unwrap();
+        stream.write_all(b"o").unwrap();
+        read_rest(&mut stream);
+    });
+    run(async {
+        let client = narrow(peer.address).build();
+        let (body, gone) = endless();
+        let mut response = client.post(peer.url()).body(body).send().await.unwrap();
+        assert!(gone.get());
+        tell.send(()).unwrap();
+        assert_eq!(response.text().await.unwrap(), "no");
+    });
+    peer.join();
+}
+
 /// Nobody could send it there: in another reactor, and where none runs.
 #[test]
 fn b03_a_response_that_ends_elsewhere_ends_the_body() {

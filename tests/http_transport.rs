@@ -176,6 +176,23 @@ fn a_conduit_is_used_again_only_in_the_reactor_that_it_was_made_in() {
 }
 
 #[test]
+fn a_connection_that_cannot_be_made_is_not_asked_for_again() {
+    run(async {
+        let asked = Rc::new(Cell::new(0));
+        let count = Rc::clone(&asked);
+        let client = Client::builder()
+            .connector(move |_: Target| {
+                count.set(count.get() + 1);
+                let refused = std::io::Error::from_raw_os_error(libc::ECONNREFUSED);
+                std::future::ready(Err::<Conduit, _>(refused))
+            })
+            .build();
+        let error = get(&client, "http://memory.test/").await.unwrap_err();
+        assert_eq!((error.kind(), asked.get()), (ErrorKind::Connect, 1));
+    });
+}
+
+#[test]
 fn a_sink_that_fails_says_why_unless_an_answer_had_begun() {
     let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset);
     let truncated = ErrorKind::Truncated {
