@@ -8,7 +8,9 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use eyewall::http::{Body, Client, Error, ErrorKind, HeaderValue, Method, Phase, StatusCode};
+use eyewall::http::{
+    Body, Client, Error, ErrorKind, HeaderValue, Method, Phase, StatusCode, Version,
+};
 use http_peer::{Peer, accept, ok, read_head, run};
 
 /// The body of a GET.
@@ -156,7 +158,11 @@ fn f15_a_chunked_body_with_trailers() {
 #[test]
 fn f20_a_body_that_ends_with_the_connection() {
     let peer = Peer::answering("HTTP/1.0 200 OK\r\n\r\nall of it");
-    run(async { assert_eq!(get(&peer.url()).await.unwrap(), "all of it") });
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(response.version(), Version::HTTP_10);
+        assert_eq!(response.text().await.unwrap(), "all of it");
+    });
     peer.join();
 }
 

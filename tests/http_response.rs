@@ -171,6 +171,20 @@ fn a_push_awaited_in_another_reactor_says_so_and_goes_on_at_home() {
 }
 
 #[test]
+fn a_push_ends_with_its_reactor() {
+    let peer = Peer::answering(CHUNKED);
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let push = common::run(&home, async {
+        let response = eyewall::fetch(peer.url()).await.unwrap();
+        Some(response.push(|_| Flow::Pause))
+    });
+    drop(home);
+    let error = common::run(&other, push.unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    peer.join();
+}
+
+#[test]
 fn a_push_is_cancelled_by_its_callback_a_panic_or_a_drop() {
     for way in ["cancel", "panic", "drop"] {
         let peer = Peer::new(|listener| {

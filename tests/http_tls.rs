@@ -127,6 +127,43 @@ fn a_server_without_tls_is_told_from_one_that_is_broken() {
     }
 }
 
+/// An alert says more than a pipe that is broken for the same reason.
+#[test]
+fn an_alert_is_the_error_though_the_request_could_not_be_sent() {
+    let authority = Authority::new();
+    let identity = authority.identity(&["site.test"]);
+    let config = Arc::new(server_of(&identity, &[&rustls::version::TLS12]));
+    let (tell, told) = channel();
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        tls.conn.complete_io(&mut tls.sock).unwrap();
+        told.recv().unwrap();
+        fail(tls);
+    });
+    let address = peer.address;
+    run(async {
+        let client = client(&authority, address).connector(move |_: Target| {
+            let tell = tell.clone();
+            async move {
+                let stream = eyewall::net::TcpStream::connect(address).await?;
+                let (recv, send) = stream.into_split();
+                let outgoing = sink::unfold((send, tell), |(mut send, tell), bytes: Bytes| async {
+                    // The first record behind the handshake.
+                    if bytes[0] == 23 {
+                        tell.send(()).unwrap();
+                        return Err(std::io::ErrorKind::BrokenPipe.into());
+                    }
+                    send.send_all(bytes).await.0.map(|()| (send, tell))
+                });
+                Conduit::new(pieces(recv), outgoing)
+            }
+        });
+        let error = get(&client.build(), &peer.url()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+    });
+    peer.join();
+}
+
 #[test]
 fn c05_accepting_invalid_certificates_stays_with_the_client_that_does() {
     let authority = Authority::new();
