@@ -176,6 +176,31 @@ fn a_conduit_is_used_again_only_in_the_reactor_that_it_was_made_in() {
 }
 
 #[test]
+fn a_name_with_a_port_needs_no_scheme() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::builder()
+            .resolve("near.test", 0, [server.address])
+            .build();
+        let text = format!("near.test:{}/x", server.address.port());
+        assert_eq!(get(&client, &text).await.unwrap(), "ok");
+        assert_eq!(server.targets(), ["/x"]);
+    });
+}
+
+#[test]
+fn a_connection_is_used_again_only_in_the_reactor_that_it_was_made_in() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let client = Client::new();
+    let (one, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    for (reactor, connections) in [(&one, 1), (&other, 2), (&one, 2)] {
+        let text = reactor.block_on(get(&client, &server.url("/")));
+        assert_eq!(text.unwrap().unwrap(), "ok");
+        assert_eq!(server.accepted(), connections);
+    }
+}
+
+#[test]
 fn a_connection_that_cannot_be_made_is_not_asked_for_again() {
     run(async {
         let asked = Rc::new(Cell::new(0));

@@ -74,6 +74,33 @@ fn c09_tls_goes_through_the_tunnel_and_the_tunnel_is_kept() {
 }
 
 #[test]
+fn p07_c09_two_hosts_behind_one_proxy_share_no_tunnel() {
+    let authority = Authority::new();
+    let hosts = ["one.test", "two.test"];
+    let config = Arc::new(server(&authority.identity(&hosts)));
+    let proxy = Peer::new(move |listener| {
+        for host in hosts {
+            let mut stream = accept_tcp(&listener);
+            let head = read_head(&mut stream);
+            assert!(head.starts_with(&format!("CONNECT {host}:443 ")), "{head}");
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let mut tls = over(stream, &config);
+            let head = read_head(&mut tls);
+            assert!(head.contains(&format!("host: {host}\r\n")), "{head}");
+            tls.write_all(HELLO).unwrap();
+        }
+    });
+    run(async {
+        let client = client(&authority, &proxy).build();
+        for host in hosts {
+            let text = get(&client, &format!("https://{host}/")).await;
+            assert_eq!(text.unwrap(), "hello");
+        }
+    });
+    proxy.join();
+}
+
+#[test]
 fn c09_interim_answers_and_fields_about_a_body_do_not_matter() {
     let answers: [&'static [u8]; 2] = [
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: 1\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",

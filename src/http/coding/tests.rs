@@ -121,6 +121,18 @@ fn d01_every_coding_in_every_cut() {
 }
 
 #[test]
+fn deflate_without_its_wrapper_is_known_whatever_it_begins_with() {
+    for number in 0..500_u32 {
+        let data = number.to_string().repeat(3);
+        let coded = deflate(data.as_bytes());
+        assert!(
+            decode("deflate", &[&coded]).unwrap() == data.as_bytes(),
+            "{data}"
+        );
+    }
+}
+
+#[test]
 fn d01_large_bodies_come_in_slices() {
     let data = sample(300_000);
     for (name, encode) in CODINGS {
