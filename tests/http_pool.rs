@@ -475,6 +475,25 @@ fn p06_idle_connections_end_by_themselves() {
 }
 
 #[test]
+fn p06_a_client_without_an_idle_time_keeps_a_connection_until_its_peer_ends_it() {
+    let keeps = Server::new(|_| Reply::ok("ok"));
+    let ends = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| {
+        Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into())
+    });
+    run(async {
+        let client = Client::builder().pool_idle_timeout(Duration::ZERO).build();
+        for server in [&keeps, &ends] {
+            get(&client, &server.url("/")).await.unwrap();
+        }
+        until("its end is seen", || client.idle_connections() == 1).await;
+        // Whoever looks after the other sleeps now.
+        sleep(Duration::from_millis(5)).await;
+        get(&client, &keeps.url("/")).await.unwrap();
+        assert_eq!((keeps.accepted(), client.idle_connections()), (1, 1));
+    });
+}
+
+#[test]
 fn p06_a_kept_connection_that_is_found_too_old_when_it_is_wanted_is_told_of() {
     let server = Server::new(|_| Reply::ok("ok"));
     run(async {

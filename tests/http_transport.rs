@@ -371,7 +371,7 @@ fn a_resolver_of_the_user_is_asked_about_names_only() {
     let asked = Rc::new(AtomicUsize::new(0));
     let count = Rc::clone(&asked);
     run(async {
-        let client = Client::builder()
+        let builder = Client::builder()
             .pool_max_idle(0)
             .resolver(move |host: String, port| {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -383,10 +383,13 @@ fn a_resolver_of_the_user_is_asked_about_names_only() {
                         _ => Err(std::io::Error::other("never heard of it")),
                     }
                 }
-            })
-            .build();
+            });
+        let client = builder.clone().build();
         assert_eq!(get(&client, "http://known.test/").await.unwrap(), "ok");
         assert_eq!(get(&client, &url).await.unwrap(), "ok");
+        // Such a connection is made with less haste.
+        let other = builder.user_timeout(Duration::from_secs(30)).build();
+        assert_eq!(get(&other, &url).await.unwrap(), "ok");
         assert_eq!(asked.load(Ordering::SeqCst), 1);
         for (host, reason) in [("empty", "knows no address"), ("else", "never heard of it")] {
             let url = format!("http://{host}.test/");
