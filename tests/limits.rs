@@ -4,7 +4,11 @@
 
 mod common;
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{Read, Write};
+use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -118,6 +122,72 @@ fn a_waiter_dropped_after_its_wake_does_not_keep_the_room() {
 }
 
 #[test]
+fn who_waits_for_room_is_not_called_before_there_is_some() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut stream, mut peer) = connected().await;
+        let (_tasks, mut peers) = fill().await;
+        let polls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&polls);
+        let waiting = spawn(async move {
+            let mut recv = pin!(stream.recv(vec![0; 10]));
+            let result = poll_fn(|cx| {
+                counted.set(counted.get() + 1);
+                recv.as_mut().poll(cx)
+            });
+            result.await.0.unwrap()
+        });
+        turns(20).await;
+        assert_eq!(polls.get(), 1);
+        peer.write_all(b"x").unwrap();
+        peers[0].write_all(b"x").unwrap();
+        assert_eq!(waiting.await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_later_waiter_that_is_polled_first_does_not_take_the_room_of_an_earlier() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut first, mut first_peer) = connected().await;
+        let (mut second, _second_peer) = connected().await;
+        let (mut tasks, mut peers) = fill().await;
+        let mut earlier = pin!(first.recv(vec![0; 10]));
+        let mut later = pin!(second.recv(vec![0; 10]));
+        assert!(poll_once(earlier.as_mut()).await.is_pending());
+        assert!(poll_once(later.as_mut()).await.is_pending());
+        peers[0].write_all(b"x").unwrap();
+        assert_eq!(tasks.remove(0).await.unwrap(), 1);
+        // The one has been called; the other is polled as a branch of a select may be.
+        assert!(poll_once(later.as_mut()).await.is_pending());
+        first_peer.write_all(b"bytes").unwrap();
+        assert_eq!(earlier.await.0.unwrap(), 5);
+    });
+}
+
+#[test]
+fn who_comes_late_for_the_room_it_was_called_to_waits_for_other() {
+    let reactor = small();
+    run(&reactor, async {
+        let (mut first, mut first_peer) = connected().await;
+        let (mut second, _second_peer) = connected().await;
+        let (mut tasks, mut peers) = fill().await;
+        let mut late = pin!(first.recv(vec![0; 10]));
+        assert!(poll_once(late.as_mut()).await.is_pending());
+        peers[0].write_all(b"x").unwrap();
+        assert_eq!(tasks.remove(0).await.unwrap(), 1);
+        turns(1).await;
+        let mut quick = pin!(second.recv(vec![0; 10]));
+        assert!(poll_once(quick.as_mut()).await.is_pending());
+        assert!(poll_once(late.as_mut()).await.is_pending());
+        assert_eq!(now().operations, 4);
+        peers[1].write_all(b"x").unwrap();
+        first_peer.write_all(b"bytes").unwrap();
+        assert_eq!(late.await.0.unwrap(), 5);
+    });
+}
+
+#[test]
 fn a_stream_can_be_closed_when_the_table_is_full() {
     let reactor = small();
     run(&reactor, async {
@@ -157,7 +227,7 @@ fn a_post_that_is_dropped_while_it_waits_for_room_sends_nothing() {
         let (mut stream, mut peer) = connected().await;
         let (tasks, peers) = fill().await;
         {
-            let mut post = std::pin::pin!(stream.post("never"));
+            let mut post = pin!(stream.post("never"));
             assert!(poll_once(post.as_mut()).await.is_pending());
         }
         drop(peers);
@@ -222,7 +292,7 @@ fn posts_on_their_way_count_as_operations() {
         settles(0, || now().operations).await;
         let mut posted = 0;
         for (stream, _) in &mut pairs {
-            let post = std::pin::pin!(stream.post("ping"));
+            let post = pin!(stream.post("ping"));
             posted += usize::from(poll_once(post).await.is_ready());
             assert_eq!(now().operations, posted);
         }
