@@ -124,6 +124,7 @@ fn options_and_their_contradictions() {
         let std = std::fs::metadata(scratch.file()).unwrap();
         assert_eq!(metadata.mode(), std.permissions().mode());
         assert_eq!(metadata.modified(), std.modified().unwrap());
+        assert_eq!(metadata.created(), std.created().ok());
         assert!(fs::metadata(&scratch.0).await.unwrap().is_dir());
 
         for contradiction in [

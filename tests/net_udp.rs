@@ -5,7 +5,7 @@
 mod net_support;
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -37,6 +37,22 @@ async fn next(socket: &mut UdpSocket) -> String {
     let (result, buffer) = socket.recv_from(buffer()).await;
     assert_eq!(result.unwrap().0, buffer.len());
     String::from_utf8(buffer).unwrap()
+}
+
+#[test]
+fn a_std_socket_is_taken_over_non_blocking_or_not() {
+    alone().run(async {
+        let (peer, socket) = (peer(), peer());
+        let address = socket.local_addr().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut socket = UdpSocket::from_std(socket).unwrap();
+        let sending = spawn(async move {
+            turns(2).await;
+            peer.send_to(b"late", address).unwrap();
+        });
+        assert_eq!(next(&mut socket).await, "late");
+        sending.await.unwrap();
+    });
 }
 
 #[test]
@@ -204,6 +220,15 @@ fn options_are_those_of_the_socket() {
             .leave_multicast_v4(group, Ipv4Addr::LOCALHOST)
             .unwrap();
         let again = socket.leave_multicast_v4(group, Ipv4Addr::LOCALHOST);
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+
+        // Of the interface alone, which every machine has as its first.
+        const LOOPBACK: u32 = 1;
+        let group = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0x77, 1);
+        let socket = UdpSocket::bind("[::1]:0").await.unwrap();
+        socket.join_multicast_v6(group, LOOPBACK).unwrap();
+        socket.leave_multicast_v6(group, LOOPBACK).unwrap();
+        let again = socket.leave_multicast_v6(group, LOOPBACK);
         assert_eq!(again.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
     });
 }

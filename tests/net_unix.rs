@@ -203,6 +203,29 @@ fn a_std_socket_is_taken_over_non_blocking_or_not() {
         eyewall::yield_now().await;
         let client = UnixStream::connect(&path).await.unwrap();
         talk(client, accepting.await.unwrap()).await;
+
+        let (one, other) = net::UnixDatagram::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        let mut one = UnixDatagram::from_std(one).unwrap();
+        let sending = spawn(async move {
+            turns(2).await;
+            other.send(b"late").unwrap();
+        });
+        assert_eq!(one.recv(buffer()).await.1, b"late");
+        sending.await.unwrap();
+    });
+}
+
+#[test]
+fn a_flush_tells_of_a_post_that_failed() {
+    alone().run(async {
+        let (mut stream, other) = UnixStream::pair().unwrap();
+        stream.post("arrives").await.unwrap();
+        stream.flush().await.unwrap();
+        other.close().await.unwrap();
+        stream.post("does not").await.unwrap();
+        let error = stream.flush().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     });
 }
 

@@ -116,6 +116,26 @@ fn a_returning_buffer_wakes_a_parked_stream() {
 }
 
 #[test]
+fn a_posted_chunk_gives_its_buffer_to_a_parked_stream() {
+    let reactor = Reactor::builder().pool(1, 256).build().unwrap();
+    run(&reactor, async {
+        let (mut keeper, mut keeper_peer) = connected().await;
+        keeper_peer.write_all(b"kept").unwrap();
+        let kept = keeper.recv_chunk().await.unwrap().unwrap();
+        let (mut other, mut peer) = connected().await;
+        peer.write_all(b"bytes").unwrap();
+        let parks = now().pool_parks;
+        let waiting = spawn(async move { other.recv_chunk().await.unwrap().unwrap().to_vec() });
+        while now().pool_parks == parks {
+            turns(1).await;
+        }
+        // In the same turn, and nothing tells of its end.
+        keeper.post(kept).await.unwrap();
+        assert_eq!(waiting.await.unwrap(), b"bytes");
+    });
+}
+
+#[test]
 fn a_slow_consumer_cannot_starve_the_others() {
     let reactor = Reactor::builder()
         .pool(512, 256)

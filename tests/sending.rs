@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use eyewall::net::TcpStream;
 use eyewall::{Reactor, spawn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use setups::{
     POINTS, Point, Random, check_stretch, finish, half_std_pair, metrics, pair, poll_once,
     race_turns, run, run_on, settle, stretch, turns, turns_until,
@@ -292,6 +293,36 @@ fn dropping_the_half_in_the_middle_of_a_send_resets() {
                 std::mem::forget(future);
                 drop(ours);
                 assert_reset(theirs).await;
+            }
+        });
+    });
+}
+
+/// The kernel holds on to what was sent without a copy until the peer has it. That must not keep the descriptor open.
+#[test]
+fn a_zero_copy_send_that_is_cut_off_resets_a_peer_that_does_not_read() {
+    setups::for_each_setup(|builder| {
+        run(builder, async {
+            // The one goes into the send buffer as a whole, the other does not.
+            for len in [200_000, LARGE] {
+                let (mut ours, theirs) = half_std_pair();
+                SockRef::from(&theirs).set_recv_buffer_size(4096).unwrap();
+                SockRef::from(&ours).set_send_buffer_size(200_000).unwrap();
+                let mut future = Box::pin(ours.send_zc(vec![1; len]));
+                assert!(poll_once(&mut future).await.is_none());
+                turns(4).await;
+                drop(future);
+                drop(ours);
+                let reset = eyewall::spawn_blocking(move || {
+                    let mut fds = [PollFd::new(&theirs, PollFlags::empty())];
+                    let timeout = Timespec {
+                        tv_sec: 10,
+                        tv_nsec: 0,
+                    };
+                    poll(&mut fds, Some(&timeout)).map(|_| fds[0].revents())
+                });
+                let seen = reset.await.unwrap().unwrap();
+                assert!(seen.contains(PollFlags::ERR), "{len}: {seen:?}");
             }
         });
     });

@@ -7,8 +7,11 @@ mod common;
 use std::cell::Cell;
 use std::io::Read;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use common::{connected, one_at_a_time, open_fds, poll_once, run, setups, turns};
 use eyewall::net::{TcpListener, TcpStream};
 use eyewall::time::sleep;
@@ -234,4 +237,38 @@ fn an_operation_that_the_shutdown_cancels_counts_as_cancelled() {
         (0, 1, 0)
     );
     drop(listener);
+}
+
+/// The kernel lets go of what was sent without a copy when the peer has it; until then it may read the buffer.
+#[test]
+fn what_the_kernel_does_not_let_go_of_is_leaked() {
+    const MUCH: usize = 16 << 20;
+    struct Watched(Vec<u8>, Arc<AtomicBool>);
+    impl AsRef<[u8]> for Watched {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    impl Drop for Watched {
+        fn drop(&mut self) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+    let _alone = one_at_a_time();
+    let freed = Arc::new(AtomicBool::new(false));
+    let reactor = Reactor::new().unwrap();
+    let (stream, peer) = run(&reactor, async {
+        let (mut stream, peer) = connected().await;
+        let bytes = Bytes::from_owner(Watched(vec![1; MUCH], Arc::clone(&freed)));
+        let mut send = Box::pin(stream.send_zc(bytes));
+        assert!(poll_once(send.as_mut()).await.is_pending());
+        turns(3).await;
+        // To drop the stream as well would reset the connection, and so end it all.
+        std::mem::forget(send);
+        (stream, peer)
+    });
+    let report = reactor.shutdown(Duration::ZERO);
+    assert_eq!((report.completed, report.leaked), (0, 1), "{report:?}");
+    drop((stream, peer));
+    assert!(!freed.load(Ordering::Relaxed));
 }

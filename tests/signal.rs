@@ -210,3 +210,23 @@ fn s10_a_callback_can_spawn() {
     })
     .unwrap();
 }
+
+#[test]
+fn each_registered_callback_hears_of_its_own_signal() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        let register = |signal| {
+            let heard = Rc::clone(&heard);
+            signal::on(signal, move |came| heard.borrow_mut().push((signal, came))).unwrap()
+        };
+        drop(register(Signal::USER_1));
+        let _kept = (register(Signal::USER_2), register(Signal::USER_1));
+        for signal in [Signal::USER_2, Signal::USER_1] {
+            raise(signal.number()).unwrap();
+            until(|| !heard.borrow().is_empty()).await;
+            assert_eq!(heard.take(), [(signal, signal)]);
+        }
+    })
+    .unwrap();
+}

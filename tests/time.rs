@@ -30,6 +30,20 @@ fn a_deadline_in_the_past_is_ready_at_once() {
 }
 
 #[test]
+fn a_sleep_that_has_fired_unseen_can_be_begun_anew() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let mut again = Box::pin(sleep(MS));
+        assert!(poll_once(again.as_mut()).await.is_pending());
+        sleep(2 * MS).await;
+        again.as_mut().get_mut().reset(Instant::now() + 3600 * MS);
+        assert!(poll_once(again.as_mut()).await.is_pending());
+        again.as_mut().get_mut().reset(Instant::now() + MS);
+        again.await;
+    });
+}
+
+#[test]
 fn a_duration_that_no_clock_counts_never_ends() {
     let reactor = Reactor::new().unwrap();
     run(&reactor, async {

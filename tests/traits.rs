@@ -4,13 +4,14 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use common::{connected, run};
 use eyewall::Reactor;
 use eyewall::fs::File;
@@ -48,6 +49,22 @@ fn each_lends_its_descriptor() {
         lends("socket:", &datagrams);
         lends("socket:", &datagrams.sender());
         lends("/", &File::open("/proc/self/exe").await.unwrap());
+    });
+}
+
+#[test]
+fn the_buffers_of_bytes_are_received_into_and_sent() {
+    let reactor = Reactor::new().unwrap();
+    run(&reactor, async {
+        let (mut stream, mut peer) = connected().await;
+        peer.write_all(b"ping").unwrap();
+        let (received, buffer) = stream.recv(BytesMut::with_capacity(10)).await;
+        assert_eq!((received.unwrap(), &buffer[..]), (4, &b"ping"[..]));
+        stream.send_all(buffer.clone()).await.0.unwrap();
+        stream.send_all(buffer.freeze()).await.0.unwrap();
+        let mut sent = [0; 8];
+        peer.read_exact(&mut sent).unwrap();
+        assert_eq!(&sent, b"pingping");
     });
 }
 
