@@ -13,39 +13,45 @@ use setups::{finish, half_std_pair, poll_once, run, run_on, turns};
 /// A task that takes the slot again the moment it has freed it does not keep the others out.
 #[test]
 fn a_busy_task_does_not_keep_the_table_for_itself() {
-    let reactor = Reactor::builder().max_operations(1).build().unwrap();
-    run_on(&reactor, async {
-        let stop = Rc::new(Cell::new(false));
-        let mut hogs = Vec::new();
-        for _ in 0..3 {
-            let stop = Rc::clone(&stop);
-            let (mut ours, mut theirs) = half_std_pair();
-            hogs.push(spawn(async move {
-                while !stop.get() {
-                    theirs.write_all(b"x").unwrap();
-                    assert_eq!(ours.recv(vec![0; 8]).await.0.unwrap(), 1);
-                }
-            }));
-        }
-        turns(5).await;
-        let others: Vec<_> = (0..10)
-            .map(|_| {
+    for pooled in [false, true] {
+        let reactor = Reactor::builder().max_operations(1).build().unwrap();
+        run_on(&reactor, async {
+            let stop = Rc::new(Cell::new(false));
+            let mut hogs = Vec::new();
+            for _ in 0..3 {
+                let stop = Rc::clone(&stop);
                 let (mut ours, mut theirs) = half_std_pair();
-                spawn(async move {
-                    theirs.write_all(b"y").unwrap();
-                    ours.recv(vec![0; 8]).await.0.unwrap();
+                hogs.push(spawn(async move {
+                    while !stop.get() {
+                        theirs.write_all(b"x").unwrap();
+                        let received = match pooled {
+                            true => ours.recv_chunk().await.unwrap().unwrap().len(),
+                            false => ours.recv(vec![0; 8]).await.0.unwrap(),
+                        };
+                        assert_eq!(received, 1);
+                    }
+                }));
+            }
+            turns(5).await;
+            let others: Vec<_> = (0..10)
+                .map(|_| {
+                    let (mut ours, mut theirs) = half_std_pair();
+                    spawn(async move {
+                        theirs.write_all(b"y").unwrap();
+                        ours.recv(vec![0; 8]).await.0.unwrap();
+                    })
                 })
-            })
-            .collect();
-        for other in others {
-            other.await.unwrap();
-        }
-        stop.set(true);
-        for hog in hogs {
-            hog.await.unwrap();
-        }
-    });
-    finish(reactor);
+                .collect();
+            for other in others {
+                other.await.unwrap();
+            }
+            stop.set(true);
+            for hog in hogs {
+                hog.await.unwrap();
+            }
+        });
+        finish(reactor);
+    }
 }
 
 #[test]

@@ -116,6 +116,26 @@ fn a_returning_buffer_wakes_a_parked_stream() {
 }
 
 #[test]
+fn a_parked_stream_goes_on_though_the_reactor_never_sleeps() {
+    let reactor = Reactor::builder().pool(1, 256).build().unwrap();
+    run(&reactor, async {
+        let (mut keeper, mut keeper_peer) = connected().await;
+        keeper_peer.write_all(b"kept").unwrap();
+        let _kept = keeper.recv_chunk().await.unwrap().unwrap();
+        let (mut other, mut peer) = connected().await;
+        peer.write_all(b"bytes").unwrap();
+        let busy = spawn(async {
+            loop {
+                turns(1).await;
+            }
+        });
+        let chunk = other.recv_chunk().await.unwrap().unwrap();
+        assert_eq!(&chunk[..], b"bytes");
+        busy.abort();
+    });
+}
+
+#[test]
 fn a_posted_chunk_gives_its_buffer_to_a_parked_stream() {
     let reactor = Reactor::builder().pool(1, 256).build().unwrap();
     run(&reactor, async {
