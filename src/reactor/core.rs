@@ -536,7 +536,6 @@ impl Core {
             throttled: counters.throttled.get(),
             cq_overflows: ring.overflows(),
             stale: counters.stale.get(),
-            leaked: counters.leaked.get(),
             accepts_paused: counters.accepts_paused.get(),
             look_ups: self.names.asked(),
             stalls: self.executor.stalls(),

@@ -37,8 +37,6 @@ pub struct Metrics {
     pub cq_overflows: u64,
     /// Completions for operations that are not in flight. Not zero means a bug: please report it.
     pub stale: u64,
-    /// Operations left behind by a shutdown that ran out of time.
-    pub leaked: u64,
     /// Accepts postponed because the process or the system had no descriptors or memory left.
     pub accepts_paused: u64,
     /// Names that the system was asked for; one that was known, or already being asked for, does not count.
@@ -87,6 +85,5 @@ pub(crate) struct Counters {
     pub(crate) discarded: Counter,
     pub(crate) throttled: Counter,
     pub(crate) stale: Counter,
-    pub(crate) leaked: Counter,
     pub(crate) accepts_paused: Counter,
 }

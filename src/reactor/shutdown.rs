@@ -64,7 +64,6 @@ impl Core {
         }
 
         report.leaked = self.leak_in_kernel();
-        self.counters.leaked.add(report.leaked);
         self.executor.shield(|| self.descriptors.closes.shut());
         // Refused only where it has been done, and the ring goes anyway.
         let _ = self.ring().unregister_buffers();

@@ -345,10 +345,8 @@ impl Table {
                 }
             }
             slot.phase = Phase::Done;
-            // A shutdown cancels everything without a word to the slots.
             match (slot.cancelled, cqe.is_cancelled()) {
                 (true, true) => self.cancels_won += 1,
-                (false, true) if self.shut => self.cancels_won += 1,
                 (true, false) => self.cancels_lost += 1,
                 (false, _) => {}
             }

@@ -89,7 +89,6 @@ pub(crate) fn settle(reactor: &Reactor) -> Metrics {
     });
     let metrics = reactor.metrics();
     assert_eq!(metrics.stale, 0, "{metrics:?}");
-    assert_eq!(metrics.leaked, 0, "{metrics:?}");
     assert_eq!(metrics.pool_available, metrics.pool_buffers, "{metrics:?}");
     metrics
 }
