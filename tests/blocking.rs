@@ -108,6 +108,28 @@ fn ten_thousand_at_once_all_end_and_their_threads_go() {
 }
 
 #[test]
+fn work_that_is_held_up_gets_another_thread_and_an_idle_one_is_used_again() {
+    let name = "work_that_is_held_up_gets_another_thread_and_an_idle_one_is_used_again";
+    if !is_alone(name, 30) {
+        return;
+    }
+    run(&Reactor::new().unwrap(), async {
+        let (first, second) = (hold().await, hold().await);
+        assert_eq!(threads(), 2);
+        for (release, holding) in [first, second] {
+            drop(release);
+            holding.await.unwrap();
+        }
+        for _ in 0..20 {
+            spawn_blocking(|| ()).await.unwrap();
+        }
+        // One that has just ended its work may not be idle yet.
+        let threads = threads();
+        assert!(threads < 12, "{threads}");
+    });
+}
+
+#[test]
 fn work_that_has_not_begun_goes_with_its_handle() {
     if !is_alone("work_that_has_not_begun_goes_with_its_handle", 1) {
         return;
