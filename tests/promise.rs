@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use eyewall::promise::{Cancelled, Promise, Promised, promise};
-use eyewall::yield_now;
+use eyewall::{Reactor, yield_now};
 use futures_util::FutureExt;
 
 #[test]
@@ -50,7 +50,7 @@ fn s05_a_callback_added_after_the_value_runs_in_the_next_turn() {
 
 #[test]
 fn s06_a_panic_in_a_callback_stops_neither_the_others_nor_the_future() {
-    let reactor = eyewall::Reactor::new().unwrap();
+    let reactor = Reactor::new().unwrap();
     reactor
         .block_on(async {
             let (promise, promised) = promise();
@@ -253,4 +253,18 @@ fn a_waker_that_panics_does_not_reach_who_sets_the_value() {
     assert!(promised.poll_unpin(&mut cx).is_pending());
     promise.set(7);
     assert_eq!(promised.now_or_never(), Some(Ok(7)));
+}
+
+/// The one that was to make the calls is dropped while another runs.
+#[test]
+fn callbacks_are_called_though_their_reactor_goes_before_its_turn() {
+    let (gone, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let (promise, promised) = promise();
+    let seen = Rc::new(Cell::new(0));
+    let told = Rc::clone(&seen);
+    promised.on_done(move |result: &Result<u32, _>| told.set(*result.as_ref().unwrap()));
+    gone.block_on(async { promise.set(5) }).unwrap();
+    other.block_on(async { drop(gone) }).unwrap();
+    assert_eq!(promised.now_or_never(), Some(Ok(5)));
+    assert_eq!(seen.get(), 5);
 }
