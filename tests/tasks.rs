@@ -207,6 +207,18 @@ fn wakes_of_tasks_that_have_gone_do_nothing() {
 }
 
 #[test]
+fn a_reactor_that_was_woken_by_another_thread_sleeps_again() {
+    let reactor = Reactor::builder().spin(Duration::ZERO).build().unwrap();
+    run(&reactor, async {
+        spawn_blocking(|| ()).await.unwrap();
+        turns(2).await;
+        let waits = now().waits;
+        sleep(Duration::from_millis(1)).await;
+        assert!(now().waits > waits);
+    });
+}
+
+#[test]
 fn a_handle_spawns_from_other_threads() {
     let reactor = Reactor::new().unwrap();
     let threads: Vec<_> = (0..4u64)
