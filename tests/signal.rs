@@ -39,6 +39,7 @@ fn ctrl_c_wakes_a_sleeping_reactor() {
         let waiting = eyewall::spawn(signal::ctrl_c());
         eyewall::yield_now().await;
         eyewall::yield_now().await;
+        assert!(!waiting.is_finished());
         let sender = std::thread::spawn(|| raise(Signal::INTERRUPT.number()).unwrap());
         timeout(LONG, waiting).await.unwrap().unwrap().unwrap();
         sender.join().unwrap();
@@ -221,12 +222,34 @@ fn each_registered_callback_hears_of_its_own_signal() {
             signal::on(signal, move |came| heard.borrow_mut().push((signal, came))).unwrap()
         };
         drop(register(Signal::USER_1));
-        let _kept = (register(Signal::USER_2), register(Signal::USER_1));
+        let kept = (register(Signal::USER_2), register(Signal::USER_1));
         for signal in [Signal::USER_2, Signal::USER_1] {
             raise(signal.number()).unwrap();
             until(|| !heard.borrow().is_empty()).await;
             assert_eq!(heard.take(), [(signal, signal)]);
         }
+        let tasks = || eyewall::reactor::metrics().unwrap().tasks;
+        assert_ne!(tasks(), 0);
+        drop(kept);
+        until(|| tasks() == 0).await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_callback_can_take_another_out() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let other: Rc<RefCell<Option<Registration>>> = Rc::default();
+        let (out, called) = (Rc::clone(&other), Rc::new(Cell::new(0)));
+        let _first = signal::on(Signal::USER_1, move |_| drop(out.take())).unwrap();
+        let told = Rc::clone(&called);
+        let second = signal::on(Signal::USER_1, move |_| told.set(told.get() + 1)).unwrap();
+        other.replace(Some(second));
+        raise(Signal::USER_1.number()).unwrap();
+        until(|| other.borrow().is_none()).await;
+        eyewall::yield_now().await;
+        assert_eq!(called.get(), 0);
     })
     .unwrap();
 }
