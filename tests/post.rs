@@ -7,6 +7,7 @@ mod common;
 use std::cell::Cell;
 use std::io::{ErrorKind, Read};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -327,11 +328,19 @@ fn a_post_that_has_failed_is_not_tried_again() {
 fn a_stream_dropped_behind_a_post_that_the_kernel_cannot_take_is_reset() {
     let _alone = one_at_a_time();
     run_everywhere(async |name| {
-        for wait in [0, 3] {
+        for (wait, queued) in [(0, false), (3, false), (0, true), (3, true)] {
             let (mut stream, mut peer) = connected().await;
+            let mut before = pin!(eyewall::reactor::nop());
+            if queued {
+                // So the post waits for its turn.
+                assert!(poll_once(before.as_mut()).await.is_pending());
+            }
             stream.post(vec![1; MUCH]).await.unwrap();
             turns(wait).await;
             drop(stream);
+            if queued {
+                before.await.unwrap();
+            }
             until(|| now().operations == 0).await;
             let mut all = Vec::new();
             let error = peer.read_to_end(&mut all).unwrap_err();
