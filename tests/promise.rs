@@ -35,6 +35,7 @@ fn callbacks_run_in_order_and_never_inside_a_call() {
 fn s05_a_callback_added_after_the_value_runs_in_the_next_turn() {
     eyewall::block_on(async {
         let (promise, promised) = promise();
+        assert!(!promised.is_done());
         promise.set(7);
         assert!(promised.is_done());
         let seen = Rc::new(Cell::new(0));

@@ -26,6 +26,7 @@ fn first_in_first_out_and_a_bound() {
     queue.push(1).unwrap();
     queue.push(2).unwrap();
     assert_eq!(queue.push(3), Err(PushError::Full(3)));
+    assert_eq!((queue.len(), queue.is_empty()), (2, false));
     assert_eq!(
         (queue.pop(), queue.pop(), queue.pop()),
         (Some(1), Some(2), None)
