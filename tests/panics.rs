@@ -404,6 +404,8 @@ fn a_tasks_value_whose_drop_panics_stops_nobody() {
         });
         // Dropped as a result that nobody fetches.
         let output = spawn(async { Bomb(Vec::new()) });
+        // So is this one, and nobody could.
+        spawn(async { Bomb(Vec::new()) }).detach();
         // Dropped by the task itself: that is a panic of the task.
         let own = spawn(async {
             drop(Bomb(Vec::new()));
@@ -422,7 +424,7 @@ fn a_tasks_value_whose_drop_panics_stops_nobody() {
         })
         .detach();
     run_on(&reactor, turns(2));
-    assert_eq!(reactor.metrics().panics, 3);
+    assert_eq!(reactor.metrics().panics, 4);
     finish(reactor);
 }
 
