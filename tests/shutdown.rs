@@ -6,6 +6,7 @@ mod common;
 
 use std::cell::Cell;
 use std::io::Read;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{connected, one_at_a_time, open_fds, poll_once, run, setups, turns};
 use eyewall::net::{TcpListener, TcpStream};
+use eyewall::reactor::nop;
 use eyewall::time::sleep;
 use eyewall::{Error, ErrorKind, Reactor, spawn};
 use futures_util::{FutureExt, StreamExt};
@@ -271,4 +273,30 @@ fn what_the_kernel_does_not_let_go_of_is_leaked() {
     assert_eq!((report.completed, report.leaked), (0, 1), "{report:?}");
     drop((stream, peer));
     assert!(!freed.load(Ordering::Relaxed));
+}
+
+#[test]
+fn what_was_posted_before_goes_out() {
+    let _alone = one_at_a_time();
+    for (name, builder) in setups() {
+        let reactor = builder.build().unwrap();
+        let mut pairs = Vec::new();
+        run(&reactor, async {
+            for _ in 0..2 {
+                pairs.push(connected().await);
+            }
+            // The first is staged at once, the second waits behind what is queued.
+            pairs[0].0.post("farewell").await.unwrap();
+            let mut before = pin!(nop());
+            assert!(poll_once(before.as_mut()).await.is_pending());
+            pairs[1].0.post("farewell").await.unwrap();
+        });
+        assert_eq!(reactor.shutdown(SOON).leaked, 0, "{name}");
+        for (stream, mut peer) in pairs {
+            drop(stream);
+            let mut all = String::new();
+            peer.read_to_string(&mut all).unwrap();
+            assert_eq!(all, "farewell", "{name}");
+        }
+    }
 }
