@@ -291,7 +291,8 @@ fn what_was_posted_before_goes_out() {
             assert!(poll_once(before.as_mut()).await.is_pending());
             pairs[1].0.post("farewell").await.unwrap();
         });
-        assert_eq!(reactor.shutdown(SOON).leaked, 0, "{name}");
+        let report = reactor.shutdown(SOON);
+        assert_eq!((report.completed, report.leaked), (2, 0), "{name}");
         for (stream, mut peer) in pairs {
             drop(stream);
             let mut all = String::new();
