@@ -49,11 +49,10 @@ fn is_alone(test: &str, threads: usize) -> bool {
         .output()
         .unwrap();
     let said = |text| String::from_utf8_lossy(text).into_owned();
+    let (stdout, stderr) = (said(&stdout), said(&stderr));
     assert!(
-        status.success(),
-        "{status}\n{}{}",
-        said(&stdout),
-        said(&stderr)
+        status.success() && stdout.contains("1 passed"),
+        "{status}\n{stdout}{stderr}"
     );
     false
 }
@@ -174,10 +173,9 @@ fn look_ups_that_nobody_waits_for_any_more_take_no_thread_from_others() {
         }
         let mut kept = Box::pin(resolve("7.localhost", 80));
         assert!(kept.as_mut().now_or_never().is_none());
-        assert_eq!(now().look_ups, 100);
         drop(given_up);
-        settles(1, || now().look_ups).await;
-        // It is asked for again.
+        turns(2).await;
+        // It is asked for again, as the last.
         let mut again = Box::pin(resolve("8.localhost", 80));
         assert!(again.as_mut().now_or_never().is_none());
         drop(release);

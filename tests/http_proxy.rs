@@ -76,7 +76,8 @@ fn c09_the_proxy_of_the_environment_is_asked_unless_the_client_says_otherwise() 
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let passed = output.status.success() && said.contains("1 passed");
+    assert!(passed, "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn with_a_proxy_in_the_environment() {

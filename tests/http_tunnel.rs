@@ -79,6 +79,8 @@ fn p07_c09_two_hosts_behind_one_proxy_share_no_tunnel() {
     let hosts = ["one.test", "two.test"];
     let config = Arc::new(server(&authority.identity(&hosts)));
     let proxy = Peer::new(move |listener| {
+        // One that is closed could not be taken for another's.
+        let mut open = Vec::new();
         for host in hosts {
             let mut stream = accept_tcp(&listener);
             let head = read_head(&mut stream);
@@ -88,6 +90,7 @@ fn p07_c09_two_hosts_behind_one_proxy_share_no_tunnel() {
             let head = read_head(&mut tls);
             assert!(head.contains(&format!("host: {host}\r\n")), "{head}");
             tls.write_all(HELLO).unwrap();
+            open.push(tls);
         }
     });
     run(async {

@@ -40,7 +40,7 @@ async fn next(socket: &mut UdpSocket) -> String {
 }
 
 #[test]
-fn a_std_socket_is_taken_over_non_blocking_or_not() {
+fn a_std_socket_that_does_not_block_is_taken_over() {
     alone().run(async {
         let (peer, socket) = (peer(), peer());
         let address = socket.local_addr().unwrap();

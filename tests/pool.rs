@@ -145,13 +145,15 @@ fn a_posted_chunk_gives_its_buffer_to_a_parked_stream() {
         let (mut other, mut peer) = connected().await;
         peer.write_all(b"bytes").unwrap();
         let parks = now().pool_parks;
-        let waiting = spawn(async move { other.recv_chunk().await.unwrap().unwrap().to_vec() });
+        let waiting = spawn(async move { other.recv_chunk().await.unwrap().unwrap() });
         while now().pool_parks == parks {
             turns(1).await;
         }
         // In the same turn, and nothing tells of its end.
         keeper.post(kept).await.unwrap();
-        assert_eq!(waiting.await.unwrap(), b"bytes");
+        let chunk = waiting.await.unwrap();
+        assert_eq!(&chunk[..], b"bytes");
+        assert!(format!("{chunk:?}").contains("pooled: true"), "{chunk:?}");
     });
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use eyewall::net::TcpStream;
 use eyewall::{Reactor, spawn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use setups::{
     POINTS, Point, Random, check_stretch, finish, half_std_pair, metrics, pair, poll_once,
     race_turns, run, run_on, settle, stretch, turns, turns_until,
@@ -304,7 +305,7 @@ fn a_zero_copy_send_that_is_cut_off_resets_a_peer_that_does_not_read() {
     setups::for_each_setup(|builder| {
         run(builder, async {
             // The one goes into the send buffer as a whole, the other does not.
-            for len in [200_000, LARGE] {
+            for len in [200_000, 2 << 20] {
                 let (mut ours, theirs) = half_std_pair();
                 SockRef::from(&theirs).set_recv_buffer_size(4096).unwrap();
                 SockRef::from(&ours).set_send_buffer_size(200_000).unwrap();
@@ -324,6 +325,36 @@ fn a_zero_copy_send_that_is_cut_off_resets_a_peer_that_does_not_read() {
                 let seen = reset.await.unwrap().unwrap();
                 assert!(seen.contains(PollFlags::ERR), "{len}: {seen:?}");
             }
+        });
+    });
+}
+
+#[test]
+fn a_zero_copy_send_goes_out_where_little_memory_may_be_locked() {
+    const NAME: &str = "a_zero_copy_send_goes_out_where_little_memory_may_be_locked";
+    setups::in_own_process(NAME, || {
+        // Enough for a ring.
+        const ROOM: u64 = 2 << 20;
+        rlimit::setrlimit(rlimit::Resource::MEMLOCK, ROOM, ROOM).unwrap();
+        // Who has these may lock what they like.
+        let none = CapabilitySet::empty();
+        let none = CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        };
+        set_capabilities(None, none).unwrap();
+        setups::for_each_setup(|builder| {
+            run(builder, async {
+                let (mut ours, theirs) = half_std_pair();
+                let drained = drain(theirs);
+                let buffer = prepared(0..LARGE);
+                let (result, buffer) = ours.send_zc(buffer).await;
+                result.unwrap();
+                assert_eq!(buffer.len(), LARGE);
+                ours.close().await.unwrap();
+                assert!(drained.join().unwrap().unwrap() == buffer);
+            });
         });
     });
 }

@@ -244,7 +244,7 @@ fn an_operation_that_the_shutdown_cancels_counts_as_cancelled() {
 /// The kernel lets go of what was sent without a copy when the peer has it; until then it may read the buffer.
 #[test]
 fn what_the_kernel_does_not_let_go_of_is_leaked() {
-    const MUCH: usize = 16 << 20;
+    const MUCH: usize = 2 << 20;
     struct Watched(Vec<u8>, Arc<AtomicBool>);
     impl AsRef<[u8]> for Watched {
         fn as_ref(&self) -> &[u8] {

@@ -36,7 +36,10 @@ fn a_sleep_that_has_fired_unseen_can_be_begun_anew() {
         let mut again = Box::pin(sleep(MS));
         assert!(poll_once(again.as_mut()).await.is_pending());
         sleep(2 * MS).await;
-        again.as_mut().get_mut().reset(Instant::now() + 3600 * MS);
+        again
+            .as_mut()
+            .get_mut()
+            .reset(Instant::now() + Duration::from_secs(3600));
         assert!(poll_once(again.as_mut()).await.is_pending());
         again.as_mut().get_mut().reset(Instant::now() + MS);
         again.await;

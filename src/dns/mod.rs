@@ -47,7 +47,8 @@ use crate::reactor::Core;
 /// # Cancel safety
 ///
 /// Cancel safe. A look-up that runs goes on without the dropped future: others may wait for it, and its result is
-/// kept. One that still waits for a thread goes with the last future that waits for it.
+/// kept. One that still waits for a thread goes with the last future that waits for it: who asks again then is the
+/// last in the queue.
 ///
 /// ```
 /// # eyewall::block_on(async {

@@ -67,9 +67,13 @@ impl Waiting {
     /// Whether nobody waits any more; if somebody does, the task of `cx` is woken when that ends.
     fn is_left(&self, cx: &mut Context<'_>) -> bool {
         let mut senders = self.senders.borrow_mut();
-        senders
-            .iter_mut()
-            .all(|sender| sender.poll_canceled(cx).is_ready())
+        while let Some(last) = senders.last_mut() {
+            if last.poll_canceled(cx).is_pending() {
+                return false;
+            }
+            senders.pop();
+        }
+        true
     }
 }
 
@@ -92,7 +96,7 @@ impl Names {
         }
     }
 
-    /// How many names the system was asked for.
+    /// How many names the system was asked for and has answered.
     pub(crate) fn asked(&self) -> u64 {
         self.asked.get()
     }
@@ -119,7 +123,6 @@ impl Names {
     /// Begins to ask the system for `name`. Nobody has to wait for the end: a look-up that runs goes on, and one that no
     /// thread has begun is not made.
     fn ask(&self, name: Rc<str>) -> oneshot::Receiver<Answer> {
-        self.asked.set(self.asked.get() + 1);
         let waiting = Rc::<Waiting>::default();
         let receiver = waiting.join();
         self.running
@@ -135,7 +138,7 @@ impl Names {
             });
             let Some(ended) = ended.await else {
                 if let Ok(core) = Core::current() {
-                    core.names().taken_back(&name);
+                    core.names().running.borrow_mut().remove(&name);
                 }
                 return;
             };
@@ -156,12 +159,8 @@ impl Names {
         receiver
     }
 
-    fn taken_back(&self, name: &str) {
-        self.running.borrow_mut().remove(name);
-        self.asked.set(self.asked.get() - 1);
-    }
-
     fn answered(&self, name: Rc<str>, answer: &Answer) {
+        self.asked.set(self.asked.get() + 1);
         self.running.borrow_mut().remove(&name);
         if let Ok(addresses) = answer {
             let mut cache = self.cache.borrow_mut();

@@ -139,11 +139,10 @@ fn a_waker_that_panics_leaves_the_others_their_answer() {
 fn a_look_up_that_nobody_waits_for_fills_the_cache() {
     run(async {
         let oracle = Oracle::install();
-        let start = Instant::now();
-        let abandoned = timeout(Duration::from_millis(5), resolve("a.test", 1)).await;
-        assert!(abandoned.is_err());
-        assert!(start.elapsed() < LIMIT / 2, "dropping it returns at once");
+        let mut abandoned = Box::pin(resolve("a.test", 1));
+        assert!(abandoned.as_mut().now_or_never().is_none());
         oracle.asked(1).await;
+        drop(abandoned);
         oracle.answer("192.0.2.1:0");
         assert_eq!(
             resolve("a.test", 2).await.unwrap(),

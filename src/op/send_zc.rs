@@ -14,6 +14,8 @@ use crate::ring::{Cqe, Request};
 pub(crate) struct SendZc<B> {
     buffer: B,
     progress: Progress,
+    /// The kernel may not lock so much of this user's memory (`RLIMIT_MEMLOCK`), and copies the rest.
+    copying: bool,
     in_flight: InFlight<()>,
 }
 
@@ -22,6 +24,7 @@ impl<B: IoBuf> SendZc<B> {
     pub(crate) fn new(fd: SharedFd, buffer: B) -> SendZc<B> {
         SendZc {
             progress: Progress::new(buffer.bytes_len(), true),
+            copying: false,
             buffer,
             in_flight: InFlight::new(fd),
         }
@@ -41,15 +44,32 @@ impl<B: IoBuf> Operation for SendZc<B> {
     fn request(&mut self) -> Request {
         self.in_flight.begin();
         let sent = self.progress.sent;
-        Request::SendZc {
-            fd: self.in_flight.as_raw_fd(),
-            data: self.buffer.bytes_ptr().wrapping_add(sent),
-            len: sqe_len(self.buffer.bytes_len() - sent),
-            flags: self.progress.flags(),
+        let fd = self.in_flight.as_raw_fd();
+        let data = self.buffer.bytes_ptr().wrapping_add(sent);
+        let len = sqe_len(self.buffer.bytes_len() - sent);
+        let flags = self.progress.flags();
+        match self.copying {
+            false => Request::SendZc {
+                fd,
+                data,
+                len,
+                flags,
+            },
+            true => Request::Send {
+                fd,
+                data,
+                len,
+                flags,
+                quiet: false,
+            },
         }
     }
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        if cqe.result == -libc::ENOMEM && !self.copying {
+            self.copying = true;
+            return Next::Again;
+        }
         self.progress.advance(cqe, abandoned)
     }
 

@@ -39,7 +39,8 @@ pub struct Metrics {
     pub stale: u64,
     /// Accepts postponed because the process or the system had no descriptors or memory left.
     pub accepts_paused: u64,
-    /// Names that the system was asked for; one that was known, or already being asked for, does not count.
+    /// Names that the system was asked for and has answered, be it with an error; one that was known, or already being
+    /// asked for, does not count.
     pub look_ups: u64,
     /// Polls of tasks, and of the future of `block_on`, that held the thread longer than the stall threshold.
     pub stalls: u64,

@@ -125,7 +125,8 @@ impl SendHalf {
     /// it, which over TCP is when the peer has acknowledged the bytes.
     ///
     /// Worth it for large buffers over a real network (some 10 KiB and more). On loopback the kernel copies
-    /// anyway.
+    /// anyway, and so it does where this user may not lock so much memory (`RLIMIT_MEMLOCK` in getrlimit(2), often 8 MiB
+    /// for all that is on its way).
     ///
     /// # Errors, cancel safety
     ///
