@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod common;
+mod setups;
 
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -18,9 +18,6 @@ use eyewall::{Reactor, spawn, spawn_blocking};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-
-/// Set where a test runs in a process of its own.
-const ALONE: &str = "EYEWALL_TEST_ALONE";
 
 /// How many threads there are for work that blocks.
 fn threads() -> usize {
@@ -35,26 +32,13 @@ fn threads() -> usize {
 /// Whether this is the process in which `test` is to run, with at most so many threads for work that blocks. In the other
 /// one it has run by then, and well.
 fn is_alone(test: &str, threads: usize) -> bool {
-    if std::env::var_os(ALONE).is_some() {
-        return true;
+    let alone = setups::is_own_process();
+    if !alone {
+        let mut process = setups::own_process(test);
+        process.env("EYEWALL_BLOCKING_THREADS", threads.to_string());
+        setups::passes(process);
     }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(ALONE, "1")
-        .env("EYEWALL_BLOCKING_THREADS", threads.to_string())
-        .output()
-        .unwrap();
-    let said = |text| String::from_utf8_lossy(text).into_owned();
-    let (stdout, stderr) = (said(&stdout), said(&stderr));
-    assert!(
-        status.success() && stdout.contains("1 passed"),
-        "{status}\n{stdout}{stderr}"
-    );
-    false
+    alone
 }
 
 /// Work that holds its thread until the sender goes.

@@ -2,6 +2,7 @@
 #![cfg(feature = "http")]
 
 mod http_support;
+mod setups;
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -50,34 +51,26 @@ fn c09_an_http_proxy_is_asked_for_the_whole_url() {
     });
 }
 
-const ROLE: &str = "EYEWALL_HTTP_PROXY_ROLE";
-
 /// In a process of its own, which has a proxy in its environment.
 #[test]
 fn c09_the_proxy_of_the_environment_is_asked_unless_the_client_says_otherwise() {
-    if std::env::var_os(ROLE).is_some() {
+    if setups::is_own_process() {
         return with_a_proxy_in_the_environment();
     }
     let proxy = Server::new(|request| {
         let sent = request.field("proxy-authorization").unwrap_or("nobody");
         Reply::ok(&format!("the proxy for {sent}"))
     });
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    for name in ["http_proxy", "all_proxy", "no_proxy", "request_method"] {
-        command.env_remove(name);
-        command.env_remove(name.to_ascii_uppercase());
-    }
     let test = "c09_the_proxy_of_the_environment_is_asked_unless_the_client_says_otherwise";
-    let output = command
-        .args(["--exact", test])
-        .env(ROLE, "1")
+    let mut process = setups::own_process(test);
+    for name in ["http_proxy", "all_proxy", "no_proxy", "request_method"] {
+        process.env_remove(name);
+        process.env_remove(name.to_ascii_uppercase());
+    }
+    process
         .env("http_proxy", proxy.url("").replace("//", "//user:pass@"))
-        .env("NO_PROXY", "near.test")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let passed = output.status.success() && said.contains("1 passed");
-    assert!(passed, "{said}{}", String::from_utf8_lossy(&output.stderr));
+        .env("NO_PROXY", "near.test");
+    setups::passes(process);
 }
 
 fn with_a_proxy_in_the_environment() {

@@ -1,6 +1,7 @@
 //! Fetches over TLS, from peers with good and bad certificates, good and bad manners.
 #![cfg(all(feature = "http", feature = "tls-ring"))]
 
+mod setups;
 mod tls_support;
 
 use std::io::{Read, Write};
@@ -339,29 +340,22 @@ fn a_client_with_a_certificate() {
     peer.join();
 }
 
-const ROLE: &str = "EYEWALL_HTTP_TLS_ROLE";
-
 /// In a process of its own, since what the system trusts is read once.
 #[test]
 fn what_the_system_trusts_can_be_added_to_or_replaced() {
-    const TEST: &str = "what_the_system_trusts_can_be_added_to_or_replaced";
-    if let Some(file) = std::env::var_os(ROLE) {
+    const FILE: &str = "SSL_CERT_FILE";
+    if setups::is_own_process() {
+        let file = std::env::var_os(FILE).unwrap();
         return with_a_system_that_trusts(&Authority::new(), file.as_ref());
     }
     let directory = std::env::temp_dir().join(format!("eyewall-trust-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("system.pem");
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", TEST])
-        .env(ROLE, &file)
-        .env("SSL_CERT_FILE", &file)
-        .env_remove("SSL_CERT_DIR")
-        .output()
-        .unwrap();
+    let mut process = setups::own_process("what_the_system_trusts_can_be_added_to_or_replaced");
+    process
+        .env(FILE, directory.join("system.pem"))
+        .env_remove("SSL_CERT_DIR");
+    setups::passes(process);
     std::fs::remove_dir_all(&directory).unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let passed = output.status.success() && said.contains("1 passed");
-    assert!(passed, "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn with_a_system_that_trusts(of_system: &Authority, file: &std::path::Path) {

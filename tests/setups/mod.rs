@@ -167,20 +167,37 @@ pub(crate) fn open_fds() -> usize {
 /// Runs `body` in a process of its own, which is this test binary with the one test `name`: for what counts
 /// descriptors, changes a limit or installs a filter.
 pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
-    const MARK: &str = "EYEWALL_TEST_ALONE";
-    if std::env::var_os(MARK).is_some() {
+    if is_own_process() {
         let _watchdog = Watchdog::new("alone");
         return body();
     }
-    let output = Command::new(std::env::current_exe().expect("the test binary"))
+    passes(own_process(name));
+}
+
+const OWN: &str = "EYEWALL_TEST_ALONE";
+
+/// Whether this process is there for one test alone.
+pub(crate) fn is_own_process() -> bool {
+    std::env::var_os(OWN).is_some()
+}
+
+/// That of the test `name`, to which more can be said.
+pub(crate) fn own_process(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("the test binary"));
+    command
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(MARK, "1")
-        .output()
-        .expect("the test binary starts");
+        .env(OWN, "1");
+    command
+}
+
+/// Runs it to its end: the test has to be there, and to pass.
+pub(crate) fn passes(mut process: Command) {
+    let output = process.output().expect("the test binary starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),
-        "{text}{}",
+        "{}\n{text}{}",
+        output.status,
         String::from_utf8_lossy(&output.stderr)
     );
 }
