@@ -33,7 +33,7 @@ pub(crate) struct Names {
     cache: RefCell<Cache>,
     /// The task that asks for a name keeps those who wait for it, so that its end is their answer in any case.
     running: RefCell<HashMap<Rc<str>, Weak<Waiting>>>,
-    asked: Cell<u64>,
+    look_ups: Cell<u64>,
     system: RefCell<System>,
 }
 
@@ -91,14 +91,14 @@ impl Names {
         Names {
             cache: RefCell::new(Cache::new(limit, keep)),
             running: RefCell::default(),
-            asked: Cell::new(0),
+            look_ups: Cell::new(0),
             system: RefCell::new(Arc::new(getaddrinfo)),
         }
     }
 
     /// How many names the system was asked for and has answered.
-    pub(crate) fn asked(&self) -> u64 {
-        self.asked.get()
+    pub(crate) fn look_ups(&self) -> u64 {
+        self.look_ups.get()
     }
 
     /// The addresses of `host`: kept, on their way, or asked for now.
@@ -160,7 +160,7 @@ impl Names {
     }
 
     fn answered(&self, name: Rc<str>, answer: &Answer) {
-        self.asked.set(self.asked.get() + 1);
+        self.look_ups.set(self.look_ups.get() + 1);
         self.running.borrow_mut().remove(&name);
         if let Ok(addresses) = answer {
             let mut cache = self.cache.borrow_mut();
@@ -190,7 +190,7 @@ impl fmt::Debug for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Names")
             .field("cache", &self.cache)
-            .field("asked", &self.asked)
+            .field("look_ups", &self.look_ups)
             .finish_non_exhaustive()
     }
 }

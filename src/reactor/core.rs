@@ -537,7 +537,7 @@ impl Core {
             cq_overflows: ring.overflows(),
             stale: counters.stale.get(),
             accepts_paused: counters.accepts_paused.get(),
-            look_ups: self.names.asked(),
+            look_ups: self.names.look_ups(),
             stalls: self.executor.stalls(),
             panics: self.executor.panics(),
             operations: table.len() + self.descriptors.closes.len(),
