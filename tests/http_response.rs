@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use eyewall::Reactor;
 use eyewall::fs::{File, OpenOptions};
-use eyewall::http::{Body, Client, ErrorKind, Flow, Phase};
+use eyewall::http::{Body, Client, ErrorKind, Flow, Phase, Response};
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
-use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
+use futures_util::{FutureExt, StreamExt};
 use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n";
@@ -62,6 +62,77 @@ fn a_stream_ends_with_its_error() {
         assert!(chunks.next().await.is_none());
     });
     peer.join();
+}
+
+/// What every way to read the body gives.
+async fn kinds_of_all_reads(response: &mut Response) -> Vec<Option<ErrorKind>> {
+    let file = File::create("/dev/null").await.unwrap();
+    let first = response.chunks().next().await;
+    let errors = [
+        response.chunk().await.err(),
+        response.bytes().await.err(),
+        response.text().await.err(),
+        response.save(&file).await.err(),
+        first.and_then(Result::err),
+    ];
+    let kinds = errors.into_iter();
+    kinds.map(|error| error.map(|error| error.kind())).collect()
+}
+
+#[test]
+fn what_is_left_of_a_body_that_has_failed_is_not_taken_for_the_whole() {
+    let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(&response.chunk().await.unwrap().unwrap()[..], b"abc");
+        let kind = response.bytes().await.unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::Truncated { received: 3, .. }));
+        assert_eq!(kinds_of_all_reads(&mut response).await, [Some(kind); 5]);
+    });
+    peer.join();
+}
+
+#[test]
+fn what_is_left_of_a_body_whose_reader_was_dropped_is_not_taken_for_the_whole() {
+    let known = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    for (answer, reader) in [
+        (known, 0),
+        (known, 1),
+        (known, 2),
+        (chunked, 0),
+        (chunked, 2),
+    ] {
+        let peer = Peer::new(move |listener| {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            stream.write_all(answer.as_bytes()).unwrap();
+            // Nobody wants the rest.
+            assert_eq!(read_rest(&mut stream), b"");
+        });
+        run(async {
+            let file = File::create("/dev/null").await.unwrap();
+            let mut response = eyewall::fetch(peer.url()).await.unwrap();
+            // One that has not begun takes nothing away.
+            drop(response.bytes());
+            drop(response.text());
+            drop(response.save(&file));
+            // What came with the head is read at once, and the rest never comes.
+            let begun = match reader {
+                0 => response.bytes().now_or_never().is_none(),
+                1 => response.text().now_or_never().is_none(),
+                _ => response.save(&file).now_or_never().is_none(),
+            };
+            assert!(begun, "{answer:?}, {reader}");
+            let cancelled = [Some(ErrorKind::Cancelled); 5];
+            assert_eq!(
+                kinds_of_all_reads(&mut response).await,
+                cancelled,
+                "{answer:?}, {reader}"
+            );
+        });
+        peer.join();
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::fs::File;
 
 pub use chunks::Chunks;
 pub use push::{Flow, Push, Pusher};
-use reply::at_once;
+use reply::{Broken, at_once};
 pub(super) use reply::{Chain, Reading, Reply};
 
 /// The answer to a request: its head, and its body as it comes.
@@ -310,12 +310,18 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// See [`ErrorKind`]; `BodyTooLarge` beyond the client's limit. The connection is then closed.
+    /// See [`ErrorKind`]; `BodyTooLarge` beyond the client's limit. The connection is then closed, and whatever reads the
+    /// body after that fails in the same way: what there is of it is not taken for the whole.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: nothing of the body is lost.
     pub async fn chunk(&mut self) -> Result<Option<Chunk>, Error> {
+        self.check_readable()?;
+        self.next_chunk().await
+    }
+
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, Error> {
         let reply = &mut *self.reply;
         // Nothing to wait for, and so nothing to watch over.
         if reply.decoding.is_none() {
@@ -364,9 +370,32 @@ impl Response {
         rested.map_err(|error| self.fail(error))
     }
 
+    /// What could still be read must not be taken for the whole if something before it is lost.
+    fn check_readable(&mut self) -> Result<(), Error> {
+        match self.reply.broken {
+            None => Ok(()),
+            Some(broken) => Err(self.again(broken)),
+        }
+    }
+
+    /// The error of a body that is read once more.
+    #[cold]
+    fn again(&mut self, broken: Broken) -> Error {
+        match broken {
+            Broken::Failed(kind) => {
+                self.blame(Error::boxed(kind, "an earlier read of the body has failed"))
+            }
+            Broken::Torn => self.fail(Error::boxed(
+                ErrorKind::Cancelled,
+                "an earlier read of the body was dropped, and what it had read with it",
+            )),
+        }
+    }
+
     /// The rest of the body cannot be had.
     fn fail(&mut self, error: Error) -> Error {
         let error = self.reply.exchange.cause(error);
+        self.reply.broken = Some(Broken::Failed(error.kind()));
         drop(self.reply.exchange.end());
         let slot = self.reply.slot.take();
         let error = error.by_way_of(slot.as_ref().and_then(Slot::forwarder));
@@ -474,7 +503,7 @@ impl Response {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: how much is written is then unknown.
+    /// Not cancel safe: how much is written is then unknown, and whatever reads the body after that gives `Cancelled`.
     ///
     /// ```no_run
     /// # eyewall::block_on(async {
@@ -538,9 +567,11 @@ impl Response {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: what was read before goes with the future.
+    /// Not cancel safe: what was read before goes with the future, and whatever reads the body after that gives
+    /// `Cancelled`.
     #[doc(alias = "json")]
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
+        self.check_readable()?;
         match self.whole_at_hand()? {
             Some(whole) => Ok(whole),
             // In a box, since it is large, and lies in the future of every task that fetches.
@@ -579,7 +610,8 @@ impl Response {
     async fn collect(&mut self, spare: Option<&Spare>) -> Result<(Vec<u8>, usize), Error> {
         let mut whole = Vec::new();
         let mut start = 0;
-        while let Some(chunk) = self.chunk().await? {
+        while let Some(chunk) = self.next_chunk().await? {
+            self.reply.broken = Some(Broken::Torn);
             if self.reply.decoding.is_some() {
                 whole.extend_from_slice(&chunk);
                 continue;
@@ -601,6 +633,7 @@ impl Response {
             }
             whole = self.receive_known(whole).await?;
         }
+        self.reply.broken = None;
         Ok((whole, start))
     }
 
@@ -611,6 +644,7 @@ impl Response {
     ///
     /// As [`bytes`](Response::bytes).
     pub async fn text(&mut self) -> Result<String, Error> {
+        self.check_readable()?;
         let (bytes, _) = self.collect(None).await?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,

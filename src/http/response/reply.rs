@@ -46,10 +46,21 @@ pub(in crate::http) struct Reply {
     pub(super) coded: Option<Box<(HeaderValue, Option<u64>)>>,
     /// Bytes that the decoding has given.
     pub(super) decoded: u64,
+    /// Something of the body is lost to whoever would read on.
+    pub(super) broken: Option<Broken>,
     /// How much of that since others could run.
     pub(super) unrested: usize,
     /// Its end has to be told; behind the slot, which has gone then.
     pub(super) unfinished: Option<Box<Unfinished>>,
+}
+
+/// Why a body cannot be read any further.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Broken {
+    /// It has failed in this way.
+    Failed(ErrorKind),
+    /// Whoever was reading it to its end has gone before that, or is at it.
+    Torn,
 }
 
 /// What the user says about reading a body.
@@ -85,6 +96,7 @@ impl Reply {
             decoding: None,
             coded: None,
             decoded: 0,
+            broken: None,
             unrested: 0,
             unfinished: None,
         }

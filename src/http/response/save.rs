@@ -3,6 +3,7 @@
 use futures_util::future::{FutureExt, try_join};
 
 use super::Response;
+use super::reply::Broken;
 use crate::fs::File;
 use crate::http::error::{Error, ErrorKind};
 
@@ -14,14 +15,16 @@ pub(super) async fn save(response: &mut Response, file: &File, start: u64) -> Re
     let mut offset = start;
     let mut next = response.chunk().await?;
     while let Some(chunk) = next {
+        response.reply.broken = Some(Broken::Torn);
         let length = chunk.len() as u64;
         let writing = file.write_all_at(chunk, offset).map(|(written, _)| written);
-        let received = match try_join(writing, response.chunk().map(Ok)).await {
+        let received = match try_join(writing, response.next_chunk().map(Ok)).await {
             Ok(((), received)) => received,
             Err(error) => return Err(response.fail(Error::io(ErrorKind::Save, error))),
         };
         offset += length;
         next = received?;
     }
+    response.reply.broken = None;
     Ok(offset - start)
 }
