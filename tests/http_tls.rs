@@ -318,8 +318,9 @@ fn a_protocol_that_is_not_spoken_here_is_refused() {
 fn a_client_with_a_certificate() {
     let authority = Authority::new();
     let identity = authority.identity(&["site.test"]);
-    let peer = Peer::patient(authority.asking(&identity), 2, HELLO);
+    let peer = Peer::patient(authority.asking(&identity), 3, HELLO);
     let own = authority.client();
+    let foreign = Authority::new().client();
     let directory = std::env::temp_dir().join(format!("eyewall-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let file = directory.join("client.pem");
@@ -331,10 +332,18 @@ fn a_client_with_a_certificate() {
             .build();
         assert_eq!(get(&with, &peer.url()).await.unwrap(), "hello");
         drop(with);
-        // In TLS 1.3 the client hears of it when it has sent its request.
-        let error = get(&client.build(), &peer.url()).await.unwrap_err();
-        assert!(error.is_tls() && !error.is_connect(), "{error:?}");
-        assert!(cause(&error).contains("CertificateRequired"), "{error:?}");
+        let (certificate, key) = (
+            Pem::text(foreign.pem),
+            Pem::text(foreign.key.serialize_pem()),
+        );
+        let unknown = client.clone().client_certificate(certificate, key);
+        for (client, reason) in [(unknown, "UnknownCA"), (client, "CertificateRequired")] {
+            // In TLS 1.3 the client hears of it when it has sent its request.
+            let error = get(&client.build(), &peer.url()).await.unwrap_err();
+            assert!(error.is_tls() && !error.is_connect(), "{error:?}");
+            assert_eq!(error.certificate_fault(), Some(CertificateFault::Refused));
+            assert!(cause(&error).contains(reason), "{error:?}");
+        }
     });
     std::fs::remove_dir_all(&directory).unwrap();
     peer.join();

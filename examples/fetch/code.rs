@@ -81,7 +81,7 @@ fn code_of(error: &Error) -> u8 {
             Some(CertificateFault::Server) => CERTIFICATE_REFUSED,
             Some(CertificateFault::Trust) => BAD_CA_FILE,
             Some(CertificateFault::Client) => BAD_CLIENT_CERTIFICATE,
-            // After the handshake: a server that finds out late that it wants a certificate.
+            // A server that finds out late, after the handshake, that it wants a certificate.
             _ if error.stage() > Some(Stage::Tls) => RECEIVE_FAILED,
             _ => TLS_FAILED,
         },

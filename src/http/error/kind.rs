@@ -97,6 +97,10 @@ pub enum CertificateFault {
     Trust,
     /// This client's own certificate, or its key, cannot be used.
     Client,
+    /// The server refuses this client's, or wants one that it has not got. In TLS 1.3 it says so behind the handshake,
+    /// when a request may have been sent. One that closes the connection without an alert, or with a general one, is not
+    /// among these.
+    Refused,
 }
 
 /// The part of a fetch that a timeout was for.

@@ -99,9 +99,9 @@ impl Error {
     pub(super) fn io(kind: ErrorKind, error: io::Error) -> Error {
         #[cfg(feature = "__tls")]
         if super::tls::is_tls_error(&error) {
-            let fault = super::tls::is_certificate_error(&error);
+            let fault = super::tls::certificate_fault(&error);
             let mut error = Error::because(ErrorKind::Tls, Source::Io(error));
-            error.inner.fault = fault.then_some(CertificateFault::Server);
+            error.inner.fault = fault;
             return error;
         }
         let kind = match is_out_of_place(&error) {
@@ -351,7 +351,7 @@ impl Error {
 
     /// Whose certificate was at fault, where TLS failed for one.
     ///
-    /// What exactly is wrong with the server's certificate is in the source: an [`io::Error`] around rustls' error.
+    /// What exactly is wrong with the server's certificate, or what its alert says of this client's, is in the source: an [`io::Error`] around rustls' error.
     pub fn certificate_fault(&self) -> Option<CertificateFault> {
         self.inner.fault
     }

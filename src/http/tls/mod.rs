@@ -22,11 +22,15 @@ mod verifier;
 
 use std::io;
 
+use rustls::AlertDescription;
+
 pub use ::rustls;
 pub use config::Pem;
 pub(super) use config::TlsSettings;
 pub(super) use handshake::handshake;
 pub(super) use sides::{Heard, TlsRecv, TlsSend};
+
+use super::error::CertificateFault;
 
 /// As the error of a transport.
 fn failed(error: rustls::Error) -> io::Error {
@@ -43,10 +47,23 @@ pub(super) fn is_tls_error(error: &io::Error) -> bool {
     tls_error(error).is_some()
 }
 
-/// Whether it says that the server's certificate is not accepted.
-pub(super) fn is_certificate_error(error: &io::Error) -> bool {
-    matches!(
-        tls_error(error),
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
-    )
+/// Whose certificate an error of a transport says that TLS failed for. Of an alert of the server's (RFC 8446, 6.2): that
+/// this client's is refused, or missing.
+pub(super) fn certificate_fault(error: &io::Error) -> Option<CertificateFault> {
+    match tls_error(error)? {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            Some(CertificateFault::Server)
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired,
+        ) => Some(CertificateFault::Refused),
+        _ => None,
+    }
 }
