@@ -329,11 +329,19 @@ impl Error {
         matches!(self.inner.kind, ErrorKind::Timeout { .. })
     }
 
-    /// Whether no connection was made: the name did not resolve, nobody answered there, or its TLS or the
-    /// proxy failed. Not whether the time for that was over, nor whether TLS failed later: a request was sent then.
+    /// Whether no connection was made: the name did not resolve, nobody answered there, its TLS or the proxy failed, or
+    /// the time for one of these was over, which [`is_timeout`](Error::is_timeout) says, too. Not where it was the time of
+    /// the whole fetch that was over meanwhile ([`stage`](Error::stage) tells), nor where TLS failed later: a request was
+    /// sent then.
     pub fn is_connect(&self) -> bool {
         match self.inner.kind {
-            ErrorKind::Resolve | ErrorKind::Connect | ErrorKind::Proxy => true,
+            ErrorKind::Resolve
+            | ErrorKind::Connect
+            | ErrorKind::Proxy
+            | ErrorKind::Timeout {
+                phase: Phase::Connect | Phase::Tls,
+                ..
+            } => true,
             ErrorKind::Tls => self.inner.seen.stage <= Some(Stage::Tls),
             _ => false,
         }

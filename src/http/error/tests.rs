@@ -24,15 +24,12 @@ fn is(kind: ErrorKind) -> Vec<&'static str> {
 #[test]
 fn every_kind_answers_to_what_it_is_and_to_nothing_else() {
     let limit = Duration::from_secs(1);
-    let timeout = ErrorKind::Timeout {
-        phase: Phase::Total,
-        limit,
-    };
+    let timeout = |phase| ErrorKind::Timeout { phase, limit };
     let truncated = ErrorKind::Truncated {
         received: 1,
         expected: None,
     };
-    let cases: [(ErrorKind, &[&str]); 28] = [
+    let cases: [(ErrorKind, &[&str]); 34] = [
         (ErrorKind::Url, &["request"]),
         (ErrorKind::UnsupportedScheme, &["request"]),
         (ErrorKind::HttpsOnly, &["request"]),
@@ -43,7 +40,13 @@ fn every_kind_answers_to_what_it_is_and_to_nothing_else() {
         (ErrorKind::Connect, &["connect"]),
         (ErrorKind::Tls, &["connect", "tls"]),
         (ErrorKind::Proxy, &["connect"]),
-        (timeout, &["timeout"]),
+        (timeout(Phase::Total), &["timeout"]),
+        (timeout(Phase::Queue), &["timeout"]),
+        (timeout(Phase::Connect), &["timeout", "connect"]),
+        (timeout(Phase::Tls), &["timeout", "connect"]),
+        (timeout(Phase::FirstByte), &["timeout"]),
+        (timeout(Phase::IdleRead), &["timeout"]),
+        (timeout(Phase::IdleWrite), &["timeout"]),
         (ErrorKind::Send, &["closed early"]),
         (ErrorKind::Body, &[]),
         (ErrorKind::EmptyReply, &["closed early"]),
