@@ -553,6 +553,47 @@ fn b10_a_response_dropped_when_all_of_it_has_come_keeps_the_connection() {
 }
 
 #[test]
+fn the_last_part_of_a_body_of_known_length_gives_the_connection_back() {
+    let (go, gone) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        for (with_head, later) in [("hello", ""), ("hel", "lo"), ("", "hello")] {
+            read_head(&mut stream);
+            stream
+                .write_all((head.to_owned() + with_head).as_bytes())
+                .unwrap();
+            gone.recv().unwrap();
+            stream.write_all(later.as_bytes()).unwrap();
+        }
+        gone.recv().unwrap();
+    });
+    run(async {
+        let client = Client::new();
+        let mut kept = Vec::new();
+        for reused in [false, true, true] {
+            let mut response = client.get(peer.url()).send().await.unwrap();
+            assert_eq!(response.is_reused(), reused);
+            go.send(()).unwrap();
+            let mut body = Vec::new();
+            while body.len() < 5 {
+                body.extend_from_slice(&response.chunk().await.unwrap().unwrap());
+            }
+            assert_eq!(body, b"hello");
+            assert_eq!(client.idle_connections(), 1);
+            kept.push(response);
+        }
+        for mut response in kept {
+            assert!(response.timings().total.is_some());
+            assert!(response.chunk().await.unwrap().is_none());
+            assert_eq!(response.bytes().await.unwrap(), "");
+        }
+        go.send(()).unwrap();
+    });
+    peer.join();
+}
+
+#[test]
 fn text_that_is_not_utf_8_is_still_text() {
     let peer = Peer::answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na\xffb".to_vec());
     run(async {

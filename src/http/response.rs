@@ -308,6 +308,9 @@ impl Response {
     ///
     /// The chunk is a view into a buffer of the reactor's pool: copy what you keep.
     ///
+    /// The connection is free for others when the end has been asked for; with a body of known length that is not
+    /// decoded, when its last part is given.
+    ///
     /// # Errors
     ///
     /// See [`ErrorKind`]; `BodyTooLarge` beyond the client's limit. The connection is then closed, and whatever reads the
@@ -325,9 +328,16 @@ impl Response {
         let reply = &mut *self.reply;
         // Nothing to wait for, and so nothing to watch over.
         if reply.decoding.is_none() {
+            if reply.slot.is_none() {
+                reply.end();
+                return Ok(None);
+            }
             match reply.at_hand() {
                 Ok(None) => {}
-                Ok(chunk) => return Ok(chunk),
+                Ok(chunk) => {
+                    reply.let_go_with_last_part();
+                    return Ok(chunk);
+                }
                 Err(error) => return Err(self.fail(error)),
             }
         }
@@ -338,6 +348,7 @@ impl Response {
         match next {
             Ok(Some(chunk)) => {
                 watch.pause();
+                self.reply.let_go_with_last_part();
                 Ok(Some(chunk))
             }
             Ok(None) => {

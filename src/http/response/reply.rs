@@ -172,6 +172,14 @@ impl Reply {
         }
     }
 
+    /// A part of the body is given away: if it is known to be the last, its connection does not wait until somebody asks
+    /// for the end.
+    pub(super) fn let_go_with_last_part(&mut self) {
+        if self.decoding.is_none() && self.exchange.is_complete() {
+            self.let_go();
+        }
+    }
+
     /// The last byte has come: the connection goes back to the pool, if it may, or carries what is left of the request.
     pub(super) fn let_go(&mut self) {
         if self.slot.is_some() {
