@@ -184,76 +184,84 @@ pub enum ProtocolError {
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use ProtocolError as E;
-        match *self {
+        let sentence = match *self {
             E::HeadTooLarge { limit } => {
-                write!(f, "the response's head is longer than {limit} bytes")
+                return write!(f, "the response's head is longer than {limit} bytes");
             }
             E::TooManyFields { limit } => {
-                write!(f, "the response's head has more than {limit} fields")
+                return write!(f, "the response's head has more than {limit} fields");
             }
             E::ControlInHead { line, byte } => {
-                write!(f, "control byte 0x{byte:02x} in line {line} of the head")
+                return write!(f, "control byte 0x{byte:02x} in line {line} of the head");
             }
-            E::FieldWithoutColon { line } => write!(f, "no colon in line {line} of the head"),
+            E::FieldWithoutColon { line } => {
+                return write!(f, "no colon in line {line} of the head");
+            }
             E::SpaceBeforeColon { line } => {
-                write!(f, "white space before the colon in line {line} of the head")
+                return write!(f, "white space before the colon in line {line} of the head");
             }
-            E::EmptyFieldName { line } => write!(f, "empty field name in line {line} of the head"),
-            E::FieldName { line } => write!(f, "invalid field name in line {line} of the head"),
+            E::EmptyFieldName { line } => {
+                return write!(f, "empty field name in line {line} of the head");
+            }
+            E::FieldName { line } => {
+                return write!(f, "invalid field name in line {line} of the head");
+            }
             E::TooManyInformational { limit } => {
-                write!(f, "more than {limit} interim (1xx) responses")
+                return write!(f, "more than {limit} interim (1xx) responses");
             }
             E::ChunkLineTooLong { limit } => {
-                write!(f, "a chunk-size line is longer than {limit} bytes")
+                return write!(f, "a chunk-size line is longer than {limit} bytes");
             }
             E::ChunkExtensionsTooLong { limit } => {
-                write!(
+                return write!(
                     f,
                     "the body's chunk extensions are longer than {limit} bytes"
-                )
+                );
             }
             E::ControlInChunkExtension { byte } => {
-                write!(f, "control byte 0x{byte:02x} in a chunk extension")
+                return write!(f, "control byte 0x{byte:02x} in a chunk extension");
             }
             E::TrailersTooLarge { limit } => {
-                write!(f, "the trailer section is longer than {limit} bytes")
+                return write!(f, "the trailer section is longer than {limit} bytes");
             }
             E::TooManyTrailers { limit } => {
-                write!(f, "the trailer section has more than {limit} fields")
+                return write!(f, "the trailer section has more than {limit} fields");
             }
-            E::TrailerField { line } => write!(f, "malformed line {line} in the trailer section"),
-            E::EofInHead { received } => write!(
-                f,
-                "the peer closed the connection in the middle of the head, after {received} bytes"
-            ),
-            E::EofInBody { received, expected } => write!(
-                f,
-                "the peer closed the connection after {received} of {expected} bytes of the body"
-            ),
-            E::EofInChunkedBody { received } => write!(
-                f,
-                "the peer closed the connection inside a chunked body, after {received} bytes of it"
-            ),
-            E::EofInTrailers { received } => write!(
-                f,
-                "the peer closed the connection between the last chunk ({received} bytes of content) and \
-                 the end of the message"
-            ),
-            E::EofUnclean { received } => write!(
-                f,
-                "the connection ended without an orderly close after {received} bytes of a body that ends \
-                 with the connection, so that it may have been cut off"
-            ),
-            _ => f.write_str(self.sentence()),
-        }
-    }
-}
-
-impl ProtocolError {
-    /// The sentence of a variant that carries no number.
-    fn sentence(&self) -> &'static str {
-        use ProtocolError as E;
-        match self {
+            E::TrailerField { line } => {
+                return write!(f, "malformed line {line} in the trailer section");
+            }
+            E::EofInHead { received } => {
+                return write!(
+                    f,
+                    "the peer closed the connection in the middle of the head, after {received} bytes"
+                );
+            }
+            E::EofInBody { received, expected } => {
+                return write!(
+                    f,
+                    "the peer closed the connection after {received} of {expected} bytes of the body"
+                );
+            }
+            E::EofInChunkedBody { received } => {
+                return write!(
+                    f,
+                    "the peer closed the connection inside a chunked body, after {received} bytes of it"
+                );
+            }
+            E::EofInTrailers { received } => {
+                return write!(
+                    f,
+                    "the peer closed the connection between the last chunk ({received} bytes of content) and \
+                     the end of the message"
+                );
+            }
+            E::EofUnclean { received } => {
+                return write!(
+                    f,
+                    "the connection ended without an orderly close after {received} bytes of a body that ends \
+                     with the connection, so that it may have been cut off"
+                );
+            }
             E::NotHttp => "the peer does not answer in HTTP/1",
             E::UnsupportedVersion => "the response's version is neither HTTP/1.0 nor HTTP/1.1",
             E::StatusLine => "malformed status line",
@@ -304,8 +312,8 @@ impl ProtocolError {
                 "a trailer field of the request frames, routes or authenticates the message, which is too \
                  late after the body"
             }
-            _ => "malformed message",
-        }
+        };
+        f.write_str(sentence)
     }
 }
 
