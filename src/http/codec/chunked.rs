@@ -76,7 +76,7 @@ impl Chunked {
             line: 0,
             extensions: 0,
             received: 0,
-            trailer_end: EmptyLine::from_line_start(),
+            trailer_end: EmptyLine::new(),
             gathered: Vec::new(),
             trailers: None,
         }
@@ -344,7 +344,7 @@ fn plain_size(rest: &[u8]) -> Option<(u64, usize)> {
     let mut size = 0;
     for (index, &byte) in rest.iter().take(9).enumerate() {
         match char::from(byte).to_digit(16) {
-            Some(digit) if index < 8 => size = size << 4 | u64::from(digit),
+            Some(digit) => size = size << 4 | u64::from(digit),
             None if index > 0 && rest[index..].starts_with(b"\r\n") => return Some((size, index)),
             _ => return None,
         }

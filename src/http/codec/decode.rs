@@ -70,7 +70,7 @@ impl ResponseDecoder {
             informational: 0,
             blank_cr: false,
             gathered: Vec::new(),
-            head_end: EmptyLine::after_first_byte(),
+            head_end: EmptyLine::new(),
         }
     }
 
@@ -305,7 +305,6 @@ impl ResponseDecoder {
     #[inline]
     fn enter(&mut self, head: &Head, len: usize) -> Result<bool, ProtocolError> {
         self.head_bytes += len;
-        self.head_end = EmptyLine::after_first_byte();
         if head.status.is_informational() && head.framing != Framing::Tunnel {
             self.informational += 1;
             if self.informational > self.rules.limits.informational {

@@ -134,15 +134,14 @@ fn only_chunked(value: &[u8]) -> Result<(), ProtocolError> {
     if is_chunked(value) {
         return Ok(());
     }
-    let (mut codings, mut chunked, mut last) = (0, 0, false);
+    let (mut chunked, mut last) = (0, false);
     for coding in elements(value) {
         last = is_chunked(coding);
-        codings += 1;
         chunked += usize::from(last);
     }
     Err(match (last, chunked) {
         (false, _) => ProtocolError::TransferEncodingNotChunked,
-        (true, 1) if codings > 1 => ProtocolError::TransferCodingUnsupported,
+        (true, 1) => ProtocolError::TransferCodingUnsupported,
         (true, _) => ProtocolError::TransferEncodingRepeated,
     })
 }

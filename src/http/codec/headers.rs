@@ -59,9 +59,7 @@ impl Headers {
 
     /// The map, to be changed. What [`first`](Self::first) and [`lines`](Self::lines) say stays as it came.
     pub fn map_mut(&mut self) -> &mut HeaderMap {
-        if self.map.get().is_none() {
-            self.map = OnceLock::from(Box::new(self.parse()));
-        }
+        self.map();
         match self.map.get_mut() {
             Some(map) => map,
             None => unreachable!("the map has been set just now"),

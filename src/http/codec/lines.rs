@@ -115,8 +115,7 @@ impl<'t> Lines<'t> {
                     end = after_token(end);
                     match end {
                         [b':', value @ ..] => break value,
-                        _ if end.len() == line.len() => return self.end_line(line).map(|()| None),
-                        _ => return Err(Malformed),
+                        _ => return self.end_line(line).map(|()| None),
                     }
                 }
             }

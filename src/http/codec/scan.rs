@@ -22,17 +22,12 @@ pub(super) struct EmptyLine {
 }
 
 impl EmptyLine {
-    /// A scan that begins inside a line, as the one for a head, whose first line is not empty.
-    pub(super) fn after_first_byte() -> Self {
-        EmptyLine { at: At::Inside }
-    }
-
-    /// A scan for which an empty line at once is the end, as in a trailer section.
-    pub(super) fn from_line_start() -> Self {
+    /// A scan from the start of a line on.
+    pub(super) fn new() -> Self {
         EmptyLine { at: At::Start }
     }
 
-    /// The offset just after the empty line, if it ends in `input`.
+    /// The offset just after the empty line, if it ends in `input`. The scan stands at the start of a line then.
     pub(super) fn find(&mut self, input: &[u8]) -> Option<usize> {
         let mut pos = 0;
         loop {
@@ -52,6 +47,7 @@ impl EmptyLine {
                 }
                 At::StartCr => {
                     if *input.get(pos)? == b'\n' {
+                        self.at = At::Start;
                         return Some(pos + 1);
                     }
                     self.at = At::Inside;
