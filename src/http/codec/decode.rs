@@ -57,6 +57,7 @@ impl ResponseDecoder {
     pub fn new(mut limits: Limits, request: RequestKind) -> Self {
         limits.head_bytes = limits.head_bytes.min(u32::MAX as usize);
         limits.fields = limits.fields.min(MAX_FIELDS);
+        limits.trailer_fields = limits.trailer_fields.min(MAX_FIELDS);
         limits.trailer_bytes = limits.trailer_bytes.clamp(EMPTY_LINE, u32::MAX as usize);
         ResponseDecoder {
             state: State::Head,

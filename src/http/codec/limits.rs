@@ -20,7 +20,7 @@ pub struct Limits {
     /// Bytes of the trailer section with its closing empty line. Default: 16 KiB; never less than the 2 of that line,
     /// and never more than 4 GiB.
     pub trailer_bytes: usize,
-    /// Field lines in the trailer section, those that are dropped included. Default: 100.
+    /// Field lines in the trailer section, those that are dropped included. Default: 100; never more than 16,384.
     pub trailer_fields: usize,
 }
 

@@ -66,19 +66,19 @@ pub(super) fn parse(section: &[u8], limits: &Limits) -> Result<HeaderMap, Protoc
 }
 
 fn read(section: &[u8], limits: &Limits) -> Result<Result<HeaderMap, ProtocolError>, Malformed> {
-    let too_many = ProtocolError::TooManyTrailers {
-        limit: limits.trailer_fields,
-    };
     let mut lines = Lines::new(section, true);
     let mut trailers = HeaderMap::new();
     let mut count = 0;
     while let Some(line) = lines.field()? {
+        if count == limits.trailer_fields {
+            let limit = limits.trailer_fields;
+            return Ok(Err(ProtocolError::TooManyTrailers { limit }));
+        }
         count += 1;
         let name = names::parse(line.name).map_err(|_| Malformed)?;
         let value = HeaderValue::from_bytes(line.value()).map_err(|_| Malformed)?;
-        let full = !is_forbidden(&name) && trailers.try_append(name, value).is_err();
-        if full || count > limits.trailer_fields {
-            return Ok(Err(too_many));
+        if !is_forbidden(&name) {
+            trailers.append(name, value);
         }
     }
     Ok(Ok(trailers))

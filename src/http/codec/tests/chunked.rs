@@ -163,9 +163,13 @@ fn f12_what_comes_first_is_reported() {
         (bounds(8, 7), "1;abcdefg\r\n", line_too_long(8)),
         (bounds(4, 6), "00001\r\n", line_too_long(4)),
         (bounds(4, 6), "0001\n", E::BareLfInChunk),
+        (bounds(8, 3), "1 \t;a\r\n", too_long(3)),
+        (bounds(8, 3), "1 \t ;\r\n", too_long(3)),
     ] {
         assert_eq!(case.err(chunked(line)), error, "{line:?}");
     }
+    let fits = "1 \t;\r\nx\r\n0\r\n\r\n";
+    assert_eq!(bounds(4, 3).ok(chunked(fits)).body, b"x");
 }
 
 #[test]
@@ -291,6 +295,22 @@ fn f15_no_limit_on_trailers_refuses_a_body_without_them() {
                 limit: limit.max(2)
             }
         );
+    }
+}
+
+#[test]
+fn f15_no_limit_on_trailers_goes_beyond_what_a_map_holds() {
+    let most = usize::MAX;
+    let case = limited(|limits| (limits.trailer_fields, limits.trailer_bytes) = (most, most));
+    let last = |count: usize| {
+        let fields: String = (0..count).map(|n| format!("N{n}:\r\n")).collect();
+        let mut seen = case.feed(&[chunked(&format!("0\r\n{fields}\r\n")).as_bytes()]);
+        seen.remove(1)
+    };
+    let limit = 16_384;
+    assert!(matches!(last(limit), Seen::Trailers(trailers) if trailers.len() == limit));
+    for count in [limit + 1, 2 * limit] {
+        assert_eq!(last(count), Seen::Error(E::TooManyTrailers { limit }));
     }
 }
 
