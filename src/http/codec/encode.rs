@@ -422,7 +422,7 @@ fn all_in(bytes: &[u8], table: &[bool; 256]) -> bool {
 
 /// Whether `head` is lines that end in CRLF, only the last of them empty, and holds neither CR, LF nor NUL
 /// beside those ends.
-fn is_one_head(head: &[u8]) -> bool {
+pub(super) fn is_one_head(head: &[u8]) -> bool {
     let Some(lines) = head.strip_suffix(b"\r\n\r\n") else {
         return false;
     };

@@ -1,5 +1,6 @@
 //! Request heads and chunk lines: what is written, and what of the caller's fields goes into it.
 
+use super::super::encode::is_one_head;
 use super::super::{
     BodyFraming, CHUNK_END, CHUNKED_END, LAST_CHUNK, ProtocolError as E, RequestHead,
     encode_chunk_header, encode_trailers,
@@ -213,12 +214,18 @@ fn the_connection_field_is_ours() {
         upgrade.clone().with("connection", "Upgrade").text(),
         expected
     );
-    let te = get().with("te", "trailers").with("connection", "close");
-    assert!(
-        te.text()
-            .ends_with("te: trailers\r\nconnection: close, te\r\n\r\n")
-    );
+    let te = get().with("te", "trailers");
+    for (request, options) in [
+        (te.clone(), "te"),
+        (te.clone().with("connection", "TE"), "te"),
+        (te.clone().with("connection", "close"), "close, te"),
+    ] {
+        let end = format!("te: trailers\r\nconnection: {options}\r\n\r\n");
+        assert!(request.text().ends_with(&end), "{options:?}");
+    }
     for (request, value) in [
+        (upgrade, "x-hop"),
+        (te, "x-hop"),
         (get(), "upgrade"),
         (get(), "te"),
         (get(), "x-hop"),
@@ -276,6 +283,23 @@ fn i05_expect() {
         ..post(BodyFraming::Chunked)
     };
     assert!(chunked.text().contains("expect: 100-continue"));
+}
+
+#[test]
+fn a_stray_line_end_in_a_head_is_seen() {
+    for (head, right) in [
+        ("GET / HTTP/1.1\r\n\r\n", true),
+        ("GET / HTTP/1.1\r\na: b\r\n\r\n", true),
+        ("", false),
+        ("\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\n", false),
+        ("GET / HTTP/1.1\r\n\r\na: b\r\n\r\n", false),
+        ("GET / HTTP/1.1\na: b\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\na: b\rc: d\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\na: \0\r\n\r\n", false),
+    ] {
+        assert_eq!(is_one_head(head.as_bytes()), right, "{head:?}");
+    }
 }
 
 #[test]

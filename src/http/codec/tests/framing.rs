@@ -368,15 +368,37 @@ fn framing_table_keep_alive() {
             "Connection: x\r\nConnection: y, keep-alive\r\n",
             true,
         ),
+        ("1.0", "Connection: x, Keep-Alive\r\n", true),
         (
             "1.0",
             "Connection: keep-alive\r\nConnection: close\r\n",
             false,
         ),
     ] {
-        let got = plain().ok(format!(
-            "HTTP/{version} 200 OK\r\n{connection}Content-Length: 0\r\n\r\n"
-        ));
-        assert_eq!(got.head.keep_alive, keep_alive, "{version} {connection:?}");
+        let fields = format!("{connection}Content-Length: 0\r\n\r\n");
+        for status in ["200 OK", "204 No Content", "304 Not Modified"] {
+            let got = plain().ok(format!("HTTP/{version} {status}\r\n{fields}"));
+            let how = format!("{version} {status} {connection:?}");
+            assert_eq!(got.head.keep_alive, keep_alive, "{how}");
+        }
+    }
+}
+
+#[test]
+fn framing_table_names_in_any_case_and_no_others() {
+    let chunks = "2\r\nhi\r\n0\r\n\r\n";
+    for (fields, body, keep_alive) in [
+        ("content-length: 2\r\nconnection: close", "hi", false),
+        ("CONTENT-LENGTH: 2\r\nCONNECTION: CLOSE", "hi", false),
+        ("transfer-encoding: chunked", chunks, true),
+        ("TRANSFER-ENCODING: CHUNKED", chunks, true),
+        // As long as one that frames, and with its first letter.
+        ("Content-Digest: x\r\nContent-Length: 2", "hi", true),
+        ("Connected-: close\r\nContent-Length: 2", "hi", true),
+        ("Transfer-Encoded-: x\r\nContent-Length: 2", "hi", true),
+    ] {
+        let got = plain().ok(with(&format!("{fields}\r\n"), body));
+        assert_eq!(got.body, b"hi", "{fields:?}");
+        assert_eq!(got.head.keep_alive, keep_alive, "{fields:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! The fields of a head, as lines and as a map.
 
-use super::super::Headers;
+use super::super::{Event, Headers};
 use super::{Decoded, ProtocolError as E, Seen, limited, plain, value, with};
 use http::{HeaderMap, HeaderValue, header};
 
@@ -112,7 +112,23 @@ fn the_map_can_be_changed_and_taken() {
         Some(&b"a"[..]),
         "the lines stay as they came"
     );
-    assert_eq!(before.into_map().len(), 5, "also if nobody has looked");
+    assert_eq!(before.into_map().len(), 5);
+}
+
+#[test]
+fn the_map_is_there_for_who_has_not_looked() {
+    let unseen = || {
+        let wire = b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n";
+        match plain().decoder().decode(wire).expect("a head").event {
+            Event::Head(head) => head.headers,
+            other => panic!("{other:?} instead of a head"),
+        }
+    };
+    let mut changed = unseen();
+    changed.insert("x-b", HeaderValue::from_static("2"));
+    assert_eq!(changed.len(), 2);
+    assert_eq!(unseen().into_map().len(), 1);
+    assert_eq!(unseen(), unseen());
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn f27_all_heads_of_an_exchange_share_one_bound() {
         assert_eq!(less.err(wire), E::HeadTooLarge { limit });
     }
     let blank = limited(|limits| limits.head_bytes = 10);
+    assert!(blank.waits("\r\n".repeat(5)));
     assert_eq!(blank.err("\r\n".repeat(6)), E::HeadTooLarge { limit: 10 });
 }
 
