@@ -131,7 +131,7 @@ impl Decoding {
         result.map_err(|error| Error::boxed(ErrorKind::Decode, error))?;
         // A middle that was filled may have left something in the first decoder, which has taken all of its input.
         let filled = self.decoders.len() > 1 && self.middle.len() == self.middle.capacity();
-        let left = self.input.is_some() || self.taken < self.middle.len() || filled;
+        let left = self.input.is_some() || filled;
         Ok(match (output.is_empty(), left) {
             (false, _) => Decoded::Data(output),
             (true, true) => Decoded::Nothing,

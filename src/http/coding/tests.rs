@@ -130,6 +130,12 @@ fn deflate_without_its_wrapper_is_known_whatever_it_begins_with() {
             "{data}"
         );
     }
+    // Stored blocks with bits in their padding: no sum as zlib has it, and a larger window than there is.
+    for (first, len) in [(0x78, 5), (0x88, 28)] {
+        let data = vec![b'x'; usize::from(len)];
+        let coded = [&[first, len, 0, !len, 0xff], &data[..], &[3, 0]].concat();
+        assert_eq!(decode("deflate", &[&coded]).unwrap(), data, "{first:#x}");
+    }
 }
 
 #[test]
@@ -175,6 +181,9 @@ fn d02_what_is_cut_off_is_an_error() {
             let error = decode(name, &[&coded[..at]]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Decode, "{name} cut off at {at}");
         }
+        let stacked = gzip(&coded[..coded.len() - 1]);
+        let error = decode(&format!("{name}, gzip"), &[&stacked]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{name} within another");
     }
 }
 
@@ -249,7 +258,7 @@ fn d04_two_codings_can_be_stacked_and_three_cannot() {
 
 #[test]
 fn d07_what_is_not_known_is_left_alone() {
-    for codings in ["compress", "gzip, aes128gcm", "identity", "", ","] {
+    for codings in ["compress", "gzip, aes128gcm", "Identity", "", ","] {
         assert!(decoding(codings).unwrap().is_none(), "{codings}");
     }
     assert_eq!(
@@ -274,6 +283,42 @@ fn d03_a_step_is_bounded_whatever_the_input_stands_for() {
             "{name} gives {} at once",
             data.len()
         );
+    }
+}
+
+#[test]
+fn d03_a_step_is_bounded_where_the_input_stands_for_nothing() {
+    let mut decoding = decoding("gzip").unwrap().unwrap();
+    decoding.feed(Chunk::owned(gzip(b"").repeat(5000)));
+    assert!(matches!(decoding.step().unwrap(), Decoded::Nothing));
+}
+
+#[test]
+fn d01_what_has_been_flushed_comes_before_more_is_wanted() {
+    let data = sample(100_000);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    let mut brotli = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 22);
+    let mut zstd = ::zstd::Encoder::new(Vec::new(), 3).unwrap();
+    for encoder in [&mut gzip as &mut dyn Write, &mut brotli, &mut zstd] {
+        encoder.write_all(&data).unwrap();
+        encoder.flush().unwrap();
+    }
+    for (name, coded) in [
+        ("gzip", gzip.get_ref()),
+        ("br", brotli.get_ref()),
+        ("zstd", zstd.get_ref()),
+    ] {
+        let mut decoding = decoding(name).unwrap().unwrap();
+        decoding.feed(Chunk::owned(coded.clone()));
+        let mut whole = Vec::new();
+        loop {
+            match decoding.step().unwrap() {
+                Decoded::Data(part) => whole.extend(part),
+                Decoded::Nothing => {}
+                Decoded::NeedMore => break,
+            }
+        }
+        assert!(whole == data, "{name}");
     }
 }
 
