@@ -20,6 +20,7 @@ use eyewall::spawn;
 use eyewall::time::timeout;
 use futures_channel::oneshot;
 use futures_util::FutureExt;
+use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
 fn bytes(start: usize, count: usize) -> Vec<u8> {
@@ -251,6 +252,24 @@ fn the_error_of_a_post_goes_to_the_next_call() {
     });
 }
 
+/// The kernel tells a reset once: whoever tries again is told of a broken pipe.
+#[test]
+fn a_post_that_fails_is_not_tried_again() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, peer) = connected().await;
+        SockRef::from(&peer)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(peer);
+        let mut fds = [PollFd::new(&stream, PollFlags::empty())];
+        poll(&mut fds, None).unwrap();
+        stream.post("lost").await.unwrap();
+        let error = stream.flush().await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET), "{name}");
+    });
+}
+
 /// The kernel's own error means that not a byte had been taken: who sees that may try again.
 #[test]
 fn the_error_of_a_post_says_how_much_had_been_taken() {
@@ -269,6 +288,32 @@ fn the_error_of_a_post_says_how_much_had_been_taken() {
         assert_eq!(error.raw_os_error(), None, "{name}");
         let said = format!(" of {MUCH} bytes");
         assert!(error.to_string().ends_with(&said), "{name}: {error}");
+    });
+}
+
+#[test]
+fn a_post_that_finds_the_buffers_full_waits_in_the_kernel() {
+    let _alone = one_at_a_time();
+    run_everywhere(async |name| {
+        let (mut stream, mut peer) = connected().await;
+        let socket = SockRef::from(&stream);
+        let bytes = vec![1; 1 << 20];
+        let taken = std::iter::from_fn(|| socket.send_with_flags(&bytes, libc::MSG_DONTWAIT).ok());
+        let before = vec![1; taken.sum()];
+        turns(2).await;
+        let sqes = now().sqes;
+        stream.post("posted").await.unwrap();
+        turns(20).await;
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            peer.read_to_end(&mut all).map(|_| all)
+        });
+        stream.flush().await.unwrap();
+        // The one that does not wait, and the one that does.
+        assert_eq!(now().sqes, sqes + 2, "{name}");
+        stream.close().await.unwrap();
+        let all = reader.join().unwrap().unwrap();
+        assert!(all == [&before[..], b"posted"].concat(), "{name}");
     });
 }
 

@@ -243,6 +243,34 @@ fn the_error_of_a_dropped_send_is_reported_by_the_next() {
     });
 }
 
+/// Sends until the kernel takes no more; says how much that is.
+fn fill(stream: &TcpStream) -> usize {
+    let (stream, bytes) = (SockRef::from(stream), vec![1; 1 << 20]);
+    let taken = std::iter::from_fn(|| stream.send_with_flags(&bytes, libc::MSG_DONTWAIT).ok());
+    taken.sum()
+}
+
+/// The kernel tells a reset once: whoever sends behind it is told of a broken pipe.
+#[test]
+fn the_error_of_a_dropped_send_of_which_nothing_was_taken_is_reported_too() {
+    setups::for_each_setup(|builder| {
+        run(builder, async {
+            for method in METHODS {
+                let (mut ours, theirs) = half_std_pair();
+                fill(&ours);
+                let mut future = Box::pin(send(&mut ours, method, vec![2; 10]));
+                assert!(poll_once(&mut future).await.is_none());
+                turns(4).await;
+                drop(future);
+                // Closing with unread data resets the connection.
+                drop(theirs);
+                let error = ours.send_all("next").await.0.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET), "{method:?}");
+            }
+        });
+    });
+}
+
 /// Reads until the end of the connection, which must be a reset.
 async fn assert_reset(mut stream: StdStream) {
     let end = eyewall::spawn_blocking(move || {

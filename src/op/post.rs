@@ -173,8 +173,31 @@ impl Operation for Postponed {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
 
+    use super::super::Descriptors;
     use super::*;
+
+    /// The kernel says these where a worker of it sends, and seldom.
+    #[test]
+    fn a_signal_begins_it_again_and_where_nothing_goes_it_ends() {
+        let cqe = |result| Cqe {
+            user_data: 0,
+            result,
+            flags: 0,
+        };
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = SharedFd::new(ours.into(), &Rc::new(Descriptors::default()));
+        let (post, _) = Post::new(fd.clone(), "posted");
+        post.begun();
+        let mut rest = post.fail();
+        assert_eq!(rest.advance(cqe(-libc::EINTR), true), Next::Again);
+        assert_eq!(rest.advance(cqe(0), true), Next::Done);
+        rest.discard(cqe(0));
+        let kept = fd.outgoing().take().expect("it has failed");
+        assert_eq!(kept.unwrap_err().kind(), io::ErrorKind::WriteZero);
+    }
 
     #[test]
     #[cfg(target_pointer_width = "64")]

@@ -155,3 +155,25 @@ impl<B: IoBuf> Operation for Send<B> {
         self.progress.discard(cqe, &self.in_flight);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel says these where a worker of it sends, and seldom.
+    #[test]
+    fn a_signal_begins_it_again_and_where_nothing_goes_it_ends() {
+        let cqe = |result| Cqe {
+            user_data: 0,
+            result,
+            flags: 0,
+        };
+        let mut progress = Progress::new(10, true);
+        assert_eq!(progress.advance(cqe(4), false), Next::Again);
+        assert_eq!(progress.advance(cqe(-libc::EINTR), false), Next::Again);
+        assert_eq!(progress.advance(cqe(0), true), Next::Done);
+        assert_eq!(progress.resume(cqe(0)), Next::Done);
+        let error = progress.result(cqe(0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
+}

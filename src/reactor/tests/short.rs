@@ -15,6 +15,8 @@ use crate::ring::{Cqe, Request};
 struct Trickle<O> {
     op: O,
     step: u32,
+    /// How much has still to go.
+    left: u32,
     rounds: Rc<Cell<u32>>,
 }
 
@@ -28,6 +30,7 @@ impl<O: Operation> Operation for Trickle<O> {
         let mut request = self.op.request();
         match &mut request {
             Request::Send { len, flags, .. } | Request::SendZc { len, flags, .. } => {
+                assert_eq!(*len, self.left);
                 *len = self.step.min(*len);
                 *flags &= !libc::MSG_WAITALL;
             }
@@ -39,6 +42,7 @@ impl<O: Operation> Operation for Trickle<O> {
     }
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+        self.left -= cqe.result.max(0) as u32;
         self.op.advance(cqe, abandoned)
     }
 
@@ -83,6 +87,7 @@ where
             let mut submission = core.submit(Trickle {
                 op: make(fd.clone(), payload(len)),
                 step,
+                left: len as u32,
                 rounds: Rc::clone(&rounds),
             });
             if dropped {
