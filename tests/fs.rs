@@ -141,6 +141,9 @@ fn options_and_their_contradictions() {
         }
         let error = File::open("a\0b").await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        let null = File::open("/dev/null").await.unwrap();
+        let error = null.sync_all().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
         let error = File::open(scratch.0.join("nothing")).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
         let file = File::open(scratch.file()).await.unwrap();

@@ -120,6 +120,19 @@ fn a_refused_datagram_is_reported_to_a_connected_socket() {
         socket.send("anybody there?").await.0.unwrap();
         let error = socket.recv(buffer()).await.0.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+
+        // The kernel tells it once, here to a receive that nobody waits for any more.
+        let sender = socket.sender();
+        let mut receive = Box::pin(socket.recv(buffer()));
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        turns(2).await;
+        let before = cqes();
+        sender.send("anybody?").await.0.unwrap();
+        reaped(before, 2).await;
+        drop(receive);
+        assert_eq!(metrics().unwrap().discarded, 1);
+        let error = socket.recv(buffer()).await.0.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     });
 }
 
@@ -365,6 +378,24 @@ fn a_datagram_that_was_reaped_for_a_dropped_receive_goes_to_the_next() {
         assert_eq!(bytes, b"one");
         assert_eq!(next(&mut socket).await, "two");
     });
+}
+
+/// Without DEFER_TASKRUN the kernel takes it while nobody looks at the ring.
+#[test]
+fn a_datagram_that_was_taken_for_a_dropped_receive_goes_to_the_next() {
+    let _alone = alone();
+    let reactor = Reactor::builder().defer_taskrun(false).build().unwrap();
+    let test = async {
+        let (mut socket, address) = bound().await;
+        let mut receive = Box::pin(socket.recv_from(buffer()));
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        turns(2).await;
+        peer().send_to(b"one", address).unwrap();
+        drop(receive);
+        assert_eq!(next(&mut socket).await, "one");
+    };
+    let in_time = reactor.block_on(timeout(LIMIT, test)).unwrap();
+    in_time.expect("the test ends in time");
 }
 
 #[test]

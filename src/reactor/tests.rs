@@ -198,6 +198,10 @@ fn listen() {
             backlog: 1,
         };
         three_points(&core, listen, || {}).await;
+        let datagrams = UdpSocket::bind("127.0.0.1:0").expect("bind");
+        let fd = core.share(datagrams.into());
+        let listen = core.submit(op::Listen { fd, backlog: 1 }).await;
+        listen.0.expect_err("nobody connects to it");
     });
 }
 
@@ -393,6 +397,12 @@ fn shutdown() {
             how: std::net::Shutdown::Write,
         };
         three_points(&core, shutdown, || {}).await;
+        let shutdown = core.submit(op::Shutdown {
+            fd: unconnected(&core).into(),
+            how: std::net::Shutdown::Write,
+        });
+        let error = shutdown.await.0.expect_err("there is no connection");
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
     });
 }
 
