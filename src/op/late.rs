@@ -286,9 +286,37 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::rc::Rc;
 
-    use super::super::{Arrived, Descriptors};
+    use socket2::SockAddr;
+
+    use super::super::{Arrived, Connect, Descriptors, Operation};
     use super::*;
+    use crate::ring::Cqe;
     use crate::task::tests::panicking_waker;
+
+    #[test]
+    fn a_send_asks_and_the_end_of_a_receive_answers() {
+        let descriptors = Rc::new(Descriptors::default());
+        let asking = || (descriptors.asking.count(), descriptors.asking.callers());
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = SharedFd::new(ours.into(), &descriptors);
+        let connected = Cqe {
+            user_data: 0,
+            result: 0,
+            flags: 0,
+        };
+        let mut connect = Connect {
+            fd: fd.clone(),
+            address: SockAddr::unix("/").unwrap(),
+        };
+        connect.complete(connected).unwrap();
+        let mut receive = InFlight::<Arrived>::new(fd.clone());
+        receive.begin();
+        assert_eq!(asking(), (0, 0));
+        InFlight::<()>::new(fd.clone()).begin();
+        assert_eq!(asking(), (1, 1));
+        drop(receive);
+        assert_eq!(asking(), (0, 0));
+    }
 
     #[test]
     fn a_waker_that_panics_leaves_no_question_open() {
