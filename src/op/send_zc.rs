@@ -73,10 +73,6 @@ impl<B: IoBuf> Operation for SendZc<B> {
         self.progress.advance(cqe, abandoned)
     }
 
-    fn resume(&mut self, cqe: Cqe) -> Next {
-        self.progress.resume(cqe)
-    }
-
     /// The notification waits until the peer has taken the bytes or the socket is closed. A peer that does
     /// not read must not keep open what was dropped.
     fn release(&mut self) {

@@ -14,8 +14,6 @@ use crate::ring::{Cqe, Request};
 /// `IORING_OP_SENDMSG`; as sendmsg(2) with `MSG_NOSIGNAL`. Owns the buffers, the header, the vectors and the
 /// address. A dropped future leaves it to finish, as [`Send`](super::Send) does.
 pub(crate) struct SendMsg<B> {
-    /// It goes whole or not at all, so that no round follows the first.
-    is_datagram: bool,
     buffers: Vec<B>,
     message: Message,
     progress: Progress,
@@ -27,7 +25,6 @@ impl<B: IoBuf> SendMsg<B> {
     pub(crate) fn all(fd: SharedFd, buffers: Vec<B>) -> SendMsg<B> {
         let message = Message::sending(buffers.iter(), None);
         SendMsg {
-            is_datagram: false,
             progress: Progress::new(message.len(), true),
             message,
             buffers,
@@ -40,7 +37,6 @@ impl<B: IoBuf> SendMsg<B> {
     pub(crate) fn datagram(fd: SharedFd, buffers: Vec<B>, target: Option<SockAddr>) -> SendMsg<B> {
         let message = Message::sending(buffers.iter(), target);
         SendMsg {
-            is_datagram: true,
             progress: Progress::new(message.len(), false),
             message,
             buffers,
@@ -72,17 +68,10 @@ impl<B: IoBuf> Operation for SendMsg<B> {
         let before = self.progress.sent;
         let next = self.progress.advance(cqe, abandoned);
         self.message.advance(self.progress.sent - before);
-        if self.is_datagram && next == Next::Done {
+        if next == Next::Done {
             self.in_flight.release();
         }
         next
-    }
-
-    fn resume(&mut self, cqe: Cqe) -> Next {
-        match self.is_datagram {
-            true => Next::Done,
-            false => self.progress.resume(cqe),
-        }
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
