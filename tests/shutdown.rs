@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::io::Read;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -241,28 +242,36 @@ fn an_operation_that_the_shutdown_cancels_counts_as_cancelled() {
     drop(listener);
 }
 
+/// More than two sockets hold, which tells when it is freed.
+struct Watched(Vec<u8>, Arc<AtomicBool>);
+
+impl Watched {
+    fn new(freed: &Arc<AtomicBool>) -> Bytes {
+        Bytes::from_owner(Watched(vec![1; 2 << 20], Arc::clone(freed)))
+    }
+}
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The kernel lets go of what was sent without a copy when the peer has it; until then it may read the buffer.
 #[test]
 fn what_the_kernel_does_not_let_go_of_is_leaked() {
-    const MUCH: usize = 2 << 20;
-    struct Watched(Vec<u8>, Arc<AtomicBool>);
-    impl AsRef<[u8]> for Watched {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
-    }
-    impl Drop for Watched {
-        fn drop(&mut self) {
-            self.1.store(true, Ordering::Relaxed);
-        }
-    }
     let _alone = one_at_a_time();
     let freed = Arc::new(AtomicBool::new(false));
     let reactor = Reactor::new().unwrap();
     let (stream, peer) = run(&reactor, async {
         let (mut stream, peer) = connected().await;
-        let bytes = Bytes::from_owner(Watched(vec![1; MUCH], Arc::clone(&freed)));
-        let mut send = Box::pin(stream.send_zc(bytes));
+        let mut send = Box::pin(stream.send_zc(Watched::new(&freed)));
         assert!(poll_once(send.as_mut()).await.is_pending());
         turns(3).await;
         // To drop the stream as well would reset the connection, and so end it all.
@@ -273,6 +282,43 @@ fn what_the_kernel_does_not_let_go_of_is_leaked() {
     assert_eq!((report.completed, report.leaked), (0, 1), "{report:?}");
     drop((stream, peer));
     assert!(!freed.load(Ordering::Relaxed));
+}
+
+/// A connection that is reset when somebody is woken: here in the first round of a shutdown, which cancels what he waits
+/// for.
+struct Resets(Mutex<Option<std::net::TcpStream>>);
+
+impl Wake for Resets {
+    fn wake(self: Arc<Self>) {
+        drop(self.0.lock().unwrap().take());
+    }
+}
+
+#[test]
+fn a_reactor_that_is_dropped_waits_for_as_long_as_its_builder_was_told() {
+    let _alone = one_at_a_time();
+    for (timeout, ends) in [(Duration::ZERO, false), (SOON, true)] {
+        let freed = Arc::new(AtomicBool::new(false));
+        let reactor = Reactor::builder().shutdown_timeout(timeout);
+        let reactor = reactor.build().unwrap();
+        let (mut other, _other_peer) = run(&reactor, connected());
+        let mut receive = Box::pin(other.recv(vec![0; 1]));
+        let stream = run(&reactor, async {
+            let (mut stream, peer) = connected().await;
+            let resets = Waker::from(Arc::new(Resets(Mutex::new(Some(peer)))));
+            let cx = &mut Context::from_waker(&resets);
+            assert!(receive.as_mut().poll(cx).is_pending());
+            let mut send = Box::pin(stream.send_zc(Watched::new(&freed)));
+            assert!(poll_once(send.as_mut()).await.is_pending());
+            turns(3).await;
+            drop(send);
+            stream
+        });
+        drop(reactor);
+        // What the reset ends takes another round.
+        assert_eq!(freed.load(Ordering::Relaxed), ends);
+        drop((stream, receive));
+    }
 }
 
 #[test]
