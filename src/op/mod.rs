@@ -64,7 +64,7 @@ pub(crate) use openat::OpenAt;
 pub(crate) use poll::Poll;
 pub(crate) use post::{Post, Postponed};
 pub(crate) use read::Read;
-pub(crate) use recv::Recv;
+pub(crate) use recv::{Recv, check_end};
 pub(crate) use recv_pooled::{Received, RecvPooled};
 pub(crate) use recvmsg::{Datagram, RecvMsg};
 pub(crate) use send::Send;

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
+use socket2::SockRef;
+
 use super::late::InFlight;
 use super::{Arrived, Operation, SharedFd};
 use crate::buf::{Chunk, IoBufMut, sqe_len};
@@ -46,6 +48,29 @@ impl<B: IoBufMut> Recv<B> {
     }
 }
 
+/// Whether the end with which a receive has completed is the peer's.
+///
+/// Why a connection has failed the kernel tells once, which may be a send; to a `MSG_WAITALL` send that has come half-way it
+/// tells nobody. A receive that comes after that completes as at the end of the stream. But where the peer has ended it,
+/// there is always its end to be read (`tcp_inq_hint` in the kernel's net/ipv4/tcp.c).
+#[cold]
+#[inline(never)]
+pub(crate) fn check_end(fd: &SharedFd, cqe: Cqe) -> io::Result<()> {
+    if cqe.has_socket_more() {
+        return Ok(());
+    }
+    let socket = SockRef::from(fd);
+    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    let peer = socket.peer_addr().map_err(|error| error.kind());
+    match local.is_some() && peer.is_err_and(|kind| kind == io::ErrorKind::NotConnected) {
+        true => Err(io::Error::new(
+            io::ErrorKind::ConnectionReset,
+            "the connection has failed before the peer had finished sending",
+        )),
+        false => Ok(()),
+    }
+}
+
 impl<B: IoBufMut> Operation for Recv<B> {
     type Output = io::Result<usize>;
 
@@ -64,6 +89,9 @@ impl<B: IoBufMut> Operation for Recv<B> {
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
         let count = cqe.into_result()? as usize;
+        if count == 0 {
+            check_end(self.in_flight.fd(), cqe)?;
+        }
         // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.
         unsafe { self.buffer().set_written(count) };
         Ok(count)

@@ -235,6 +235,11 @@ impl Cqe {
         io_uring::cqueue::notif(self.flags)
     }
 
+    /// Whether a receive of this socket would not wait (`IORING_CQE_F_SOCK_NONEMPTY`).
+    pub(crate) fn has_socket_more(self) -> bool {
+        io_uring::cqueue::sock_nonempty(self.flags)
+    }
+
     /// The provided buffer that this completion hands over, if any (`IORING_CQE_F_BUFFER`).
     #[inline]
     pub(crate) fn buffer_id(self) -> Option<u16> {

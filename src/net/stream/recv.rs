@@ -84,7 +84,9 @@ impl RecvHalf {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a buffer without capacity; otherwise as recv(2).
+    /// `InvalidInput` for a buffer without capacity; otherwise as recv(2). A TCP connection that has failed before the peer
+    /// had finished sending is an error (`ConnectionReset`, or what the kernel says) in every call, also where a send has
+    /// been told of it: recv(2) itself would say so once, to one of the two, and then give 0.
     ///
     /// # Cancel safety
     ///
@@ -129,7 +131,7 @@ impl RecvHalf {
     ///
     /// # Errors
     ///
-    /// As recv(2). An empty pool is not an error: the call waits for a buffer, or uses memory of its own.
+    /// As for [`recv`](RecvHalf::recv). An empty pool is not an error: the call waits for a buffer, or uses memory of its own.
     ///
     /// # Cancel safety
     ///
@@ -258,7 +260,9 @@ impl State {
             self.fd.answered();
             match Received::of(cqe, self.core.pool())? {
                 Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
-                Received::End => return Poll::Ready(Ok(None)),
+                Received::End => {
+                    return Poll::Ready(op::check_end(&self.fd, cqe).map(|()| None));
+                }
                 Received::NoBuffer => {
                     receive.give_up(&self.core);
                     self.core.pool().park(cx.waker());
