@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use eyewall::Reactor;
 use eyewall::signal::{self, Registration, Signal};
 use eyewall::time::timeout;
 use futures_util::{FutureExt, StreamExt};
@@ -45,6 +46,24 @@ fn ctrl_c_wakes_a_sleeping_reactor() {
         sender.join().unwrap();
     })
     .unwrap();
+}
+
+#[test]
+fn ctrl_c_has_not_come_where_its_reactor_does_not_run() {
+    let _alone = alone();
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let begun = || {
+        let mut waits = Box::pin(signal::ctrl_c());
+        let polled = home.block_on(async { (&mut waits).now_or_never() });
+        assert!(polled.unwrap().is_none());
+        waits
+    };
+    let (one, two) = (begun(), begun());
+    let elsewhere = other.block_on(one).unwrap().unwrap_err();
+    assert!(elsewhere.to_string().contains("does not run here"));
+    home.shutdown(LONG);
+    let shut_down = two.now_or_never().expect("at once").unwrap_err();
+    assert!(shut_down.to_string().contains("has been shut down"));
 }
 
 #[test]

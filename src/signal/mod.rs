@@ -137,7 +137,7 @@ impl Signal {
 ///
 /// # Errors
 ///
-/// As [`stream()`].
+/// As [`stream()`]; where its reactor has been shut down meanwhile, or another one runs.
 ///
 /// # Cancel safety
 ///
@@ -151,6 +151,5 @@ impl Signal {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub async fn ctrl_c() -> io::Result<()> {
-    stream(Signal::INTERRUPT)?.recv().await;
-    Ok(())
+    stream(Signal::INTERRUPT)?.arrival().await
 }

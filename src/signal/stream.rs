@@ -1,6 +1,7 @@
 //! The arrivals of a signal, as a stream.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -51,7 +52,7 @@ pub fn stream(signal: Signal) -> io::Result<Signals> {
     })
 }
 
-/// The arrivals of a signal; from [`stream`]. It never ends by itself.
+/// The arrivals of a signal; from [`stream`]. It never ends by itself, but is empty where its reactor does not run.
 ///
 /// # Cancel safety
 ///
@@ -64,7 +65,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// The next arrival, as the stream gives it; `None` once the reactor has been shut down.
+    /// The next arrival, as the stream gives it; `None` once the reactor has been shut down, and where it does not run.
     ///
     /// # Cancel safety
     ///
@@ -72,18 +73,29 @@ impl Signals {
     pub async fn recv(&mut self) -> Option<Signal> {
         self.next().await
     }
+
+    /// Waits for the next arrival.
+    pub(super) async fn arrival(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_arrival(cx)).await
+    }
+
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Each arrival wrote a byte; all that have come by now are one.
+        let arrived = ready!(self.receiver.poll_recv_chunk(cx))?;
+        Poll::Ready(match arrived {
+            Some(_) => Ok(()),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        })
+    }
 }
 
 impl Stream for Signals {
     type Item = Signal;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Signal>> {
-        // Each arrival wrote a byte; all that have come by now are one item.
-        match ready!(self.receiver.poll_recv_chunk(cx)) {
-            Ok(Some(_)) => Poll::Ready(Some(self.signal)),
-            // The reactor has been shut down.
-            Ok(None) | Err(_) => Poll::Ready(None),
-        }
+        let arrived = ready!(self.poll_arrival(cx));
+        // An error: the reactor has been shut down, or does not run here.
+        Poll::Ready(arrived.ok().map(|()| self.signal))
     }
 }
 
