@@ -7,6 +7,7 @@ mod common;
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use common::{connected, now, run, run_everywhere, settles, turns, until};
 use eyewall::time::sleep;
 use eyewall::{ErrorKind, JoinError, JoinHandle, Reactor, spawn, spawn_blocking, yield_now};
+use futures_util::FutureExt;
 
 /// Counts its drops.
 struct Counted(Rc<Cell<u32>>);
@@ -246,6 +248,16 @@ fn a_handle_spawns_from_other_threads() {
     for (thread, handle) in (0..).zip(threads) {
         assert_eq!(handle.join().unwrap(), thread * 200_000 + 199 * 100);
     }
+}
+
+#[test]
+fn a_remote_task_gives_its_result_once_and_tells_no_lies_after_that() {
+    let reactor = Reactor::new().unwrap();
+    let mut task = reactor.handle().spawn(|| async { 42 });
+    assert_eq!(run(&reactor, &mut task).unwrap(), 42);
+    let again = catch_unwind(AssertUnwindSafe(|| (&mut task).now_or_never()));
+    assert!(again.is_err(), "the reactor has not been shut down");
+    assert!(catch_unwind(AssertUnwindSafe(|| task.wait())).is_err());
 }
 
 #[test]
@@ -516,7 +528,7 @@ fn two_reactors_take_turns_on_one_thread() {
 
 #[test]
 fn spawn_where_no_reactor_runs_is_a_panic_that_says_so() {
-    let payload = std::panic::catch_unwind(|| spawn(async {}).detach()).unwrap_err();
+    let payload = catch_unwind(|| spawn(async {}).detach()).unwrap_err();
     let text = payload.downcast_ref::<&str>().unwrap();
     assert!(text.contains("no reactor runs"), "{text}");
 }

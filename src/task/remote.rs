@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -240,7 +240,7 @@ impl Handle {
         // A refused job drops the sender, which tells the receiver.
         let _ = self.remote.run(Box::new(job));
         RemoteTask {
-            receiver,
+            receiver: Some(receiver),
             reactor: self.clone(),
         }
     }
@@ -264,7 +264,8 @@ async fn contained<F: Future>(future: F) -> thread::Result<F::Output> {
 /// ([`JoinError::is_elsewhere`]), as a [`JoinHandle`](crate::JoinHandle) does.
 #[derive(Debug)]
 pub struct RemoteTask<T> {
-    receiver: oneshot::Receiver<Result<T, JoinError>>,
+    /// `None` once the result has been given.
+    receiver: Option<oneshot::Receiver<Result<T, JoinError>>>,
     reactor: Handle,
 }
 
@@ -275,6 +276,10 @@ impl<T> RemoteTask<T> {
     ///
     /// A [`JoinError`] if the task panicked or the reactor was shut down. On the reactor's own thread, which would wait
     /// for itself, it says so at once ([`JoinError::is_deadlock`]), if the task has not ended; the task runs on.
+    ///
+    /// # Panics
+    ///
+    /// If it has been awaited, and has given its result.
     ///
     /// ```
     /// let reactor = eyewall::Reactor::new()?;
@@ -299,6 +304,10 @@ impl<T> RemoteTask<T> {
     ///
     /// This handle, if the task has not ended by then: wait again, await it, or drop it, whereupon the task runs on. The
     /// result inside is that of `wait`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](RemoteTask::wait).
     ///
     /// ```
     /// use std::time::Duration;
@@ -329,13 +338,16 @@ impl<T> RemoteTask<T> {
 
     /// `None` if the deadline came before the end.
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, JoinError>> {
-        match wait(&self.reactor, &mut self.receiver, deadline) {
+        let receiver = self.receiver.as_mut().expect(GIVEN);
+        match wait(&self.reactor, receiver, deadline) {
             Ok(received) => Some(ended(received)),
             Err(NotEnded::OfThisThread) => Some(Err(JoinError::deadlock())),
             Err(NotEnded::TimeOver) => None,
         }
     }
 }
+
+const GIVEN: &str = "a RemoteTask was asked again after it had given its result";
 
 /// A sender that has gone says that the reactor has.
 fn ended<T>(received: Result<Result<T, JoinError>, Canceled>) -> Result<T, JoinError> {
@@ -345,12 +357,22 @@ fn ended<T>(received: Result<Result<T, JoinError>, Canceled>) -> Result<T, JoinE
 impl<T> Future for RemoteTask<T> {
     type Output = Result<T, JoinError>;
 
+    /// # Panics
+    ///
+    /// If polled again after it was ready, save with [`JoinError::is_elsewhere`].
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.reactor.is_kept_from_running() {
+        let RemoteTask { receiver, reactor } = &mut *self;
+        let waiting = receiver.as_mut().expect(GIVEN);
+        let received = if reactor.is_kept_from_running() {
             // Whoever asked before, elsewhere, still waits.
-            let received = self.receiver.try_recv().transpose();
-            return Poll::Ready(received.map_or(Err(JoinError::elsewhere()), ended));
-        }
-        self.receiver.poll_unpin(cx).map(ended)
+            match waiting.try_recv().transpose() {
+                Some(received) => received,
+                None => return Poll::Ready(Err(JoinError::elsewhere())),
+            }
+        } else {
+            ready!(waiting.poll_unpin(cx))
+        };
+        *receiver = None;
+        Poll::Ready(ended(received))
     }
 }
