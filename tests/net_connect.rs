@@ -270,6 +270,13 @@ fn options_of_a_stream_are_those_of_its_socket() {
             stream.set_linger(linger).unwrap();
             assert_eq!(stream.linger().unwrap(), linger);
         }
+        // Less than the kernel counts is not nothing, which means something else.
+        let moment = Some(Duration::from_micros(1));
+        stream.set_user_timeout(moment).unwrap();
+        let known = socket.tcp_user_timeout().unwrap();
+        assert_eq!(known, Some(Duration::from_millis(1)));
+        stream.set_linger(moment).unwrap();
+        assert_eq!(stream.linger().unwrap(), Some(Duration::from_secs(1)));
         stream.set_nodelay(false).unwrap();
         assert!(!stream.nodelay().unwrap());
     });

@@ -215,27 +215,29 @@ impl TcpStream {
         }
     }
 
-    /// Gives the connection up when what was sent has not been acknowledged for so long, in whole milliseconds, or
-    /// the peer's window has been shut; `None` leaves that to the system, which tries for some 15 minutes
-    /// (`TCP_USER_TIMEOUT`, tcp(7)). Operations then fail with `TimedOut`.
+    /// Gives the connection up when what was sent has not been acknowledged for so long, in whole milliseconds (of
+    /// less than one, one), or the peer's window has been shut; `None` or zero leaves that to the system, which tries for some
+    /// 15 minutes (`TCP_USER_TIMEOUT`, tcp(7)). Operations then fail with `TimedOut`.
     ///
     /// # Errors
     ///
     /// As setsockopt(2).
     #[doc(alias = "TCP_USER_TIMEOUT")]
     pub fn set_user_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        let limit = limit.map(|limit| counted(limit, Duration::from_millis(1)));
         self.socket().set_tcp_user_timeout(limit)
     }
 
     /// What closing does with unsent bytes (`SO_LINGER`, socket(7)): `None`, the default, sends them in the
-    /// background; zero resets the connection. Any other duration would make the close wait until they have been acknowledged,
-    /// for that long at most, and the reactor with it: it is switched off where the socket closes, so that they are sent in
-    /// the background here, too. Where it is set by other means than this, the whole reactor stands still.
+    /// background; zero resets the connection. Any other duration, in whole seconds (of less than one, one), would make the
+    /// close wait until they have been acknowledged, for that long at most, and the reactor with it: it is switched off where
+    /// the socket closes, so that they are sent in the background here, too. Where it is set by other means than this, the whole reactor stands still.
     ///
     /// # Errors
     ///
     /// As setsockopt(2).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        let linger = linger.map(|limit| counted(limit, Duration::from_secs(1)));
         self.socket().set_linger(linger)?;
         let lingers = linger.is_some_and(|limit| !limit.is_zero());
         self.stream.recv.set_lingering(lingers);
@@ -253,6 +255,14 @@ impl TcpStream {
 
     fn socket(&self) -> SockRef<'_> {
         SockRef::from(&self.stream.recv)
+    }
+}
+
+/// A duration that the kernel counts in this unit, to which less than one would be zero, which means something else.
+fn counted(limit: Duration, unit: Duration) -> Duration {
+    match limit.is_zero() {
+        true => limit,
+        false => limit.max(unit),
     }
 }
 
