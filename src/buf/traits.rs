@@ -39,7 +39,9 @@ pub unsafe trait IoBuf: 'static {
     /// Lends only a part: the bytes in `range`, counted from the start of this buffer.
     ///
     /// For a receive the range may lie beyond the initialised bytes, within the capacity, so that
-    /// `vec.slice(vec.len()..)` appends.
+    /// `vec.slice(vec.len()..)` appends. One that begins further behind them has no capacity, since it would leave a gap.
+    /// What of a range lies beyond the bytes, or the capacity, is left out without a word: all of
+    /// `"abc".slice(1..9)` is `"bc"`.
     ///
     /// # Panics
     ///

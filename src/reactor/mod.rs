@@ -65,7 +65,8 @@
 //! that is awaited does wait for ever.
 //!
 //! An operation belongs to the reactor of its socket or file. Where another one runs, or none, a call is an error: its
-//! turn might never come.
+//! turn might never come. A future that has begun at home can end only there: what has its buffer cannot give it back before,
+//! and so it waits, polled elsewhere, until its own reactor has run and it is polled again.
 //!
 //! Pooled receives and accepts belong to the socket, not to a future: they stay armed when their future is
 //! dropped, and what they bring goes to the next call.
