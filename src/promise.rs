@@ -134,7 +134,8 @@ impl<T: 'static> Promised<T> {
     /// never inside this call or the one that sets it. Callbacks run in the order in which they were added.
     /// One that panics does not stop the others.
     ///
-    /// A reactor that is shut down has no later turn: what its end settles calls back at once.
+    /// A reactor that is shut down has no later turn: what its end settles calls back at once; where that happens inside of
+    /// another one, then in a turn of that.
     ///
     /// Where no reactor runs, there is no turn either, and still no callback is lost or called inside these two: the
     /// next poll of this future calls them, before it gives the value. Where both halves go without such a poll, the
@@ -259,11 +260,19 @@ impl<T: 'static> Drop for Calls<T> {
         if self.last || is_shut() {
             // There will be no later turn.
             self.make();
-        } else if let Some(state) = &self.state {
+        } else if let Some(state) = self.state.take() {
             let mut inner = state.borrow_mut();
             inner.calling = Calling::NotYet;
             // Whoever polls now makes the calls.
             wake(inner);
+            if Handle::current().is_ok() {
+                // Perhaps nobody does, but another reactor runs, which has turns.
+                let mut calls = Calls {
+                    state: Some(state),
+                    last: false,
+                };
+                in_background(async move { calls.make() });
+            }
         }
     }
 }

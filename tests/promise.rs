@@ -258,6 +258,29 @@ fn a_waker_that_panics_does_not_reach_who_sets_the_value() {
 
 /// The one that was to make the calls is dropped while another runs.
 #[test]
+fn callbacks_are_called_though_their_reactor_goes_inside_of_another_one() {
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let called = Rc::new(Cell::new(0));
+    let promised = home.block_on(async {
+        let (promise, promised) = promise();
+        let counts = Rc::clone(&called);
+        promised.on_done(move |_| counts.set(counts.get() + 1));
+        promise.set(7);
+        promised
+    });
+    assert_eq!(called.get(), 0, "there has been no turn");
+    let turn = other.block_on(async {
+        drop(home);
+        assert_eq!(called.get(), 0, "nor has there been one here");
+        yield_now().await;
+    });
+    turn.unwrap();
+    assert_eq!(called.get(), 1);
+    assert_eq!(promised.unwrap().now_or_never(), Some(Ok(7)));
+    assert_eq!(called.get(), 1);
+}
+
+#[test]
 fn callbacks_are_called_though_their_reactor_goes_before_its_turn() {
     let (gone, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
     let (promise, promised) = promise();
