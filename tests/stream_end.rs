@@ -9,7 +9,7 @@ use std::time::Duration;
 use eyewall::net::{TcpStream, UnixStream};
 use futures_util::StreamExt;
 use setups::{for_each_setup, half_std_pair, metrics, poll_once, run, turns, turns_until};
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// The peer breaks the connection off.
 fn reset(peer: StdStream) {
@@ -191,6 +191,28 @@ fn so_it_is_where_a_dropped_receive_has_seen_it() {
             drop(receive);
             assert_eq!(ends(&mut stream).await, [None; 4]);
         });
+    });
+}
+
+/// A socket of another protocol does not tell what one of TCP does.
+#[test]
+fn an_end_over_several_paths_is_an_end() {
+    run(eyewall::Reactor::builder(), async {
+        let Ok(listener) = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)) else {
+            println!("this kernel has no MPTCP");
+            return;
+        };
+        listener
+            .bind(&std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)).into())
+            .unwrap();
+        listener.listen(1).unwrap();
+        let client = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)).unwrap();
+        client.connect(&listener.local_addr().unwrap()).unwrap();
+        let peer = listener.accept().unwrap().0;
+        let mut stream = TcpStream::from_std(client.into()).unwrap();
+        stream.shutdown().await.unwrap();
+        drop(peer);
+        assert_eq!(ends(&mut stream).await, [None; 4]);
     });
 }
 

@@ -130,7 +130,8 @@ impl TcpStream {
         self.stream.send.shutdown().await
     }
 
-    /// Closes the connection and waits until the kernel has done so.
+    /// Closes the connection and waits until the kernel has done so. What is being sent, a [`post`](TcpStream::post) too, is
+    /// cut off as by the drop of its [half](SendHalf), which is no error here: [`flush`](TcpStream::flush) before.
     ///
     /// # Errors
     ///

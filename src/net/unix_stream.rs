@@ -178,7 +178,9 @@ impl UnixStream {
         self.stream.send.shutdown().await
     }
 
-    /// Closes the connection and waits until the kernel has done so.
+    /// Closes the connection and waits until the kernel has done so. What is being sent, a [`post`](UnixStream::post) too, is
+    /// cut off as by the drop of its [half](SendHalf), which is no error here, and an end like any other to the peer:
+    /// [`flush`](UnixStream::flush) before.
     ///
     /// # Errors
     ///

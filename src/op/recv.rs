@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use socket2::SockRef;
+use socket2::{Protocol, SockRef};
 
 use super::late::InFlight;
 use super::{Arrived, Operation, SharedFd};
@@ -60,9 +60,12 @@ pub(crate) fn check_end(fd: &SharedFd, cqe: Cqe) -> io::Result<()> {
         return Ok(());
     }
     let socket = SockRef::from(fd);
-    let local = socket.local_addr().ok().and_then(|local| local.as_socket());
+    // Only of TCP this is known; a Unix socket tells its peer's end and nothing else.
+    let is_tcp = socket
+        .protocol()
+        .is_ok_and(|known| known == Some(Protocol::TCP));
     let peer = socket.peer_addr().map_err(|error| error.kind());
-    match local.is_some() && peer.is_err_and(|kind| kind == io::ErrorKind::NotConnected) {
+    match is_tcp && peer.is_err_and(|kind| kind == io::ErrorKind::NotConnected) {
         true => Err(io::Error::new(
             io::ErrorKind::ConnectionReset,
             "the connection has failed before the peer had finished sending",
