@@ -936,8 +936,12 @@ fn a_remote_fetch_awaited_in_another_reactor_of_its_thread_says_so_and_goes_on()
     let error = other.block_on(&mut fetch).unwrap().unwrap_err();
     assert!(is_elsewhere(&error), "{error:?}");
     let_go.send(()).unwrap();
-    let page = home.block_on(fetch).unwrap();
+    let page = home.block_on(&mut fetch).unwrap();
     assert_eq!(page.unwrap().text(), "ok");
+    let again = home.block_on(fetch).unwrap().unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Cancelled);
+    let reason = again.source().unwrap().to_string();
+    assert!(reason.contains("given before"), "{reason}");
 }
 
 #[test]

@@ -62,6 +62,11 @@ struct Inner {
 pub(super) struct WeakClient(Weak<Inner>);
 
 impl WeakClient {
+    /// Whether it is `client`, or a clone of it.
+    pub(super) fn is(&self, client: &Client) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Rc::as_ptr(&client.inner))
+    }
+
     pub(super) fn upgrade(&self) -> Option<Client> {
         let inner = self.0.upgrade()?;
         Some(Client { inner })

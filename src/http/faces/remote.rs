@@ -36,6 +36,21 @@ struct Inner {
     next: Cell<u64>,
 }
 
+impl Remotes {
+    /// The number of `client`, the same for all of its handles.
+    fn id(&self, client: &Client) -> u64 {
+        let mut clients = self.inner.clients.borrow_mut();
+        if let Some((id, _)) = clients.iter().find(|(_, known)| known.is(client)) {
+            return *id;
+        }
+        clients.retain(|_, known| known.upgrade().is_some());
+        let id = self.inner.next.get();
+        self.inner.next.set(id + 1);
+        clients.insert(id, client.downgrade());
+        id
+    }
+}
+
 /// A way to a [`Client`] from other threads; from [`Client::handle`]. It keeps neither the client nor its reactor
 /// alive; a [`ClientThread`](super::ClientThread) does.
 ///
@@ -71,7 +86,8 @@ pub struct ClientHandle {
 /// [`detach`](RemoteFetch::detach) lets it run.
 ///
 /// Awaited inside another reactor of the same thread, it gives [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) at
-/// once if the fetch has not ended, as a [`Fetch`](crate::http::Fetch) does.
+/// once if the fetch has not ended, as a [`Fetch`](crate::http::Fetch) does. Asked again after it has given its result, it
+/// gives [`ErrorKind::Cancelled`](crate::http::ErrorKind::Cancelled).
 #[must_use = "dropping it gives the fetch up; `detach` lets it run"]
 pub struct RemoteFetch {
     receiver: oneshot::Receiver<Result<Fetched, Error>>,
@@ -93,11 +109,7 @@ impl Client {
         core.check_open().map_err(no_reactor)?;
         let reactor = Handle::current().map_err(no_reactor)?;
         let remotes: Remotes = core.local();
-        let id = remotes.inner.next.get();
-        remotes.inner.next.set(id + 1);
-        let mut clients = remotes.inner.clients.borrow_mut();
-        clients.retain(|_, client| client.upgrade().is_some());
-        clients.insert(id, self.downgrade());
+        let id = remotes.id(self);
         Ok(ClientHandle { reactor, id })
     }
 }
@@ -284,13 +296,33 @@ impl Future for RemoteFetch {
 
 /// A sender that has gone says that the task has.
 fn ended(received: Result<Result<Fetched, Error>, Canceled>) -> Result<Fetched, Error> {
-    let reason =
-        "the client's reactor has been shut down, or the closure that makes the request panicked";
+    let reason = "the client's reactor has been shut down, the closure that makes the request panicked, or the \
+                  result has been given before";
     received.unwrap_or_else(|Canceled| Err(Error::boxed(ErrorKind::Cancelled, reason)))
 }
 
 impl fmt::Debug for RemoteFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteFetch").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_handles_of_a_client_have_one_number() {
+        crate::block_on(async {
+            let (one, other) = (Client::new(), Client::new());
+            let ids = [&one, &other, &one.clone(), &one].map(|client| client.handle().unwrap().id);
+            assert_eq!(ids, [0, 1, 0, 0]);
+            let remotes: Remotes = Core::current().unwrap().local();
+            assert_eq!(remotes.inner.clients.borrow().len(), 2);
+            drop(one);
+            assert_eq!(Client::new().handle().unwrap().id, 2);
+            assert_eq!(remotes.inner.clients.borrow().len(), 2);
+        })
+        .unwrap();
     }
 }
