@@ -4,13 +4,14 @@
 mod http_support;
 mod net_support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -173,6 +174,34 @@ fn a_conduit_is_used_again_only_in_the_reactor_that_it_was_made_in() {
         assert_eq!(text.unwrap().unwrap(), "ok");
         assert_eq!(made.get(), connections);
     }
+}
+
+#[test]
+fn a_conduit_that_closes_its_client_is_not_kept() {
+    run(async {
+        let owner: Rc<RefCell<Option<Client>>> = Rc::default();
+        let known = Rc::clone(&owner);
+        let client = Client::builder()
+            .connector(move |_: Target| {
+                let known = Rc::clone(&known);
+                let closing = stream::poll_fn(move |_| {
+                    // Nobody looks for more until the connection is to be kept.
+                    if let Some(client) = known.take() {
+                        client.close();
+                    }
+                    Poll::Pending
+                });
+                let answers = stream::iter([Ok(Bytes::from_static(OK))]).chain(closing);
+                let sink = sink::unfold((), |(), _: Bytes| std::future::ready(Ok(())));
+                std::future::ready(Conduit::new(answers, sink))
+            })
+            .build();
+        let response = client.get("http://memory.test/").send().await;
+        owner.replace(Some(client.clone()));
+        assert_eq!(response.unwrap().text().await.unwrap(), "ok");
+        assert!(client.is_closed());
+        assert_eq!(client.idle_connections(), 0);
+    });
 }
 
 #[test]

@@ -433,7 +433,7 @@ impl Slot {
     ) {
         let pool = &self.pool;
         let limits = &pool.limits;
-        if limits.idle_per_host == 0 || limits.idle == 0 || pool.closed.get() {
+        if limits.idle_per_host == 0 || limits.idle == 0 {
             return;
         }
         let known = connection.stir.take();
@@ -441,7 +441,9 @@ impl Slot {
             .filter(|stir| stir.tells(&pool.events))
             .unwrap_or_else(|| Stir::new(&pool.events));
         let waker = Waker::from(Arc::clone(&stir));
-        if !connection.poll_alive(&mut Context::from_waker(&waker)) {
+        // Polling a connection of the user's is user code, which may close the client.
+        let alive = connection.poll_alive(&mut Context::from_waker(&waker));
+        if !alive || pool.closed.get() {
             return;
         }
         let own = Some(limits.idle_timeout).filter(|own| !own.is_zero());
