@@ -83,7 +83,8 @@ impl Client {
         done.map_err(|error| at(no_reactor(error), url.as_ref()))?
     }
 
-    /// Closes all connections. Fetches fail from then on.
+    /// Closes all connections. Fetches fail from then on. On a thread where a reactor runs, which this call would block, the
+    /// servers see that only when the client is dropped.
     pub fn close(&self) {
         self.client.close();
         // One turn, in which the closes go out; nothing of it can fail that matters here.
