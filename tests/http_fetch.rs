@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use eyewall::http::{
-    Body, Client, Error, ErrorKind, HeaderValue, Method, Phase, StatusCode, Version,
+    Body, Client, Error, ErrorKind, HeaderMap, HeaderValue, Method, Phase, StatusCode, Version,
 };
 use http_peer::{Peer, accept, ok, read_head, run};
 
@@ -135,6 +135,7 @@ fn the_total_is_when_the_last_byte_came() {
         let between = response.timings().start.elapsed();
         go.send(()).unwrap();
         assert_eq!(&*response.bytes().await.unwrap(), b"k");
+        assert_eq!(response.content_length(), Some(2));
         let timings = response.timings();
         assert!(timings.first_byte.unwrap() < between && between < timings.total.unwrap());
     });
@@ -932,6 +933,38 @@ fn r10_a_line_end_in_a_header_or_a_url_reaches_nobody() {
     });
     run(async { get(&format!("{}a b\r\nEvil: 1", peer.url())).await.unwrap() });
     peer.join();
+}
+
+#[test]
+fn more_fields_than_a_request_can_have_are_its_mistake() {
+    const MOST: usize = 24_576;
+    run(async {
+        let client = Client::new();
+        let named = |name: &str, count: usize| {
+            let request = client.get("http://127.0.0.1:1/");
+            (0..count).fold(request, |request, at| {
+                request.header(format!("{name}-{at}"), "")
+            })
+        };
+        let fields = (0..MOST / 2).map(|at| {
+            (
+                format!("b-{at}").try_into().unwrap(),
+                "".try_into().unwrap(),
+            )
+        });
+        let half: HeaderMap = fields.collect();
+        for (request, kind) in [
+            (named("a", MOST), ErrorKind::Connect),
+            (named("a", MOST + 1), ErrorKind::Request),
+            (
+                named("a", MOST / 2).headers(half.clone()),
+                ErrorKind::Connect,
+            ),
+            (named("a", MOST / 2 + 1).headers(half), ErrorKind::Request),
+        ] {
+            assert_eq!(request.send().await.unwrap_err().kind(), kind);
+        }
+    });
 }
 
 /// A peer that sends `answer` after the head of the request, and then waits until the client closes.

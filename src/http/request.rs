@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::url::Url;
+use http::header::MaxSizeReached;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 pub(super) use self::fields::Fields;
@@ -103,6 +104,12 @@ pub(super) fn says_close(value: &[u8]) -> bool {
             .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
+/// The error of more fields than a [`HeaderMap`] holds.
+#[cold]
+fn too_many(error: MaxSizeReached) -> Error {
+    Error::boxed(ErrorKind::Request, error)
+}
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A request that is being put together; from [`Client::get`] and its like. It is sent by
@@ -188,7 +195,8 @@ impl RequestBuilder {
     /// Adds a field, beside others of the same name.
     ///
     /// A value that cannot be sent, such as one with a line end, is the result of the fetch:
-    /// [`ErrorKind::Request`](super::ErrorKind::Request), whose source names the field, and never shows the value.
+    /// [`ErrorKind::Request`](super::ErrorKind::Request), whose source names the field, and never shows the value. So are
+    /// more than 24,576 different names.
     pub fn header<N, V>(self, name: N, value: V) -> RequestBuilder
     where
         HeaderName: TryFrom<N>,
@@ -203,8 +211,8 @@ impl RequestBuilder {
             if redirect::is_secret(&name) {
                 value.set_sensitive(true);
             }
-            request.fields_mut().headers.append(name, value);
-            Ok(())
+            let appended = request.fields_mut().headers.try_append(name, value);
+            appended.map_err(too_many).map(drop)
         })
     }
 
@@ -212,7 +220,9 @@ impl RequestBuilder {
     pub fn headers(self, mut headers: HeaderMap) -> RequestBuilder {
         redirect::mark_secrets(&mut headers);
         self.change(|request| {
-            request.fields_mut().headers.extend(headers);
+            let own = &mut request.fields_mut().headers;
+            own.try_reserve(headers.keys_len()).map_err(too_many)?;
+            own.extend(headers);
             Ok(())
         })
     }

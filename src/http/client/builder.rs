@@ -350,6 +350,10 @@ impl ClientBuilder {
 
     /// Fields that every request has, unless it sets the same name itself. Credentials among them (and values that
     /// are marked sensitive) are not sent to another origin that a redirect leads to.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 24,576 different names then, as in [`HeaderMap`].
     pub fn default_headers(mut self, mut headers: HeaderMap) -> ClientBuilder {
         redirect::mark_secrets(&mut headers);
         self.headers.extend(headers);
@@ -370,7 +374,8 @@ impl ClientBuilder {
     }
 
     /// The user name and password, by the `Basic` scheme, for the proxies of the environment, in place of those in
-    /// their URLs. Without an effect where it does not count: see [`proxy`](ClientBuilder::proxy).
+    /// their URLs. Without an effect where it does not count: see [`proxy`](ClientBuilder::proxy). A user name has no colon:
+    /// the proxy takes what is behind that for the password (RFC 7617, 2).
     pub fn environment_proxy_auth(
         mut self,
         user: impl AsRef<str>,

@@ -66,7 +66,8 @@ impl Proxy {
         })
     }
 
-    /// The user name and password for the proxy, by the `Basic` scheme.
+    /// The user name and password for the proxy, by the `Basic` scheme. A user name has no colon: the proxy takes what is
+    /// behind that for the password (RFC 7617, 2).
     pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Proxy {
         let (user, password) = (user.as_ref().as_bytes(), password.as_ref().as_bytes());
         Rc::make_mut(&mut self.server).credentials = Some(auth::basic(user, password));
