@@ -55,12 +55,13 @@ fn read_to_end(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     stream.read_to_end(&mut all).map(|_| all)
 }
 
-/// A connector to `address`, through a stream and a sink that must not be asked behind their ends.
+/// A connector to `address`, through a stream and a sink that must not be asked behind their ends, nor for nothing.
 fn unforgiving(builder: ClientBuilder, address: SocketAddr) -> ClientBuilder {
     builder.connector(move |_: Target| async move {
         let (recv, send) = TcpStream::connect(address).await?.into_split();
         let incoming = pieces(recv);
         let outgoing = sink::unfold(send, |mut send, bytes: Bytes| async move {
+            assert!(!bytes.is_empty());
             if bytes.starts_with(b"fail") {
                 return Err(io::Error::other("as it was told"));
             }
@@ -285,6 +286,7 @@ fn what_is_sent_behind_the_end_is_a_broken_pipe_whatever_it_goes_through() {
         for url in [plain, peer.url()] {
             for client in [&direct, &through] {
                 let mut raw = upgraded(client, &url).await;
+                raw.send_all("").await.0.unwrap();
                 raw.send_all("bye").await.0.unwrap();
                 raw.shutdown().await.unwrap();
                 let (sent, buffer) = raw.send_all("more").await;

@@ -220,7 +220,8 @@ impl ConduitSend {
     }
 
     pub(super) async fn send(&mut self, slices: &[&[u8]]) -> io::Result<()> {
-        for slice in slices {
+        // One without a byte would be the end to others, too.
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
             self.ready().await?;
             self.start(slice)?;
         }
