@@ -64,6 +64,23 @@ fn a_stream_ends_with_its_error() {
     peer.join();
 }
 
+#[test]
+fn what_has_been_read_of_a_body_is_not_given_again() {
+    let peer = Peer::answering(CHUNKED);
+    run(async {
+        let file = File::create("/dev/null").await.unwrap();
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(&response.chunk().await.unwrap().unwrap()[..], b"abc");
+        assert_eq!(response.bytes().await.unwrap(), "de");
+        assert_eq!(response.bytes().await.unwrap(), "");
+        assert_eq!(response.text().await.unwrap(), "");
+        assert_eq!(response.save(&file).await.unwrap(), 0);
+        assert!(response.chunks().next().await.is_none());
+        assert_eq!(response.whole().await.unwrap().body, "");
+    });
+    peer.join();
+}
+
 /// What every way to read the body gives.
 async fn kinds_of_all_reads(response: &mut Response) -> Vec<Option<ErrorKind>> {
     let file = File::create("/dev/null").await.unwrap();

@@ -502,7 +502,7 @@ impl Response {
     }
 
     /// Writes the body to `file`, from its start, through the ring; gives its length. The file is neither emptied
-    /// before nor synced after.
+    /// before nor synced after. What has been read of the body before is not written.
     ///
     /// # Errors
     ///
@@ -567,7 +567,8 @@ impl Response {
         save::save(self, file, offset).await
     }
 
-    /// The body to its end. JSON is read from it by `serde_json::from_slice(&bytes)`.
+    /// The body to its end. JSON is read from it by `serde_json::from_slice(&bytes)`. What has been read before is not in
+    /// it: called again, it is empty.
     ///
     /// One of known length is received straight into its memory. That of a large one goes back to the client when the
     /// last view of it is dropped; see [`spare_memory`](super::ClientBuilder::spare_memory).
@@ -663,7 +664,8 @@ impl Response {
         })
     }
 
-    /// This response with its body to the end, in a form that can go to another thread.
+    /// This response with its body to the end, in a form that can go to another thread. What has been read of the body
+    /// before is not in it.
     ///
     /// # Errors
     ///

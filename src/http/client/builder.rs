@@ -180,7 +180,8 @@ impl ClientBuilder {
     ///
     /// A fetch is active until its response has been read to its end or dropped, and longer where its
     /// [body](crate::http::Body) is still being sent then. So whoever keeps so many responses without reading them, and
-    /// makes another fetch, waits until its time is over.
+    /// makes another fetch, waits until its time is over. So does whoever awaits one in a branch of `select!` while another,
+    /// which was waiting, is not polled: its turn may have come, and is not over before it goes on or is dropped.
     pub fn max_clients(mut self, fetches: usize) -> ClientBuilder {
         self.pool.active = no_limit(fetches);
         self
