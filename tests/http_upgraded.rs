@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use eyewall::Reactor;
 use eyewall::http::{Client, ClientBuilder, Conduit, Pem, Target, Upgraded};
 use eyewall::net::TcpStream;
 use eyewall::time::timeout;
@@ -335,5 +336,42 @@ fn a_stream_that_has_ended_and_a_sink_that_has_failed_are_not_asked_again() {
         }
         raw.close().await.unwrap();
     });
+    peer.join();
+}
+
+#[test]
+fn a_call_on_another_reactor_is_an_error_and_sends_nothing_whatever_it_goes_through() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tcp = accept_tcp(&listener);
+        read_head(&mut tcp);
+        tcp.write_all(SWITCH).unwrap();
+        assert_eq!(read_to_end(&mut tcp).unwrap(), b"once");
+        let mut tls = accept_switch(&listener, &config);
+        assert_eq!(read_to_end(&mut tls).unwrap(), b"once");
+    });
+    let (home, other) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let client = client(&authority, peer.address).build();
+    for url in [format!("http://{}/", peer.address), peer.url()] {
+        let mut raw = home.block_on(upgraded(&client, &url)).unwrap();
+        let errors = other.block_on(async {
+            [
+                raw.send_all("once").await.0.unwrap_err(),
+                raw.shutdown().await.unwrap_err(),
+                raw.recv_chunk().await.unwrap_err(),
+                raw.recv(vec![0; 1 << 20]).await.0.unwrap_err(),
+            ]
+        });
+        for error in errors.unwrap() {
+            assert!(error.to_string().contains("does not run here"), "{error}");
+        }
+        let done = home.block_on(async {
+            raw.send_all("once").await.0.unwrap();
+            raw.shutdown().await.unwrap();
+            raw.close().await
+        });
+        done.unwrap().unwrap();
+    }
     peer.join();
 }

@@ -251,6 +251,7 @@ impl TlsSend {
     /// Tells the peer that nothing more will come, here and below.
     pub(in crate::http) fn shutdown(&mut self) -> Sending<'_> {
         Box::pin(async move {
+            self.settle().await?;
             self.close();
             self.hand_over().await?;
             self.below.shutdown().await
@@ -274,11 +275,21 @@ impl TlsSend {
         if self.closed {
             return Err(after_the_end());
         }
+        self.settle().await?;
         if self.pending.is_some() {
             self.hand_over().await?;
         }
         self.encrypt(buffers).map_err(failed)?;
         self.hand_over().await
+    }
+
+    /// Waits for what the socket below has still to send, as the next post would, and fails where that would: what has
+    /// been encrypted cannot be taken back, and goes out also if the call for it has failed.
+    async fn settle(&mut self) -> io::Result<()> {
+        match &mut self.below {
+            SendSide::Socket(half) => half.flush().await,
+            _ => Ok(()),
+        }
     }
 
     fn encrypt(&mut self, buffers: &[&[u8]]) -> Result<(), rustls::Error> {
