@@ -2,7 +2,8 @@
 
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -399,4 +400,27 @@ fn opens_that_wait_do_not_hold_up_the_others() {
             .unwrap();
         assert_eq!(reactor.shutdown(Duration::from_secs(5)).leaked, 0);
     }
+}
+
+/// The system tells what it could not write once, and the one that it tells may be nobody any more.
+#[test]
+fn the_error_of_a_dropped_sync_is_given_by_the_next() {
+    let _alone = alone();
+    let scratch = Scratch::new("sync");
+    eyewall::block_on(async {
+        // What cannot be synced at all; later the same descriptor is that of a file that can.
+        let file = File::open("/dev/null").await.unwrap();
+        // SAFETY: the file keeps its descriptor open, and closes it alone.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(file.as_raw_fd()) };
+        let mut descriptor = ManuallyDrop::new(descriptor);
+        drop_after(file.sync_all(), 1).await;
+        until_nothing_is_in_flight().await;
+        let other = std::fs::File::create(scratch.file()).unwrap();
+        rustix::io::dup2(other, &mut descriptor).unwrap();
+        let error = file.sync_data().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        file.sync_data().await.unwrap();
+        file.close().await.unwrap();
+    })
+    .unwrap();
 }

@@ -165,7 +165,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Whether the disk has it is unknown after a dropped sync. Another one may be asked for.
+    /// A dropped sync goes on, and whether the disk has it is unknown. The next one that succeeds otherwise gives the error
+    /// of one that was dropped, since the system tells what it could not write only once.
     #[doc(alias = "IORING_OP_FSYNC")]
     pub async fn sync_all(&self) -> io::Result<()> {
         self.sync(false).await
@@ -186,11 +187,10 @@ impl File {
 
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         self.core.check_open()?;
-        let fsync = Fsync {
-            fd: self.fd.clone().into(),
-            data_only,
-        };
-        self.core.submit(fsync).await.0
+        let fsync = Fsync::new(self.fd.clone(), data_only);
+        self.core.submit(fsync).await.0?;
+        // What this one has found in order, a dropped one may have found first.
+        self.fd.outgoing().take().unwrap_or(Ok(()))
     }
 
     /// What is known of the file.

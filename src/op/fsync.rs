@@ -3,14 +3,26 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{Held, Next, OnDrop, Operation};
+use super::late::InFlight;
+use super::{Next, OnDrop, Operation, SharedFd};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_FSYNC`; as fsync(2), or fdatasync(2). Owns nothing.
-#[derive(Debug)]
+///
+/// What could not be written the kernel tells once. So the error of one whose future was dropped waits for the next
+/// ([`Late`](super::Late)).
 pub(crate) struct Fsync {
-    pub(crate) fd: Held,
-    pub(crate) data_only: bool,
+    file: InFlight<()>,
+    data_only: bool,
+}
+
+impl Fsync {
+    pub(crate) fn new(fd: SharedFd, data_only: bool) -> Fsync {
+        Fsync {
+            file: InFlight::new(fd),
+            data_only,
+        }
+    }
 }
 
 impl Operation for Fsync {
@@ -20,13 +32,13 @@ impl Operation for Fsync {
 
     fn request(&mut self) -> Request {
         Request::Fsync {
-            fd: self.fd.as_raw_fd(),
+            fd: self.file.as_raw_fd(),
             data_only: self.data_only,
         }
     }
 
     fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
-        self.fd.release();
+        self.file.release();
         Next::Done
     }
 
@@ -34,5 +46,10 @@ impl Operation for Fsync {
         cqe.into_result().map(drop)
     }
 
-    fn discard(&mut self, _cqe: Cqe) {}
+    fn discard(&mut self, cqe: Cqe) {
+        match cqe.into_result() {
+            Err(error) if !cqe.is_cancelled() => self.file.keep(Err(error)),
+            _ => {}
+        }
+    }
 }
