@@ -267,6 +267,29 @@ fn dropping_the_stream_in_the_middle_resets_it() {
     });
 }
 
+/// The close does not linger then, whatever had been asked of it.
+#[test]
+fn so_it_does_where_its_close_was_to_linger() {
+    common::run_everywhere(|name| async move {
+        for posted in [false, true] {
+            let (mut stream, mut peer) = narrow().await;
+            stream.set_linger(Some(Duration::from_secs(60))).unwrap();
+            if posted {
+                stream.post(message(0, 1 << 20)).await.unwrap();
+                turns(3).await;
+            } else {
+                begin_and_drop(&mut stream, Kind::SendAll, false).await;
+            }
+            drop(stream);
+            common::settles(0, || now().operations).await;
+            let kind = peer
+                .read_to_end(&mut Vec::new())
+                .map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::ConnectionReset), "{name} {posted}");
+        }
+    });
+}
+
 /// A post that went out without a word leaves nothing behind that would let the send after it be cut off quietly.
 #[test]
 fn so_it_does_behind_a_post_that_has_ended() {

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use socket2::SockRef;
 
@@ -97,6 +98,14 @@ impl SharedFd {
             true => Pace::Lingering,
             false => Pace::Quick,
         });
+    }
+
+    /// Makes a reset of the close of this socket, so that the peer cannot take a part for the whole. Other than TCP sockets
+    /// have none to send.
+    pub(crate) fn reset_at_close(&self) {
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        // That is not to be undone.
+        self.set_lingering(false);
     }
 
     /// Gives up this holder; the returned signal says when the descriptor has been closed, which is after

@@ -2,9 +2,6 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
-
-use socket2::SockRef;
 
 use super::late::InFlight;
 use super::send::explain;
@@ -157,8 +154,7 @@ impl Operation for Postponed {
         }
         if self.in_flight.is_deserted() {
             if self.in_flight.is_needed() {
-                // The peer must not take the part for the whole. Other than TCP sockets have no reset to send.
-                let _ = SockRef::from(self.in_flight.fd()).set_linger(Some(Duration::ZERO));
+                self.in_flight.fd().reset_at_close();
             }
             return;
         }

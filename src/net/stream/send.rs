@@ -7,9 +7,6 @@ use std::net;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-use socket2::SockRef;
 
 use super::post::Posting;
 use super::sending::Sending;
@@ -254,8 +251,7 @@ impl Drop for SendHalf {
         let late = self.state.fd.outgoing();
         let unfinished = late.is_cut_off();
         if unfinished || matches!(late.take(), Some(Err(_))) {
-            // Fails for other than TCP sockets, which have no reset to send.
-            let _ = SockRef::from(&self.state.fd).set_linger(Some(Duration::ZERO));
+            self.state.fd.reset_at_close();
         }
         if late.is_busy() {
             // The close waits for the end of a post, of which nothing else tells.
