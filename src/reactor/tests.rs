@@ -507,10 +507,7 @@ fn write() {
 fn fsync() {
     everywhere(async |core| {
         let fd = file(&core);
-        let fsync = || op::Fsync {
-            fd: fd.clone().into(),
-            data_only: true,
-        };
+        let fsync = || op::Fsync::new(fd.clone(), true);
         three_points(&core, fsync, || {}).await;
     });
 }
