@@ -25,8 +25,21 @@ fn a_deadline_in_the_past_is_ready_at_once() {
         assert!(sleep_until(past).now_or_never().is_some());
         assert!(sleep(Duration::ZERO).now_or_never().is_some());
         assert!(timeout_at(past, pending::<()>()).await.is_err());
+        let mut ahead = Box::pin(sleep(Duration::from_secs(3600)));
+        ahead.as_mut().get_mut().reset(past);
+        assert!(ahead.now_or_never().is_some());
         assert_eq!(now().timers, 0, "none was needed");
     });
+}
+
+#[test]
+fn what_takes_too_long_is_an_error_of_its_own_and_of_io() {
+    let reactor = Reactor::new().unwrap();
+    let elapsed = run(&reactor, timeout(Duration::ZERO, pending::<()>())).unwrap_err();
+    assert_eq!(elapsed.to_string(), "the deadline has passed");
+    let error = std::io::Error::from(elapsed);
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "the deadline has passed");
 }
 
 #[test]

@@ -86,6 +86,12 @@ impl Spares {
         }
         value
     }
+
+    /// How many blocks are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> u32 {
+        self.sizes.iter().map(|size| size.count.get()).sum()
+    }
 }
 
 impl Size {

@@ -1,9 +1,11 @@
 //! Chunks without a ring, so that Miri can look at how their memory is counted (`scripts/miri.sh`).
 
+use std::cell::Cell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 
-use super::{Chunk, IoBuf, Pool, Spares};
+use super::{Chunk, IoBuf, Pool, Spares, fill_from};
 use crate::ring::{BufRing, Cqe};
 
 /// A buffer that tells whether it is still there.
@@ -173,6 +175,39 @@ fn a_pooled_buffer_is_provided_again_after_the_last_chunk() {
 }
 
 #[test]
+fn who_is_woken_for_a_buffer_may_give_one_back() {
+    thread_local! {
+        static KEPT: Cell<Option<Chunk>> = const { Cell::new(None) };
+    }
+    struct GivesBack;
+    impl Wake for GivesBack {
+        fn wake(self: Arc<Self>) {
+            drop(KEPT.take());
+        }
+    }
+    let pool = pool(2);
+    let first = claim(&pool, 0, 5);
+    KEPT.set(Some(claim(&pool, 1, 5)));
+    let waker = Waker::from(Arc::new(GivesBack));
+    pool.park(&waker);
+    pool.park(Waker::noop());
+    drop(first);
+    assert_eq!(pool.available(), 2);
+    // Each buffer is for one.
+    assert!(!pool.has_parked());
+    pool.park(&waker);
+    assert_eq!(pool.unpark_all().len(), 1);
+    assert!(!pool.has_parked());
+}
+
+#[test]
+fn what_is_filled_in_behind_the_first_bytes_ends_with_the_buffer() {
+    let mut buffer = [1, 2, 3, 0, 0].to_vec().into_boxed_slice();
+    assert_eq!(fill_from(&mut buffer, 3, b"too much"), 2);
+    assert_eq!(&buffer[..], [1, 2, 3, b't', b'o']);
+}
+
+#[test]
 fn a_chunk_keeps_its_pool() {
     let pool = pool(2);
     let gone = Rc::downgrade(&pool);
@@ -221,7 +256,11 @@ fn what_is_too_large_or_has_no_size_is_boxed_all_the_same() {
         let aligned = Box::write(spares.boxed(), 7_u128);
         assert_eq!(spares.unbox(aligned), 7);
         spares.unbox(Box::write(spares.boxed(), ()));
+        assert_eq!(spares.kept(), 0);
     }
+    let largest = Box::write(spares.boxed(), [8_u64; 16]);
+    assert_eq!(spares.unbox(largest), [8; 16]);
+    assert_eq!(spares.kept(), 1);
 }
 
 #[test]
@@ -231,6 +270,8 @@ fn no_more_memory_is_kept_than_is_said() {
     for boxed in boxes {
         assert_eq!(spares.unbox(boxed), 8);
     }
+    assert_eq!(spares.kept(), 64);
     let again: Vec<Box<u64>> = (0..1_000).map(|_| Box::write(spares.boxed(), 9)).collect();
     assert!(again.iter().all(|boxed| **boxed == 9));
+    assert_eq!(spares.kept(), 0);
 }
