@@ -63,8 +63,7 @@ pub(crate) fn close_half(half: &RecvHalf) -> impl Future<Output = io::Result<()>
 /// Cancels what is in flight on `fd`, and closes it once that has ended and every holder has gone.
 pub(super) async fn close(core: &Rc<Core>, fd: SharedFd) -> io::Result<()> {
     core.check_open()?;
-    // Nothing to cancel is no error.
-    let (_found, op) = core.submit(CancelFd { fd }).await;
+    let ((), op) = core.submit(CancelFd { fd }).await;
     let signal = op.fd.close();
     std::future::poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
 }
