@@ -111,6 +111,20 @@ async fn use_again() {
     drop((files, stream));
 }
 
+/// Nobody writes to a FIFO of which only one end can be opened: it needs a second look, for which there is no descriptor.
+async fn open_a_fifo() {
+    let path = std::env::temp_dir().join(format!("eyewall-emfile-{}", std::process::id()));
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    // What has been given up until now is closed.
+    common::turns(3).await;
+    let mut files = use_up();
+    files.pop();
+    let opened = eyewall::fs::File::open(&path).await.map(drop);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(opened.unwrap_err().raw_os_error(), Some(libc::EMFILE));
+}
+
 thread_local! {
     static BROKEN: Cell<Option<TcpStream>> = const { Cell::new(None) };
 }
@@ -180,6 +194,7 @@ fn a_listener_without_descriptors_waits_for_some() {
             use_again().await;
             post_from_a_waker().await;
             try_again_and_again().await;
+            open_a_fifo().await;
         });
         assert_eq!(reactor.metrics().stale, 0);
     }

@@ -92,6 +92,25 @@ fn a_file_that_no_memory_holds_is_an_error() {
     }
 }
 
+/// The kernel takes no more than 2 GiB at once.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn what_is_too_long_for_one_write_is_written_in_several() {
+    let _alone = alone();
+    // Memory that nobody touches.
+    let bytes = vec![0; (1 << 31) + 1];
+    eyewall::block_on(async {
+        let null = OpenOptions::new().write(true).open("/dev/null").await;
+        let null = null.unwrap();
+        let sqes = || eyewall::reactor::metrics().unwrap().sqes;
+        let before = sqes();
+        let (result, bytes) = null.write_all_at(bytes, 5).await;
+        result.unwrap();
+        assert_eq!((bytes.len(), sqes() - before), ((1 << 31) + 1, 2));
+    })
+    .unwrap();
+}
+
 #[test]
 fn options_and_their_contradictions() {
     let _alone = alone();
@@ -129,7 +148,10 @@ fn options_and_their_contradictions() {
         if let Ok(created) = std.created() {
             assert_eq!(metadata.created(), Some(created));
         }
+        assert_eq!(metadata.accessed(), std.accessed().unwrap());
         assert!(fs::metadata(&scratch.0).await.unwrap().is_dir());
+        // Where nothing has been made.
+        assert_eq!(fs::metadata("/proc").await.unwrap().created(), None);
 
         for contradiction in [
             OpenOptions::new(),
@@ -143,10 +165,19 @@ fn options_and_their_contradictions() {
         let error = File::open("a\0b").await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
         let null = File::open("/dev/null").await.unwrap();
-        let error = null.sync_all().await.unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-        let error = File::open(scratch.0.join("nothing")).await.unwrap_err();
+        for result in [null.sync_all().await, null.sync_data().await] {
+            assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+        }
+        let sqes = || eyewall::reactor::metrics().unwrap().sqes;
+        let (nothing, before) = (scratch.0.join("nothing"), sqes());
+        let error = File::open(&nothing).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        let error = fs::metadata(&nothing).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        // Each asks once, and so does the open of what is no FIFO.
+        let file = File::open(scratch.file()).await.unwrap();
+        assert_eq!(sqes(), before + 3);
+        drop(file);
         let file = File::open(scratch.file()).await.unwrap();
         let (result, _) = file.read_at(vec![0; 1], u64::MAX).await;
         assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
@@ -309,6 +340,19 @@ fn a_fifo_opens_when_its_other_end_does() {
         both.open(path).await.unwrap();
     })
     .unwrap();
+}
+
+/// A length that a file does not say, or that is no longer true, is no bound.
+#[test]
+fn a_fifo_is_read_to_its_end() {
+    let _alone = alone();
+    let scratch = Scratch::new("fifo-read");
+    let path = fifo(&scratch);
+    let text: Vec<u8> = (0..100_000u32).map(|at| ((at * 7) >> 3) as u8).collect();
+    let (to, written) = (path.clone(), text.clone());
+    let writer = std::thread::spawn(move || std::fs::write(to, written));
+    assert!(eyewall::block_on(fs::read(path)).unwrap().unwrap() == text);
+    writer.join().unwrap().unwrap();
 }
 
 #[test]

@@ -243,11 +243,34 @@ fn the_error_of_a_dropped_send_is_reported_by_the_next() {
     });
 }
 
-/// Sends until the kernel takes no more; says how much that is.
-fn fill(stream: &TcpStream) -> usize {
-    let (stream, bytes) = (SockRef::from(stream), vec![1; 1 << 20]);
-    let taken = std::iter::from_fn(|| stream.send_with_flags(&bytes, libc::MSG_DONTWAIT).ok());
-    taken.sum()
+/// The kernel goes on by itself after it has taken a part.
+#[test]
+fn a_send_of_all_is_asked_for_once() {
+    setups::for_each_setup(|builder| {
+        run(builder, async {
+            for method in [Method::SendAll, Method::SendVectored, Method::SendZc] {
+                let (mut ours, theirs) = half_std_pair();
+                let drained = drain(theirs);
+                turns(2).await;
+                let sqes = metrics().sqes;
+                send(&mut ours, method, prepared(0..LARGE)).await.unwrap();
+                assert_eq!(metrics().sqes, sqes + 1, "{method:?}");
+                ours.close().await.unwrap();
+                assert_eq!(drained.join().unwrap().unwrap().len(), LARGE);
+            }
+        });
+    });
+}
+
+/// Sends until the kernel does not take a single byte more.
+fn fill(stream: &TcpStream) {
+    for size in [1 << 20, 1] {
+        let bytes = vec![1; size];
+        while SockRef::from(stream)
+            .send_with_flags(&bytes, libc::MSG_DONTWAIT)
+            .is_ok()
+        {}
+    }
 }
 
 /// The kernel tells a reset once: whoever sends behind it is told of a broken pipe.

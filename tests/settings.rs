@@ -70,6 +70,26 @@ fn settings_out_of_range_are_errors_that_say_so() {
 }
 
 #[test]
+fn reactors_that_have_gone_keep_no_memory() {
+    setups::in_own_process("reactors_that_have_gone_keep_no_memory", || {
+        const POOL: usize = 1024 * 65_536;
+        let size = || {
+            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages = statm.split(' ').next().unwrap();
+            // Or larger ones.
+            pages.parse::<usize>().unwrap() * 4096
+        };
+        let before = size();
+        for _ in 0..16 {
+            drop(Reactor::builder().pool(1024, 65_536).build().unwrap());
+        }
+        // Some is the allocator's, for another thread.
+        let more = size() - before;
+        assert!(more < 4 * POOL, "{more} bytes of 16 pools");
+    });
+}
+
+#[test]
 fn the_largest_queues_can_be_had() {
     let reactor = Reactor::builder().sq_entries(1 << 15).build().unwrap();
     run_on(&reactor, turns(3));

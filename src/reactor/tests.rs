@@ -422,6 +422,37 @@ fn close() {
     });
 }
 
+/// The kernel may hand the close of a file to a worker: only the operation tells when it is done.
+#[test]
+fn a_file_is_closed_by_an_operation_and_a_socket_in_silence() {
+    everywhere(async |core| {
+        for (fd, closes) in [(file(&core), 1), (unconnected(&core), 0)] {
+            let before = core.metrics().cqes;
+            drop(fd);
+            until(|| core.descriptors.closes.is_empty() && core.metrics().operations == 0).await;
+            assert_eq!(core.metrics().cqes - before, closes);
+        }
+    });
+}
+
+/// It has let go of the socket, whose other half lives on.
+#[test]
+fn a_zero_copy_send_that_was_cut_off_tells_its_end() {
+    everywhere(async |core| {
+        let (fd, peer) = connected(&core);
+        let late = fd.outgoing();
+        let send = core.submit(op::SendZc::new(fd.clone(), vec![1; 8 << 20]));
+        let id = send.id().expect("there is room");
+        until(|| core.table().has_begun(id)).await;
+        assert!(late.is_busy());
+        core.abandon(id, true);
+        drop((send, peer));
+        until(|| core.metrics().operations == 0).await;
+        assert!(!late.is_busy());
+        assert!(late.take().is_some_and(|result| result.is_err()));
+    });
+}
+
 #[test]
 fn poll() {
     everywhere(async |core| {
@@ -474,7 +505,7 @@ fn file(core: &Core) -> SharedFd {
     let mut file = file.expect("a file in the temporary directory");
     file.write_all(b"content").expect("write");
     std::fs::remove_file(path).expect("remove");
-    core.share(file.into())
+    core.share_file(file.into())
 }
 
 #[test]

@@ -43,6 +43,37 @@ fn every_answer_of_an_enter_has_its_name() {
 }
 
 #[test]
+fn a_refusal_for_want_of_memory_says_so() {
+    let error = io::Error::from_raw_os_error(libc::ENOMEM);
+    let error = super::setup::explain_call("io_uring_register", error);
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    assert!(error.to_string().contains("ulimit -l"), "{error}");
+}
+
+#[test]
+fn a_probe_says_what_the_system_says() {
+    let probe = super::probe();
+    let read = |name| std::fs::read_to_string(format!("/proc/sys/kernel/{name}"));
+    assert_eq!(probe.kernel, read("osrelease").expect("procfs").trim());
+    let disabled = read("io_uring_disabled").ok();
+    let disabled = disabled.map(|text| text.trim().parse().expect("a number"));
+    assert_eq!(probe.io_uring_disabled, disabled);
+    let known = |name| probe.operations.contains(&(name, true));
+    let both = known("BIND") && known("LISTEN");
+    assert_eq!(ring().has_bind_listen(), both);
+    let text = probe.to_string();
+    for line in [
+        &probe.kernel,
+        "ring               works",
+        "flags\n",
+        "operations\n",
+        "  yes SEND\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[test]
 fn a_full_queue_is_told_and_what_is_staged_stays() {
     let mut ring = ring();
     assert!(ring.stage(&Request::Nop, 1));
@@ -90,9 +121,4 @@ fn a_wait_ends_with_its_time_or_with_a_completion() {
     let long = Wait::Completion(Some(Duration::from_secs(600)));
     assert_eq!(ring.enter(long).expect("an enter"), Entered::Submitted(1));
     assert!(ring.has_completions());
-}
-
-#[test]
-fn with_nothing_in_flight_there_is_nothing_to_cancel() {
-    assert!(ring().cancel_all(Duration::from_secs(1)));
 }
