@@ -384,6 +384,30 @@ fn r04_r05_r09_credentials_stay_with_their_origin_and_do_not_come_back() {
 }
 
 #[test]
+fn r04_another_host_at_the_same_port_is_another_origin() {
+    let server = Server::new(|request| match request.target() {
+        "/" => {
+            let port = request.field("host").unwrap().rsplit_once(':').unwrap().1;
+            Reply::redirect(302, &format!("http://b.test:{port}/end"))
+        }
+        _ => Reply::ok("end"),
+    });
+    run(async {
+        let builder = ["a.test", "b.test"]
+            .iter()
+            .fold(Client::builder(), |builder, host| {
+                builder.resolve(host, 0, [server.address])
+            });
+        let url = format!("http://a.test:{}/", server.address.port());
+        let request = builder.build().get(url).basic_auth("x", "y");
+        let response = request.headers(secret_headers()).send().await.unwrap();
+        assert!(response.url().as_str().starts_with("http://b.test:"));
+        assert!(!secrets(&server.requests()[0]).is_empty());
+        assert_eq!(secrets(&server.requests()[1]), [""; 0]);
+    });
+}
+
+#[test]
 fn r04_a_host_that_a_client_says_in_every_request_is_for_its_origin_alone() {
     let other = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("end"));
     let away = other.url("/");

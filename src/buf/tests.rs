@@ -5,7 +5,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use super::{Chunk, IoBuf, Pool, Spares, fill_from};
+#[cfg(feature = "__tls")]
+use super::fill_from;
+use super::{Chunk, IoBuf, Pool, Spares};
 use crate::ring::{BufRing, Cqe};
 
 /// A buffer that tells whether it is still there.
@@ -200,6 +202,7 @@ fn who_is_woken_for_a_buffer_may_give_one_back() {
     assert!(!pool.has_parked());
 }
 
+#[cfg(feature = "__tls")]
 #[test]
 fn what_is_filled_in_behind_the_first_bytes_ends_with_the_buffer() {
     let mut buffer = [1, 2, 3, 0, 0].to_vec().into_boxed_slice();

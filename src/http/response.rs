@@ -164,8 +164,8 @@ impl Response {
     }
 
     /// How many bytes the body announces; `None` where the server does not say, where it is being decoded, or where the
-    /// connection has ended before it. The answer to HEAD has no body: what a GET would bring, if the server tells, is in its field
-    /// `content-length` alone.
+    /// connection has ended before it. The answer to HEAD has no body: what a GET would bring, if the server tells, is in
+    /// its field `content-length` alone.
     pub fn content_length(&self) -> Option<u64> {
         let exchange = &self.reply.exchange;
         if self.reply.coded.is_some() {

@@ -230,9 +230,10 @@ impl TcpStream {
     }
 
     /// What closing does with unsent bytes (`SO_LINGER`, socket(7)): `None`, the default, sends them in the
-    /// background; zero resets the connection. Any other duration, in whole seconds (of less than one, one), would make the
-    /// close wait until they have been acknowledged, for that long at most, and the reactor with it: it is switched off where
-    /// the socket closes, so that they are sent in the background here, too. Where it is set by other means than this, the whole reactor stands still.
+    /// background; zero resets the connection. Any other duration, in whole seconds (of less than one, one), would make
+    /// the close wait until they have been acknowledged, for that long at most, and the reactor with it: it is switched
+    /// off where the socket closes, so that they are sent in the background here, too. Where it is set by other means
+    /// than this, the whole reactor stands still.
     ///
     /// # Errors
     ///

@@ -359,7 +359,8 @@ impl Error {
 
     /// Whose certificate was at fault, where TLS failed for one.
     ///
-    /// What exactly is wrong with the server's certificate, or what its alert says of this client's, is in the source: an [`io::Error`] around rustls' error.
+    /// What exactly is wrong with the server's certificate, or what its alert says of this client's, is in the source: an
+    /// [`io::Error`] around rustls' error.
     pub fn certificate_fault(&self) -> Option<CertificateFault> {
         self.inner.fault
     }
