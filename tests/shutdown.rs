@@ -246,7 +246,7 @@ fn an_operation_that_the_shutdown_cancels_counts_as_cancelled() {
 struct Watched(Vec<u8>, Arc<AtomicBool>);
 
 impl Watched {
-    fn new(freed: &Arc<AtomicBool>) -> Bytes {
+    fn bytes(freed: &Arc<AtomicBool>) -> Bytes {
         Bytes::from_owner(Watched(vec![1; 2 << 20], Arc::clone(freed)))
     }
 }
@@ -271,7 +271,7 @@ fn what_the_kernel_does_not_let_go_of_is_leaked() {
     let reactor = Reactor::new().unwrap();
     let (stream, peer) = run(&reactor, async {
         let (mut stream, peer) = connected().await;
-        let mut send = Box::pin(stream.send_zc(Watched::new(&freed)));
+        let mut send = Box::pin(stream.send_zc(Watched::bytes(&freed)));
         assert!(poll_once(send.as_mut()).await.is_pending());
         turns(3).await;
         // To drop the stream as well would reset the connection, and so end it all.
@@ -308,7 +308,7 @@ fn a_reactor_that_is_dropped_waits_for_as_long_as_its_builder_was_told() {
             let resets = Waker::from(Arc::new(Resets(Mutex::new(Some(peer)))));
             let cx = &mut Context::from_waker(&resets);
             assert!(receive.as_mut().poll(cx).is_pending());
-            let mut send = Box::pin(stream.send_zc(Watched::new(&freed)));
+            let mut send = Box::pin(stream.send_zc(Watched::bytes(&freed)));
             assert!(poll_once(send.as_mut()).await.is_pending());
             turns(3).await;
             drop(send);
