@@ -41,11 +41,15 @@ struct Settings {
 ///
 /// If a rule for redirects is broken.
 pub fn run(data: &[u8]) {
-    if [SECRET, SECRET_PAIR, b"lu:lp"]
+    // What is said in public anyway is no secret: also as a URL is read, in which tabs and line ends go, and a scheme
+    // gets lower case.
+    let read: Vec<u8> = data
         .iter()
-        .any(|part| holds(data, part))
-    {
-        // What is said in public anyway is no secret.
+        .filter(|byte| !b"\t\r\n".contains(byte))
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    let said = [SECRET, SECRET_PAIR, b"lu:lp"];
+    if said.iter().any(|part| holds(data, part)) || holds(&read, b"lu:lp") {
         return;
     }
     let mut recipe = Recipe::new(data);
