@@ -299,16 +299,11 @@ mod tests {
         let asking = || (descriptors.asking.count(), descriptors.asking.callers());
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let fd = SharedFd::new(ours.into(), &descriptors);
-        let connected = Cqe {
-            user_data: 0,
-            result: 0,
-            flags: 0,
-        };
         let mut connect = Connect {
             fd: fd.clone(),
             address: SockAddr::unix("/").unwrap(),
         };
-        connect.complete(connected).unwrap();
+        connect.complete(Cqe::with_result(0)).unwrap();
         let mut receive = InFlight::<Arrived>::new(fd.clone());
         receive.begin();
         assert_eq!(asking(), (0, 0));

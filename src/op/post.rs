@@ -178,11 +178,7 @@ mod tests {
     /// The kernel says these where a worker of it sends, and seldom.
     #[test]
     fn a_signal_begins_it_again_and_where_nothing_goes_it_ends() {
-        let cqe = |result| Cqe {
-            user_data: 0,
-            result,
-            flags: 0,
-        };
+        let cqe = Cqe::with_result;
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let fd = SharedFd::new(ours.into(), &Rc::new(Descriptors::default()));
         let (post, _) = Post::new(fd.clone(), "posted");

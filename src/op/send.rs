@@ -163,11 +163,7 @@ mod tests {
     /// The kernel says these where a worker of it sends, and seldom.
     #[test]
     fn a_signal_begins_it_again_and_where_nothing_goes_it_ends() {
-        let cqe = |result| Cqe {
-            user_data: 0,
-            result,
-            flags: 0,
-        };
+        let cqe = Cqe::with_result;
         let mut progress = Progress::new(10, true);
         assert_eq!(progress.advance(cqe(4), false), Next::Again);
         assert_eq!(progress.advance(cqe(-libc::EINTR), false), Next::Again);

@@ -625,10 +625,7 @@ fn a_close_that_the_kernel_has_answered_is_not_done_again() {
     everywhere(async |core| {
         let never = Cqe::never_submitted();
         // What the flush of a FUSE file may say.
-        let cancelled = Cqe {
-            user_data: 0,
-            ..never
-        };
+        let cancelled = Cqe::with_result(-libc::ECANCELED);
         for (cqe, is_open) in [(cancelled, true), (never, false)] {
             let (socket, mut peer) = plain_pair();
             let number = socket.as_raw_fd();

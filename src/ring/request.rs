@@ -192,6 +192,16 @@ impl Cqe {
         }
     }
 
+    /// One that the kernel might give, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_result(result: i32) -> Cqe {
+        Cqe {
+            user_data: 0,
+            result,
+            flags: 0,
+        }
+    }
+
     /// The `user_data` of no operation.
     const OF_NONE: u64 = u64::MAX;
 
