@@ -1,6 +1,6 @@
 //! The body of a response, read to its end.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -29,18 +29,17 @@ impl Response {
     /// `Cancelled`.
     #[doc(alias = "json")]
     pub async fn bytes(&mut self) -> Result<Bytes, Error> {
-        self.check_readable()?;
         match self.whole_at_hand()? {
             Some(whole) => Ok(whole),
-            // In a box, since it is large, and lies in the future of every task that fetches.
-            None => Box::pin(self.receive_bytes()).await,
+            None => self.receive_boxed().await,
         }
     }
 
     /// The whole of a small body, if it came with the head.
     fn whole_at_hand(&mut self) -> Result<Option<Bytes>, Error> {
         let reply = &mut *self.reply;
-        if reply.decoding.is_some() || !reply.exchange.has_rest_at_hand(SMALLEST) {
+        let is_plain = reply.decoding.is_none() && reply.broken.is_none();
+        if !is_plain || !reply.exchange.has_rest_at_hand(SMALLEST) {
             return Ok(None);
         }
         match reply.at_hand() {
@@ -54,7 +53,15 @@ impl Response {
         }
     }
 
+    /// In a box, since it is large and would lie in the future of every task that fetches; out of line, so that `bytes`
+    /// is small enough to be compiled into its caller.
+    #[inline(never)]
+    fn receive_boxed(&mut self) -> Pin<Box<dyn Future<Output = Result<Bytes, Error>> + '_>> {
+        Box::pin(self.receive_bytes())
+    }
+
     async fn receive_bytes(&mut self) -> Result<Bytes, Error> {
+        self.check_readable()?;
         // There is no slot where the body has ended.
         let spare = self.reply.slot.as_ref().map(|slot| slot.spare().clone());
         let (memory, start) = self.collect(spare.as_deref()).await?;
