@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use eyewall::http::{
-    Action, Client, ErrorKind, HeaderMap, HeaderValue, Method, Proxy, RequestBuilder, Url,
+    Action, Client, ClientBuilder, Error, ErrorKind, HeaderMap, HeaderValue, Method, Proxy,
+    RequestBuilder, Url,
 };
 use http_support::{Reply, Request, Server, run};
 
@@ -207,4 +208,57 @@ fn r12_nothing_that_is_made_of_a_request_shows_its_credentials() {
     });
     // It was there all the same.
     assert!(server.requests()[0].head.contains("hidden"));
+}
+
+/// The heads of requests that have nothing of their own to say are made in a shorter way, once there has been one.
+#[test]
+fn a_request_is_the_same_whatever_went_before() {
+    type Make = fn(&Client, &str) -> RequestBuilder;
+    let makes: [Make; 13] = [
+        |client, url| client.get(url),
+        |client, url| client.head(url),
+        |client, url| client.delete(url),
+        |client, url| client.post(url),
+        |client, url| client.put(url),
+        |client, url| client.patch(url),
+        |client, url| client.request(Method::OPTIONS, url),
+        |client, url| client.get(url).body("body"),
+        |client, url| client.delete(url).body("body"),
+        |client, url| client.get(url).header("x-own", "1"),
+        |client, url| client.get(url).header("range", "bytes=0-1"),
+        |client, url| client.get(url).decompress(false),
+        |client, url| client.get(format!("{url}?a=b%20c")).bearer_auth("token"),
+    ];
+    let builders: [fn() -> ClientBuilder; 4] = [
+        Client::builder,
+        || Client::builder().allow_nonstandard_methods(true),
+        || Client::builder().decompress(false),
+        || {
+            let mut fields = HeaderMap::new();
+            fields.insert("connection", HeaderValue::from_static("close"));
+            Client::builder().default_headers(fields)
+        },
+    ];
+    let server = Server::new(|_| Reply::ok("ok"));
+    let sent = async |client: &Client, make: Make| {
+        let mut response = make(client, &server.url("/")).send().await?;
+        response.bytes().await
+    };
+    run(async {
+        for builder in builders {
+            let used = builder().build();
+            for make in makes {
+                let fresh = sent(&builder().build(), make).await;
+                let again = sent(&used, make).await;
+                let kind = |sent: Result<_, Error>| sent.err().map(|error| error.kind());
+                assert_eq!(kind(fresh), kind(again));
+            }
+        }
+    });
+    let requests = server.requests();
+    for pair in requests.chunks(2) {
+        assert_eq!(pair[0].head, pair[1].head);
+    }
+    // Five have a body, or none, against their method, which is an error save where any is allowed.
+    assert_eq!(requests.len(), 2 * (4 * makes.len() - 3 * 5));
 }
