@@ -165,8 +165,9 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// A dropped sync goes on, and whether the disk has it is unknown. The next one that succeeds otherwise gives the error
-    /// of one that was dropped, since the system tells what it could not write only once.
+    /// A dropped sync goes on, and whether the disk has it is unknown. The next one gives the error of
+    /// those that were dropped and have ended, if it has none of its own, since the system tells what it could not write
+    /// only once.
     #[doc(alias = "IORING_OP_FSYNC")]
     pub async fn sync_all(&self) -> io::Result<()> {
         self.sync(false).await
@@ -188,9 +189,12 @@ impl File {
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         self.core.check_open()?;
         let fsync = Fsync::new(self.fd.clone(), data_only);
-        self.core.submit(fsync).await.0?;
-        // What this one has found in order, a dropped one may have found first.
-        self.fd.outgoing().take().unwrap_or(Ok(()))
+        let mut synced = self.core.submit(fsync).await.0;
+        // What this one has found in order, a dropped one may have found first. Told once, it is not told again.
+        while let Some(earlier) = self.fd.outgoing().take() {
+            synced = synced.and(earlier);
+        }
+        synced
     }
 
     /// What is known of the file.
