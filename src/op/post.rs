@@ -148,8 +148,9 @@ impl Operation for Postponed {
     }
 
     fn discard(&mut self, cqe: Cqe) {
-        // One that had not begun has torn nothing.
-        if self.sent == self.buffer.bytes_len() || (cqe.is_cancelled() && self.sent == 0) {
+        // One that the kernel has never had was never handed over. One that it has given up is missing between what was
+        // posted before and what comes after.
+        if self.sent == self.buffer.bytes_len() || !cqe.was_submitted() {
             return;
         }
         if self.in_flight.is_deserted() {
@@ -189,6 +190,20 @@ mod tests {
         rest.discard(cqe(0));
         let kept = fd.outgoing().take().expect("it has failed");
         assert_eq!(kept.unwrap_err().kind(), io::ErrorKind::WriteZero);
+    }
+
+    #[test]
+    fn one_that_the_kernel_gives_up_leaves_its_error() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = SharedFd::new(ours.into(), &Rc::new(Descriptors::default()));
+        let (post, _) = Post::new(fd.clone(), "posted");
+        post.begun();
+        let cancelled = Cqe::with_result(-libc::ECANCELED);
+        let mut rest = post.fail();
+        assert_eq!(rest.advance(cancelled, true), Next::Done);
+        rest.discard(cancelled);
+        let kept = fd.outgoing().take().expect("its bytes are missing");
+        assert_eq!(kept.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
     }
 
     #[test]
