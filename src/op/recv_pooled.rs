@@ -30,7 +30,7 @@ pub(crate) enum Received {
     End,
     /// The pool had no buffer (ENOBUFS); nothing was received.
     NoBuffer,
-    /// It was cancelled before anything came.
+    /// It was cancelled, or interrupted by a signal, before anything came.
     Cancelled,
 }
 
@@ -54,7 +54,7 @@ impl Received {
     fn other(cqe: Cqe) -> io::Result<Received> {
         match cqe.result {
             result if result == -libc::ENOBUFS => Ok(Received::NoBuffer),
-            result if result == -libc::ECANCELED => Ok(Received::Cancelled),
+            _ if cqe.is_cancelled() || cqe.is_interrupted() => Ok(Received::Cancelled),
             0 => Ok(Received::End),
             _ => {
                 cqe.into_result()?;
@@ -81,5 +81,20 @@ impl Operation for RecvPooled {
 
     fn discard(&mut self, cqe: Cqe) {
         drop(self.pool.claim(cqe));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::BufRing;
+
+    #[test]
+    fn a_signal_begins_it_again_and_an_error_is_one() {
+        let pool = Pool::new(BufRing::new(1, 64).unwrap());
+        let received = |errno: i32| Received::of(Cqe::with_result(-errno), &pool);
+        assert!(matches!(received(libc::EINTR), Ok(Received::Cancelled)));
+        let error = received(libc::ENOMEM).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use socket2::SockAddr;
 
 use super::late::InFlight;
-use super::{Arrived, Operation, SharedFd};
+use super::{Arrived, Next, Operation, SharedFd};
 use crate::buf::{Chunk, IoBufMut, Message};
 use crate::ring::{Cqe, Request};
 
@@ -63,6 +63,15 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
         }
     }
 
+    /// A worker of the kernel, to which a receive goes where there is no memory to wait otherwise, says so when the process
+    /// is stopped for a while, or when the receive is cancelled.
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        match cqe.is_interrupted() {
+            true => Next::Again,
+            false => Next::Done,
+        }
+    }
+
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn complete(&mut self, cqe: Cqe) -> io::Result<(usize, usize)> {
         let full_len = cqe.into_result()? as usize;
@@ -88,9 +97,30 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
                 self.in_flight
                     .keep(Ok(Arrived::Datagram(Box::new(datagram))));
             }
-            Err(_) if cqe.is_cancelled() => {}
+            Err(_) if cqe.is_cancelled() || cqe.is_interrupted() => {}
             // The kernel reports a socket's error once; the next call must see it.
             Err(error) => self.in_flight.keep(Err(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::rc::Rc;
+
+    use super::super::Descriptors;
+    use super::*;
+
+    #[test]
+    fn a_signal_begins_it_again_and_leaves_no_error() {
+        let interrupted = Cqe::with_result(-libc::EINTR);
+        let (ours, _theirs) = UnixDatagram::pair().unwrap();
+        let fd = SharedFd::new(ours.into(), &Rc::new(Descriptors::default()));
+        let mut receive = RecvMsg::new(fd.clone(), Vec::with_capacity(8));
+        receive.request();
+        assert_eq!(receive.advance(interrupted, false), Next::Again);
+        receive.discard(interrupted);
+        assert!(fd.incoming().take().is_none());
     }
 }

@@ -233,6 +233,12 @@ impl Cqe {
         self.result == -libc::ECANCELED
     }
 
+    /// Whether a signal has ended the operation.
+    #[inline]
+    pub(crate) fn is_interrupted(self) -> bool {
+        self.result == -libc::EINTR
+    }
+
     /// Whether more completions of the same operation follow (`IORING_CQE_F_MORE`).
     #[inline]
     pub(crate) fn has_more(self) -> bool {
