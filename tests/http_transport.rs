@@ -6,7 +6,7 @@ mod net_support;
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::pin::pin;
 use std::rc::Rc;
@@ -121,6 +121,31 @@ fn i09_a_body_that_goes_on_by_itself_is_sent_before_the_connection_is_taken_over
         raw.close().await.unwrap();
     });
     peer.join().unwrap();
+}
+
+/// A Unix socket does not tell its reader that its writer has failed.
+#[test]
+fn what_a_silent_peer_would_not_take_is_said_when_the_time_is_over() {
+    let path = SocketPath::new("silent");
+    let listener = UnixListener::bind(&path.0).unwrap();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        stream.shutdown(Shutdown::Read).unwrap();
+        stream.write_all(OK).unwrap();
+        stream
+    });
+    run(async {
+        let client = Client::builder().unix_socket(&path.0).build();
+        assert_eq!(get(&client, "http://here/").await.unwrap(), "ok");
+        let request = client
+            .get("http://here/")
+            .timeout(Duration::from_millis(50));
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Send, "{error:?}");
+        assert!(cause(&error).contains("Broken pipe"), "{error:?}");
+    });
+    drop(peer.join().unwrap());
 }
 
 /// A connection of the user's that answers each request, whether it is flushed or not.

@@ -19,9 +19,9 @@ mod upload;
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -309,7 +309,20 @@ impl Exchange {
     pub(super) fn cause(&mut self, error: Error) -> Error {
         match &self.sent {
             Sent::Failed(_) if error.is_timeout() => self.sent.take_error(),
+            Sent::Whole if error.is_timeout() => self.failed_by_itself().unwrap_or(error),
             _ => error,
+        }
+    }
+
+    /// The error of a request that was sent at once and went on by itself, if it has failed.
+    fn failed_by_itself(&mut self) -> Option<Error> {
+        let Link::Connection(connection) = &mut self.link else {
+            return None;
+        };
+        let (_, send) = connection.stream.split();
+        match pin!(send.flush()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Err(error)) => Some(Error::io(ErrorKind::Send, error)),
+            _ => None,
         }
     }
 
