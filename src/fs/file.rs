@@ -165,9 +165,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// A dropped sync goes on, and whether the disk has it is unknown. The next one gives the error of
-    /// those that were dropped and have ended, if it has none of its own, since the system tells what it could not write
-    /// only once.
+    /// A dropped sync goes on, and whether the disk has it is unknown. The next one gives the error of those that were
+    /// dropped and have ended, if it has none of its own, since the system tells what it could not write only once.
     #[doc(alias = "IORING_OP_FSYNC")]
     pub async fn sync_all(&self) -> io::Result<()> {
         self.sync(false).await

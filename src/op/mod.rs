@@ -169,6 +169,16 @@ pub(crate) enum Next {
     Again,
 }
 
+impl Next {
+    #[inline]
+    fn again_if(more: bool) -> Next {
+        match more {
+            true => Next::Again,
+            false => Next::Done,
+        }
+    }
+}
+
 /// What dropping the future of an operation in flight does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnDrop {

@@ -39,10 +39,7 @@ impl Operation for OpenAt {
     /// A signal that only stops the process for a while ends the wait for the other end of a FIFO, on a worker of the
     /// kernel: open(2) would be restarted then, of which that worker knows nothing.
     fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
-        match cqe.result == -libc::EINTR || cqe.result == -ERESTARTSYS {
-            true => Next::Again,
-            false => Next::Done,
-        }
+        Next::again_if(cqe.is_interrupted() || cqe.result == -ERESTARTSYS)
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<OwnedFd> {

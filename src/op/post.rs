@@ -134,7 +134,7 @@ impl Operation for Postponed {
         self.quiet = false;
         self.in_flight.set_quiet(false);
         self.sent += cqe.result.max(0) as usize;
-        let again = blocked || cqe.result > 0 || cqe.result == -libc::EINTR;
+        let again = blocked || cqe.result > 0 || cqe.is_interrupted();
         // Without a half there is nobody left who would notice that the peer never reads.
         if again && self.sent < self.buffer.bytes_len() && !self.in_flight.is_deserted() {
             Next::Again

@@ -63,13 +63,8 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
         }
     }
 
-    /// A worker of the kernel, to which a receive goes where there is no memory to wait otherwise, says so when the process
-    /// is stopped for a while, or when the receive is cancelled.
     fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
-        match cqe.is_interrupted() {
-            true => Next::Again,
-            false => Next::Done,
-        }
+        Next::again_if(cqe.is_interrupted())
     }
 
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]

@@ -35,7 +35,7 @@ impl Progress {
     /// Counts a final completion and says whether to go on.
     pub(super) fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
         match cqe.result {
-            result if result == -libc::EINTR => return Next::Again,
+            _ if cqe.is_interrupted() => return Next::Again,
             result if result <= 0 => return Next::Done,
             result => self.sent += result as usize,
         }

@@ -233,7 +233,8 @@ impl Cqe {
         self.result == -libc::ECANCELED
     }
 
-    /// Whether a signal has ended the operation.
+    /// Whether a signal has ended the operation. A worker of the kernel, to which a receive goes where there is no memory
+    /// to wait otherwise, says so when the process is stopped for a while, or when the operation is cancelled.
     #[inline]
     pub(crate) fn is_interrupted(self) -> bool {
         self.result == -libc::EINTR
