@@ -14,6 +14,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::builder::Builder;
+#[cfg(feature = "http")]
+use super::crowd::Crowd;
 use super::gather::Gather;
 use super::metrics::{Counters, Metrics};
 use super::posts::Posts;
@@ -43,6 +45,8 @@ pub(crate) struct Core {
     pub(super) counters: Counters,
     pub(super) spin: Spin,
     pub(super) gather: Gather,
+    #[cfg(feature = "http")]
+    pub(super) crowd: Crowd,
     names: Names,
     /// It is the reactor that runs on this thread.
     running: Cell<bool>,
@@ -158,6 +162,8 @@ impl Core {
                 // Each completion wakes the thread then, however many it waits for.
                 false => Duration::ZERO,
             }),
+            #[cfg(feature = "http")]
+            crowd: Crowd::default(),
             running: Cell::new(false),
             open: Cell::new(false),
             names: Names::new(builder.cached_names, builder.names_kept),
@@ -452,6 +458,12 @@ impl Core {
         if waited_for {
             self.call_waiting();
         }
+    }
+
+    /// How many operations wait for a slot.
+    #[cfg(feature = "http")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.table().waiting()
     }
 
     #[cold]

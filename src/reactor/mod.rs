@@ -6,6 +6,7 @@
 //! | file | job |
 //! | --- | --- |
 //! | `core.rs` | the state of a reactor, and how operations enter and leave it |
+//! | `crowd.rs` | who gives slots back when there is none |
 //! | `submission.rs` | the handle of an operation: a future, or a stream of results |
 //! | `table.rs` | the rules of a slot's life |
 //! | `posts.rs` | the posts, which have no slot |
@@ -42,7 +43,8 @@
 //! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission queue waits
 //! for the next turn, which comes without sleeping. So a flood of operations cannot hold up a cancel: one that finds
 //! the submission queue filled by calls since the last turn goes out with the next. And no SQE of the reactor's own is
-//! ever lost. An operation that finds the table full waits in its future. When a slot is freed the future that has
+//! ever lost. An operation that finds the table full waits in its future, and whoever can give slots back, as the pool of a
+//! client its idle connections, is told. When a slot is freed the future that has
 //! waited longest is called, and the slot is kept for it until the next turn, so that neither a busy task nor a
 //! forgotten future can keep the others out. A close takes no slot, but where it is awaited or may take a while (that of a
 //! file); then it takes one beyond the limit if it must: a full table has to be able to shrink.
@@ -106,6 +108,8 @@
 
 mod builder;
 mod core;
+#[cfg(feature = "http")]
+mod crowd;
 mod gather;
 mod metrics;
 mod posts;
@@ -129,6 +133,8 @@ use std::time::Duration;
 
 pub use builder::Builder;
 pub(crate) use core::Core;
+#[cfg(feature = "http")]
+pub(crate) use crowd::Relief;
 pub use metrics::Metrics;
 pub use shutdown::ShutdownReport;
 pub(crate) use submission::{Handed, Submission};

@@ -192,6 +192,12 @@ impl Table {
         !self.waiting.is_empty()
     }
 
+    /// How many futures wait for a slot.
+    #[cfg(feature = "http")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// The next future to call, if there is a free slot for it.
     pub(crate) fn call_next(&mut self) -> Option<Waker> {
         if self.waiting.is_empty() || self.len() + self.reserved >= self.limit {

@@ -1,5 +1,5 @@
-//! The caretaker of a pool: one task, which drops the connections that have ended or been idle for too long, and wakes
-//! the fetches whose deadline is over.
+//! The caretaker of a pool: one task, which drops the connections that have ended or been idle for too long, or whose
+//! slots in the reactor's table are needed, and wakes the fetches whose deadline is over.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Pool;
 use super::events::Events;
-use crate::reactor::Core;
+use crate::reactor::{Core, Relief};
 use crate::task::wake_all;
 use crate::time::{Sleep, sleep_until};
 
@@ -28,6 +28,8 @@ pub(super) struct Caretaker {
     runs: Cell<bool>,
     /// When it wakes by itself.
     next: Cell<Option<Instant>>,
+    /// Operations of its reactor waited for a slot when it last looked.
+    crowded: Cell<bool>,
     /// The reactor that it runs on.
     core: RefCell<Weak<Core>>,
 }
@@ -60,10 +62,12 @@ impl Caretaker {
 
     /// A connection that may stay until `expires` has come to `pool`.
     pub(super) fn see_to(pool: &Rc<Pool>, expires: Option<Instant>) {
-        if !Caretaker::begin(pool)
-            && let Some(expires) = expires
-            && pool.caretaker.next.get().is_some_and(|next| expires < next)
-        {
+        if Caretaker::begin(pool) {
+            return;
+        }
+        let next = pool.caretaker.next.get();
+        let sooner = expires.is_some_and(|expires| next.is_some_and(|next| expires < next));
+        if sooner || pool.caretaker.crowded.get() {
             pool.events.call();
         }
     }
@@ -86,10 +90,18 @@ impl Caretaker {
 /// Runs as long as its pool and its reactor.
 async fn tend(tending: Tending) {
     let mut sleep: Option<Sleep> = None;
+    let mut relief: Option<Relief> = None;
     poll_fn(|cx| {
         let Some(pool) = tending.0.upgrade() else {
             return Poll::Ready(());
         };
+        let core = pool.caretaker.core.borrow().upgrade();
+        if let Some(core) = core {
+            relief.get_or_insert_with(|| Relief::new(&core, cx.waker()));
+            let waiting = core.waiting();
+            pool.caretaker.crowded.set(waiting > 0);
+            pool.make_way(waiting);
+        }
         loop {
             pool.events.set_caretaker(cx.waker());
             let idle = tidy(&pool).unwrap_or_else(|| idle_since(&pool, sleep.is_none()));

@@ -319,6 +319,14 @@ impl Pool {
         self.let_go(oldest);
     }
 
+    /// Closes connections that are idle, each of which has a slot of the reactor, for as many `operations` that wait for
+    /// one: as long as it is kept, an idle connection might keep a fetch from its end.
+    fn make_way(&self, operations: usize) {
+        for _ in 0..operations.min(self.idle()) {
+            self.make_room();
+        }
+    }
+
     /// Ends everything: idle connections, those who wait, and the active fetches.
     pub(super) fn close(&self) {
         self.closed.set(true);

@@ -1,0 +1,140 @@
+//! Clients of a reactor that has few operations: idle connections, which have one each, give way to who waits for one.
+#![cfg(feature = "http")]
+
+mod common;
+mod http_support;
+
+use std::cell::Cell;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::poll_once;
+use eyewall::fs::{self, File};
+use eyewall::http::{Client, ClientBuilder, Conduit};
+use eyewall::net::TcpListener;
+use eyewall::time::timeout;
+use eyewall::{Reactor, reactor, spawn};
+use futures_channel::mpsc::{self, UnboundedReceiver};
+use futures_util::{StreamExt, sink, stream};
+use http_support::{Reply, Server, until};
+
+/// It keeps its connections for ever.
+fn client() -> ClientBuilder {
+    Client::builder()
+        .pool_idle_timeout(Duration::ZERO)
+        .timeout(Duration::from_secs(20))
+}
+
+/// Runs with so many operations.
+fn run_with(operations: usize, client: ClientBuilder, test: impl AsyncFnOnce(Client)) {
+    let builder = Reactor::builder().max_operations(operations);
+    let reactor = builder.build().unwrap();
+    // The deadlines of the fetches, and the patience of the server, are longer.
+    let done = reactor.block_on(timeout(Duration::from_secs(10), test(client.build())));
+    done.unwrap().expect("it ends");
+    assert_eq!(reactor.shutdown(Duration::from_secs(5)).leaked, 0);
+}
+
+/// Takes an operation for good.
+async fn take_one() {
+    let before = reactor::metrics().unwrap().operations;
+    let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    spawn(async move { listener.accept().await.map(drop) }).detach();
+    until("it is in flight", || {
+        reactor::metrics().unwrap().operations > before
+    })
+    .await;
+}
+
+#[test]
+fn idle_connections_make_way_for_other_fetches() {
+    let servers: Vec<_> = (0..5).map(|_| Server::new(|_| Reply::ok("ok"))).collect();
+    run_with(3, client(), async |client| {
+        for server in &servers {
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+        assert!(client.idle_connections() > 0, "some are kept");
+    });
+}
+
+#[test]
+fn idle_connections_make_way_for_whatever_else_the_reactor_does() {
+    let servers: Vec<_> = (0..2).map(|_| Server::new(|_| Reply::ok("ok"))).collect();
+    run_with(3, client(), async |client| {
+        for server in &servers {
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+        assert_eq!(client.idle_connections(), 2);
+        take_one().await;
+        fs::metadata("/").await.unwrap();
+        assert_eq!(client.idle_connections(), 1, "no more than it takes");
+    });
+}
+
+/// A connection with an operation of its own, which answers each request that `go` allows.
+async fn holding_one(go: UnboundedReceiver<()>) -> io::Result<Conduit> {
+    let mut listener = TcpListener::bind("127.0.0.1:0").await?;
+    let holds = stream::once(async move {
+        listener.accept().await?;
+        Ok(Bytes::new())
+    });
+    let (asked, requests) = mpsc::unbounded();
+    let answers = requests.zip(go).map(|((), ())| {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        Ok(Bytes::from_static(answer))
+    });
+    let sink = sink::unfold(asked, |asked, _| async {
+        asked.unbounded_send(()).unwrap();
+        Ok(asked)
+    });
+    Conduit::new(stream::select(answers, holds), sink)
+}
+
+/// Who waits has called when no connection was idle.
+#[test]
+fn a_connection_that_becomes_idle_makes_way_for_who_waits_already() {
+    let (let_go, go) = mpsc::unbounded();
+    let go = Cell::new(Some(go));
+    let client = client().connector(move |_| holding_one(go.take().expect("one connection")));
+    run_with(2, client, async |client| {
+        let fetch = || {
+            let request = client.get("http://peer.test/");
+            spawn(async { request.send().await?.text().await })
+        };
+        let_go.unbounded_send(()).unwrap();
+        assert_eq!(fetch().await.unwrap().unwrap(), "ok");
+        let fetch = fetch();
+        until("it has begun", || client.idle_connections() == 0).await;
+        take_one().await;
+        let mut metadata = pin!(fs::metadata("/"));
+        assert!(poll_once(metadata.as_mut()).await.is_pending());
+        let_go.unbounded_send(()).unwrap();
+        metadata.await.unwrap();
+        assert_eq!(fetch.await.unwrap().unwrap(), "ok");
+        assert_eq!(client.idle_connections(), 0);
+    });
+}
+
+/// Its own connection, which is idle before the last part has been written, does not hold up a body that is saved.
+#[test]
+fn a_body_is_saved_where_its_connection_takes_the_last_operation() {
+    let server = Server::new(|_| {
+        let first = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello".to_vec();
+        Reply::Drip(Duration::from_millis(20), vec![first, b"world".to_vec()])
+    });
+    let path = std::env::temp_dir().join(format!("eyewall-crowded-{}", std::process::id()));
+    run_with(3, client(), async |client| {
+        let file = File::create(&path).await.unwrap();
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        for _ in 0..2 {
+            take_one().await;
+        }
+        assert_eq!(response.save(&file).await.unwrap(), 10);
+    });
+    assert_eq!(std::fs::read(&path).unwrap(), b"helloworld");
+    std::fs::remove_file(path).unwrap();
+}
