@@ -83,8 +83,8 @@ fn reactors_that_have_gone_keep_no_memory() {
         for _ in 0..16 {
             drop(Reactor::builder().pool(1024, 65_536).build().unwrap());
         }
-        // Some is the allocator's, for another thread.
-        let more = size() - before;
+        // Some is the allocator's, for another thread: it takes twice what it keeps, and may just have done so before.
+        let more = size().saturating_sub(before);
         assert!(more < 4 * POOL, "{more} bytes of 16 pools");
     });
 }
