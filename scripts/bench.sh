@@ -14,7 +14,7 @@ cc -E - <<<'#include <openssl/ssl.h>' >/dev/null 2>&1 || {
   exit 1
 }
 export PATH=$PATH:/usr/sbin
-cargo build --quiet --release --manifest-path benches/peers/Cargo.toml
+cargo build --release --manifest-path benches/peers/Cargo.toml
 target=$(cargo metadata --no-deps --offline --format-version 1 --manifest-path benches/peers/Cargo.toml |
   sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
