@@ -12,12 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::poll_once;
 use eyewall::fs::{self, File};
-use eyewall::http::{Client, ClientBuilder, Conduit};
-use eyewall::net::TcpListener;
-use eyewall::time::timeout;
-use eyewall::{Reactor, reactor, spawn};
+use eyewall::http::{Client, ClientBuilder, Conduit, Target};
+use eyewall::net::{TcpListener, TcpStream};
+use eyewall::time::{sleep, timeout};
+use eyewall::{Reactor, reactor, spawn, yield_now};
 use futures_channel::mpsc::{self, UnboundedReceiver};
-use futures_util::{StreamExt, sink, stream};
+use futures_util::future::join;
+use futures_util::{Stream, StreamExt, sink, stream};
 use http_support::{Reply, Server, until};
 
 /// It keeps its connections for ever.
@@ -75,6 +76,58 @@ fn idle_connections_make_way_for_whatever_else_the_reactor_does() {
     });
 }
 
+/// However often who waits asks again, before what has been closed has left its slot.
+#[test]
+fn who_waits_takes_no_more_than_it_needs() {
+    let servers: Vec<_> = (0..4).map(|_| Server::new(|_| Reply::ok("ok"))).collect();
+    run_with(6, client(), async |first| {
+        let second = client().build();
+        for (number, server) in servers.iter().enumerate() {
+            let client = [&first, &second][number % 2];
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+        let kept = || first.idle_connections() + second.idle_connections();
+        assert_eq!(kept(), 4);
+        for _ in 0..2 {
+            take_one().await;
+        }
+        let task = spawn(async {
+            let polls = async {
+                for _ in 0..20 {
+                    yield_now().await;
+                }
+            };
+            join(fs::metadata("/"), polls).await.0
+        });
+        task.await.unwrap().unwrap();
+        assert_eq!(kept(), 3);
+    });
+}
+
+/// An idle connection that has no operation is of no help, and the next one's turn comes.
+#[test]
+fn connections_without_operations_give_way_in_vain() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    let address = server.address;
+    let connect = move |target: Target| async move {
+        match target.host() {
+            "socket.test" => Ok(TcpStream::connect(address).await?.into()),
+            _ => answering(stream::repeat(()), stream::pending()),
+        }
+    };
+    run_with(2, client().connector(connect), async |client| {
+        for host in ["memory.test", "socket.test"] {
+            let url = format!("http://{host}/");
+            let mut response = client.get(url).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+        assert_eq!(client.idle_connections(), 2);
+        take_one().await;
+        fs::metadata("/").await.unwrap();
+    });
+}
+
 /// A connection with an operation of its own, which answers each request that `go` allows.
 async fn holding_one(go: UnboundedReceiver<()>) -> io::Result<Conduit> {
     let mut listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -82,6 +135,14 @@ async fn holding_one(go: UnboundedReceiver<()>) -> io::Result<Conduit> {
         listener.accept().await?;
         Ok(Bytes::new())
     });
+    answering(go, holds)
+}
+
+/// A connection that answers each request that `go` allows.
+fn answering(
+    go: impl Stream<Item = ()> + 'static,
+    more: impl Stream<Item = io::Result<Bytes>> + 'static,
+) -> io::Result<Conduit> {
     let (asked, requests) = mpsc::unbounded();
     let answers = requests.zip(go).map(|((), ())| {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -91,7 +152,7 @@ async fn holding_one(go: UnboundedReceiver<()>) -> io::Result<Conduit> {
         asked.unbounded_send(()).unwrap();
         Ok(asked)
     });
-    Conduit::new(stream::select(answers, holds), sink)
+    Conduit::new(stream::select(answers, more), sink)
 }
 
 /// Who waits has called when no connection was idle.
@@ -112,6 +173,13 @@ fn a_connection_that_becomes_idle_makes_way_for_who_waits_already() {
         take_one().await;
         let mut metadata = pin!(fs::metadata("/"));
         assert!(poll_once(metadata.as_mut()).await.is_pending());
+        let waits = || reactor::metrics().unwrap().waits;
+        let before = waits();
+        sleep(Duration::from_millis(50)).await;
+        assert!(
+            waits() > before,
+            "who has nothing is not asked again and again"
+        );
         let_go.unbounded_send(()).unwrap();
         metadata.await.unwrap();
         assert_eq!(fetch.await.unwrap().unwrap(), "ok");

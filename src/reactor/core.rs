@@ -1,7 +1,7 @@
 //! The reactor's state, and how operations enter and leave it.
 //!
-//! One owner a thing, short borrows: a `RefCell` here is never borrowed while an operation's `discard`, a
-//! waker or a task runs.
+//! One owner a thing, short borrows: a `RefCell` here is never borrowed while an operation's `discard`, a task or a
+//! waker that is not the reactor's own runs.
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell, RefMut};
@@ -460,10 +460,10 @@ impl Core {
         }
     }
 
-    /// How many operations wait for a slot.
+    /// How many slots are missing for the operations that wait for one.
     #[cfg(feature = "http")]
-    pub(crate) fn waiting(&self) -> usize {
-        self.table().waiting()
+    pub(crate) fn missing_slots(&self) -> usize {
+        self.table().missing()
     }
 
     #[cold]

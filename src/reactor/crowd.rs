@@ -1,6 +1,6 @@
 //! Who holds slots that others may need more, and gives some back when the table is full.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
@@ -8,34 +8,49 @@ use slab::Slab;
 
 use super::core::Core;
 
-/// The wakers of those who can make room. They are of the reactor's own tasks, so that to wake, clone or drop one runs
-/// no code of a user.
+/// What one of them has to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stock {
+    /// Some slots, perhaps.
+    #[default]
+    Unknown,
+    /// The same, and slots are missing: it is to give back as many.
+    Asked,
+    /// None, though some are missing. It is not asked again before it says otherwise.
+    Empty,
+}
+
+/// All of them. The wakers are of the reactor's own tasks, so that to wake, clone or drop one runs no code of a user.
 #[derive(Default)]
 pub(super) struct Crowd {
-    wakers: RefCell<Slab<Waker>>,
+    members: RefCell<Slab<(Waker, Rc<Cell<Stock>>)>>,
 }
 
 impl Crowd {
-    /// An operation has found no slot.
-    pub(super) fn call(&self) {
-        for (_, waker) in &*self.wakers.borrow() {
+    /// Slots are missing. One is asked at a time, once a turn: what it gives is free after the next.
+    pub(super) fn ask(&self) {
+        let members = self.members.borrow();
+        let mut all = members.iter().map(|(_, member)| member);
+        if let Some((waker, stock)) = all.find(|(_, stock)| stock.get() != Stock::Empty) {
+            stock.set(Stock::Asked);
             waker.wake_by_ref();
         }
     }
 }
 
-/// The task is woken whenever the table is full, until this is dropped.
+/// Makes a task one of them, until this is dropped.
 pub(crate) struct Relief {
     core: Weak<Core>,
     key: usize,
 }
 
 impl Relief {
-    /// For one of the tasks of `core`, whose waker this is.
-    pub(crate) fn new(core: &Rc<Core>, waker: &Waker) -> Relief {
+    /// For one of the tasks of `core`, which is woken by this waker when its `stock` is asked for.
+    pub(crate) fn new(core: &Rc<Core>, waker: &Waker, stock: &Rc<Cell<Stock>>) -> Relief {
+        let member = (waker.clone(), Rc::clone(stock));
         Relief {
             core: Rc::downgrade(core),
-            key: core.crowd.wakers.borrow_mut().insert(waker.clone()),
+            key: core.crowd.members.borrow_mut().insert(member),
         }
     }
 }
@@ -43,8 +58,8 @@ impl Relief {
 impl Drop for Relief {
     fn drop(&mut self) {
         if let Some(core) = self.core.upgrade() {
-            let waker = core.crowd.wakers.borrow_mut().remove(self.key);
-            drop(waker);
+            let member = core.crowd.members.borrow_mut().remove(self.key);
+            drop(member);
         }
     }
 }

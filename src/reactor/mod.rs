@@ -43,11 +43,11 @@
 //! The wake-up poll, cancels, closes, then operations, oldest first. What does not fit into the submission queue waits
 //! for the next turn, which comes without sleeping. So a flood of operations cannot hold up a cancel: one that finds
 //! the submission queue filled by calls since the last turn goes out with the next. And no SQE of the reactor's own is
-//! ever lost. An operation that finds the table full waits in its future, and whoever can give slots back, as the pool of a
-//! client its idle connections, is told. When a slot is freed the future that has
-//! waited longest is called, and the slot is kept for it until the next turn, so that neither a busy task nor a
-//! forgotten future can keep the others out. A close takes no slot, but where it is awaited or may take a while (that of a
-//! file); then it takes one beyond the limit if it must: a full table has to be able to shrink.
+//! ever lost. An operation that finds the table full waits in its future, and the pools of clients are asked, one of them
+//! a turn, for the slots of idle connections. When a slot is freed the future that has waited longest is called, and the
+//! slot is kept for it until the next turn, so that neither a busy task nor a forgotten future can keep the others out. A
+//! close takes no slot, but where it is awaited or may take a while (that of a file); then it takes one beyond the limit if
+//! it must: a full table has to be able to shrink.
 //!
 //! # What a dropped future does
 //!
@@ -134,7 +134,7 @@ use std::time::Duration;
 pub use builder::Builder;
 pub(crate) use core::Core;
 #[cfg(feature = "http")]
-pub(crate) use crowd::Relief;
+pub(crate) use crowd::{Relief, Stock};
 pub use metrics::Metrics;
 pub use shutdown::ShutdownReport;
 pub(crate) use submission::{Handed, Submission};

@@ -136,8 +136,6 @@ impl<O: Operation> Handed<O> {
                 queued.ticket = Some(ticket);
                 *self = Handed::NoRoom(queued);
                 drop(old);
-                #[cfg(feature = "http")]
-                core.crowd.call();
                 Poll::Pending
             }
             Handed::Ended(_) => panic!("an operation was polled after its end"),

@@ -192,10 +192,13 @@ impl Table {
         !self.waiting.is_empty()
     }
 
-    /// How many futures wait for a slot.
+    /// How many slots are missing for the futures that wait.
     #[cfg(feature = "http")]
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub(crate) fn missing(&self) -> usize {
+        match self.waiting.len() {
+            0 => 0,
+            waiting => (self.len() + self.reserved + waiting).saturating_sub(self.limit),
+        }
     }
 
     /// The next future to call, if there is a free slot for it.

@@ -28,6 +28,10 @@ impl Core {
                 // Their end makes room, and nothing else tells of it.
                 self.hurry();
             }
+            #[cfg(feature = "http")]
+            if self.missing_slots() > 0 {
+                self.crowd.ask();
+            }
         }
         let due = if self.is_all_staged()
             && !self.has_work()

@@ -262,7 +262,8 @@ impl ClientBuilder {
     }
 
     /// How long a connection is kept without use, unless the server says a shorter time (`Keep-Alive: timeout=`);
-    /// zero for ever.
+    /// zero for ever. Those idle for longest go earlier where others lack descriptors or
+    /// [operations](crate::reactor::Builder::max_operations).
     pub fn pool_idle_timeout(mut self, timeout: Duration) -> ClientBuilder {
         self.pool.idle_timeout = timeout;
         self

@@ -31,7 +31,8 @@ pub enum ClientEvent<'a> {
         /// The other end, where it has an address.
         remote: Option<SocketAddr>,
     },
-    /// A kept connection ended: its peer closed it, or it had been idle for too long or too many were kept.
+    /// A kept connection ended: its peer closed it, or it had been idle for too long, or too many were kept, or its
+    /// descriptor or its operation was needed.
     IdleClosed {
         /// The other end, where it has an address.
         remote: Option<SocketAddr>,

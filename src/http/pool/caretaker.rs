@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Pool;
 use super::events::Events;
-use crate::reactor::{Core, Relief};
+use crate::reactor::{Core, Relief, Stock};
 use crate::task::wake_all;
 use crate::time::{Sleep, sleep_until};
 
@@ -28,8 +28,8 @@ pub(super) struct Caretaker {
     runs: Cell<bool>,
     /// When it wakes by itself.
     next: Cell<Option<Instant>>,
-    /// Operations of its reactor waited for a slot when it last looked.
-    crowded: Cell<bool>,
+    /// What the reactor asks of it.
+    stock: Rc<Cell<Stock>>,
     /// The reactor that it runs on.
     core: RefCell<Weak<Core>>,
 }
@@ -67,7 +67,7 @@ impl Caretaker {
         }
         let next = pool.caretaker.next.get();
         let sooner = expires.is_some_and(|expires| next.is_some_and(|next| expires < next));
-        if sooner || pool.caretaker.crowded.get() {
+        if sooner || pool.caretaker.stock.get() == Stock::Empty {
             pool.events.call();
         }
     }
@@ -96,15 +96,20 @@ async fn tend(tending: Tending) {
             return Poll::Ready(());
         };
         let core = pool.caretaker.core.borrow().upgrade();
-        if let Some(core) = core {
-            relief.get_or_insert_with(|| Relief::new(&core, cx.waker()));
-            let waiting = core.waiting();
-            pool.caretaker.crowded.set(waiting > 0);
-            pool.make_way(waiting);
+        let stock = &pool.caretaker.stock;
+        if let Some(core) = &core {
+            relief.get_or_insert_with(|| Relief::new(core, cx.waker(), stock));
         }
+        let before = pool.idle();
         loop {
             pool.events.set_caretaker(cx.waker());
             let idle = tidy(&pool).unwrap_or_else(|| idle_since(&pool, sleep.is_none()));
+            if let Some(core) = &core
+                && stock.replace(Stock::Unknown) != Stock::Unknown
+            {
+                let gone = before.saturating_sub(pool.idle());
+                stock.set(pool.give_back(core.missing_slots().saturating_sub(gone)));
+            }
             let next = wake_late(&pool).map_or(idle, |deadline| deadline.min(idle));
             pool.caretaker.next.set(Some(next));
             match &mut sleep {

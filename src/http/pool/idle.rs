@@ -56,8 +56,17 @@ impl Idle {
         self.entries.get(place)
     }
 
-    pub(super) fn oldest(&self) -> Option<usize> {
-        (self.oldest != NONE).then_some(self.oldest as usize)
+    /// The place of the one that has been idle for longest, of those that are `such`.
+    pub(super) fn oldest_of(&self, such: impl Fn(&Entry) -> bool) -> Option<usize> {
+        let mut place = self.oldest;
+        while place != NONE {
+            let entry = &self.entries[place as usize];
+            if such(entry) {
+                return Some(place as usize);
+            }
+            place = entry.newer;
+        }
+        None
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Entry)> {

@@ -6,7 +6,7 @@
 //! | `host.rs` | what is known about one key |
 //! | `idle.rs` | the idle connections, in the order of their age |
 //! | `calm.rs` | waiting until nothing is active |
-//! | `events.rs`, `caretaker.rs` | idle connections that end, or have been idle for too long; deadlines of fetches |
+//! | `events.rs`, `caretaker.rs` | idle connections that end, have been idle for too long, or give way; deadlines of fetches |
 //!
 //! A fetch first goes through the gate of its host, then through that of the pool; either queue is first in,
 //! first out. It leaves both when its response has ended and its request has been sent, or before the next hop of a
@@ -15,8 +15,8 @@
 //! An idle connection keeps its receive armed, which holds no buffer. When its peer closes it, or sends what
 //! nobody asked for, the completion wakes the pool's own waker for that connection; the caretaker, one task for
 //! the whole pool, then drops the connection before anyone takes it. The same task drops those that have been
-//! idle too long, and wakes fetches whose deadline is over: most fetches end before theirs, and the deadlines of many
-//! need but one timer.
+//! idle too long, or whose slots in the reactor's table others wait for, and wakes fetches whose deadline is over: most
+//! fetches end before theirs, and the deadlines of many need but one timer.
 
 mod calm;
 mod caretaker;
@@ -48,6 +48,7 @@ use super::faces::{ClientEvent, Watchers};
 use super::key::Route;
 use super::proxy::ProxyServer;
 use super::spare::Spare;
+use crate::reactor::Stock;
 use crate::task::{own_wakers, wake_all};
 
 /// The bounds of a pool.
@@ -276,7 +277,7 @@ impl Pool {
             evicted.push(idle.remove(first));
         }
         if idle.len() >= self.limits.idle
-            && let Some(oldest) = idle.oldest()
+            && let Some(oldest) = idle.oldest_of(|_| true)
         {
             evicted.push(idle.remove(oldest));
         }
@@ -313,18 +314,28 @@ impl Pool {
 
     /// Closes the connection that has been idle for longest, if there is one: somebody needs its descriptor.
     pub(super) fn make_room(&self) {
-        let mut idle = self.idle.borrow_mut();
-        let oldest = idle.oldest().map(|place| idle.remove(place));
-        drop(idle);
-        self.let_go(oldest);
+        self.let_go_oldest(|_| true);
     }
 
-    /// Closes connections that are idle, each of which has a slot of the reactor, for as many `operations` that wait for
-    /// one: as long as it is kept, an idle connection might keep a fetch from its end.
-    fn make_way(&self, operations: usize) {
-        for _ in 0..operations.min(self.idle()) {
-            self.make_room();
+    /// Closes so many idle connections of the reactor that runs now, the one idle for longest first: most of them have a
+    /// slot each, and as long as it has that, it may keep a fetch from its end.
+    fn give_back(&self, slots: usize) -> Stock {
+        let of_this = |entry: &Entry| entry.connection.is_current();
+        let all = (0..slots).all(|_| self.let_go_oldest(of_this));
+        match all {
+            true => Stock::Unknown,
+            false => Stock::Empty,
         }
+    }
+
+    /// Closes the connection that has been idle for longest, of those that are `such`. Whether there was one.
+    fn let_go_oldest(&self, such: impl Fn(&Entry) -> bool) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        let oldest = idle.oldest_of(such).map(|place| idle.remove(place));
+        drop(idle);
+        let any = oldest.is_some();
+        self.let_go(oldest);
+        any
     }
 
     /// Ends everything: idle connections, those who wait, and the active fetches.
