@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use eyewall::http::{Client, ClientBuilder, Error, ErrorKind, Pem, Phase, Proxy, Stage};
+use eyewall::http::{
+    Client, ClientBuilder, Error, ErrorKind, HeaderValue, Pem, Phase, Proxy, Stage,
+};
 use rustls::ServerConfig;
 use tls_support::{
     Authority, Peer, accept_tcp, goodbye, over, read_head, run, server, try_read_head,
@@ -256,6 +258,50 @@ fn c09_bytes_behind_the_answer_of_the_proxy_are_the_servers() {
         let error = get(&client, "https://site.test/x").await.unwrap_err();
         assert!(error.is_tls(), "{error:?}");
         assert!(cause(&error).contains("AccessDenied"), "{error:?}");
+    });
+    proxy.join();
+}
+
+#[test]
+fn c09_a_proxy_is_told_who_asks_for_a_tunnel() {
+    let authority = Authority::new();
+    let (seen, heads) = channel();
+    let proxy = Peer::new(move |listener| {
+        for _ in 0..4 {
+            let mut stream = accept_tcp(&listener);
+            seen.send(read_head(&mut stream)).unwrap();
+            let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(refusal).unwrap();
+        }
+    });
+    let own = concat!("user-agent: eyewall/", env!("CARGO_PKG_VERSION"), "\r\n");
+    run(async {
+        let client = client(&authority, &proxy).build();
+        let mut secret = HeaderValue::from_static("nobody");
+        secret.set_sensitive(true);
+        let request = || client.get("https://site.test/x").header("x-own", "1");
+        for (request, agent) in [
+            (request(), Some(own)),
+            (
+                request().header("user-agent", "me"),
+                Some("user-agent: me\r\n"),
+            ),
+            (request().without_header("user-agent"), None),
+            (request().header("user-agent", secret), None),
+        ] {
+            let error = request.send().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Proxy);
+            let head = heads.recv().unwrap();
+            match agent {
+                Some(line) => assert!(head.ends_with(&format!("{line}\r\n")), "{head}"),
+                None => assert!(!head.contains("user-agent"), "{head}"),
+            }
+            // Everything else is for the server.
+            assert!(
+                !head.contains("accept") && !head.contains("x-own"),
+                "{head}"
+            );
+        }
     });
     proxy.join();
 }

@@ -12,6 +12,7 @@ use crate::http::faces::ClientEvent;
 use crate::http::hooks::Hooks;
 use crate::http::key::Route;
 use crate::http::origin::Origin;
+use crate::http::request::Request;
 use crate::http::timings::Timings;
 use crate::http::trace::Trace;
 use crate::http::transport::{Opened, Transport, Waiting, open, open_now, tunnel};
@@ -63,17 +64,18 @@ impl Client {
         Ok(self.connected(Connection::new(transport, ends)))
     }
 
-    /// Makes a connection to `origin`, the way that `route` says, or waits for what has `begun`. The deadlines are the
+    /// Makes a connection for `request`, the way that `route` says, or waits for what has `begun`. The deadlines are the
     /// watch's.
     pub(super) async fn connect(
         &self,
         route: &Route<'_>,
-        origin: Origin,
+        request: &Request,
         mut begun: Option<Waiting>,
         timings: &mut Timings,
         watch: &Watch,
-        hooks: &Hooks,
     ) -> Result<Box<Connection>, Error> {
+        let origin = Origin::of(&request.url)?;
+        let hooks = &request.hooks;
         let (host, port) = match route.proxy {
             Some(proxy) => (&*proxy.host, proxy.port),
             None => (&*origin.host, origin.port),
@@ -104,7 +106,11 @@ impl Client {
         let ends = Ends::of(local, peer);
         watch.between(ends.clone());
         if route.secure {
-            transport = secure(transport, route, &origin, timings, watch, hooks).await?;
+            let agent = match route.proxy {
+                Some(_) => self.agent_line(request),
+                None => Vec::new(),
+            };
+            transport = secure(transport, route, &origin, &agent, timings, watch, hooks).await?;
         }
         Ok(self.connected(Connection::new(transport, ends)))
     }
@@ -117,12 +123,13 @@ impl Client {
     }
 }
 
-/// Makes TLS with `origin`, which may lie behind a proxy.
+/// Makes TLS with `origin`, which may lie behind a proxy. That one is told the line of the `agent`.
 #[cfg(feature = "__tls")]
 async fn secure(
     mut transport: Transport,
     route: &Route<'_>,
     origin: &Origin,
+    agent: &[u8],
     timings: &mut Timings,
     watch: &Watch,
     hooks: &Hooks,
@@ -133,7 +140,7 @@ async fn secure(
     let mut received = None;
     if let Some(proxy) = route.proxy {
         watch.enter(Stage::Tunnel);
-        received = tunnel(&mut transport, proxy, origin, hooks).await?;
+        received = tunnel(&mut transport, proxy, origin, agent, hooks).await?;
     }
     watch.enter(Stage::Tls);
     let config = route.connect.tls().config().await.map_err(|bad| {
@@ -157,13 +164,14 @@ async fn secure(
     mut transport: Transport,
     route: &Route<'_>,
     origin: &Origin,
+    agent: &[u8],
     _timings: &mut Timings,
     watch: &Watch,
     hooks: &Hooks,
 ) -> Result<Transport, Error> {
     if let Some(proxy) = route.proxy {
         watch.enter(Stage::Tunnel);
-        tunnel(&mut transport, proxy, origin, hooks).await?;
+        tunnel(&mut transport, proxy, origin, agent, hooks).await?;
     }
     Err(crate::http::origin::without_tls())
 }

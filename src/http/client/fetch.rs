@@ -18,7 +18,6 @@ use crate::http::error::{Error, ErrorKind, Seen, Stage};
 use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
-use crate::http::origin::Origin;
 use crate::http::pool::Slot;
 use crate::http::redirect::{self, Redirect, Rules};
 use crate::http::request::Request;
@@ -263,11 +262,9 @@ impl Client {
                 None => match self.connect_now(ways.route, &request.url, timings, &request.hooks) {
                     Ok(connection) => connection,
                     Err(begun) => {
-                        let (origin, hooks) = (Origin::of(&request.url)?, &request.hooks);
                         // In a box, since it is large, and seldom needed.
-                        let mut connecting = Box::pin(
-                            self.connect(ways.route, origin, begun, timings, watch, hooks),
-                        );
+                        let mut connecting =
+                            Box::pin(self.connect(ways.route, request, begun, timings, watch));
                         let made = watch.over_in(slot, connecting.as_mut()).await;
                         drop(connecting);
                         let made = made.map_err(|error| failed(error, ways.route, watch))?;

@@ -181,6 +181,27 @@ impl Client {
         Ok(head)
     }
 
+    /// The lines in which `request` says who asks, for a proxy that is asked for a tunnel first (RFC 9110, 10.1.5). Not
+    /// what is marked sensitive: the proxy is somebody else.
+    pub(super) fn agent_line(&self, request: &Request) -> Vec<u8> {
+        let mut lines = Vec::new();
+        let own = request.fields.as_deref();
+        if own.is_some_and(|own| own.says(&header::USER_AGENT)) {
+            let values = request.headers().get_all(header::USER_AGENT).iter();
+            for value in values.filter(|value| !value.is_sensitive()) {
+                write_field(&mut lines, &header::USER_AGENT, value.as_bytes());
+            }
+            return lines;
+        }
+        let defaults = &self.inner.defaults;
+        for field in &defaults.fields {
+            if field.name == header::USER_AGENT && !field.private {
+                lines.extend_from_slice(&defaults.lines[field.line.clone()]);
+            }
+        }
+        lines
+    }
+
     pub(in crate::http) fn encode_head(
         &self,
         request: &Request,

@@ -13,17 +13,18 @@ use crate::http::origin::Origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::trace::{SentHead, Trace};
 
-/// Asks the proxy at the other end of `transport` for a tunnel to `origin`. Afterwards the transport leads there;
-/// what came with the proxy's answer is from there, too.
+/// Asks the proxy at the other end of `transport` for a tunnel to `origin`, with the lines of the `agent`. Afterwards the
+/// transport leads there; what came with the proxy's answer is from there, too.
 pub(in crate::http) async fn tunnel(
     transport: &mut Transport,
     proxy: &ProxyServer,
     origin: &Origin,
+    agent: &[u8],
     hooks: &Hooks,
 ) -> Result<Option<Chunk>, Error> {
     let (recv, send) = transport.split();
     // The error of the sending comes with the receiving: the proxy may have said why before it closed.
-    let head = request(proxy, origin)?;
+    let head = request(proxy, origin, agent)?;
     hooks.trace(&Trace::Request(&SentHead::new(&head, Vec::new())));
     let sent = send.post(head).await;
     sent.map_err(|error| Error::io(ErrorKind::Proxy, error))?;
@@ -57,7 +58,7 @@ pub(in crate::http) async fn tunnel(
     }
 }
 
-fn request(proxy: &ProxyServer, origin: &Origin) -> Result<Vec<u8>, Error> {
+fn request(proxy: &ProxyServer, origin: &Origin, agent: &[u8]) -> Result<Vec<u8>, Error> {
     let authority = origin.authority();
     let mut headers = HeaderMap::new();
     if let Some(credentials) = &proxy.credentials {
@@ -75,6 +76,10 @@ fn request(proxy: &ProxyServer, origin: &Origin) -> Result<Vec<u8>, Error> {
     }
     .encode(&mut head)
     .map_err(Error::request)?;
+    // Before the empty line.
+    head.truncate(head.len() - 2);
+    head.extend_from_slice(agent);
+    head.extend_from_slice(b"\r\n");
     Ok(head)
 }
 
