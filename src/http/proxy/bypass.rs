@@ -9,7 +9,8 @@ use super::environment;
 /// A list of hosts that are reached without a proxy, in the words of the variable `NO_PROXY`: separated by commas
 /// or spaces, each of them
 ///
-/// - a name, which stands for its subdomains too; a leading `.` or `*.` changes nothing about that;
+/// - a name, which stands for its subdomains too; a leading `.` or `*.` changes nothing about that, nor whether an
+///   international one is in ASCII (`xn--...`);
 /// - an IP address, or a range of them in CIDR notation (`10.0.0.0/8`, `fd00::/8`);
 /// - either with a port (`example.org:8080`, `[::1]:8080`), for that port only;
 /// - `*` for all.
@@ -146,8 +147,17 @@ impl Hosts {
         }
         let name = text.strip_prefix('*').unwrap_or(text);
         let name = name.trim_matches('.').to_ascii_lowercase();
-        let whole = !name.is_empty() && !name.contains(['/', '*']);
-        whole.then(|| Hosts::Domain(name.into()))
+        if name.is_empty() || name.contains(['/', '*']) {
+            return None;
+        }
+        // URLs have their names in ASCII.
+        match name.is_ascii() {
+            true => Some(Hosts::Domain(name.into())),
+            false => match Host::parse(&name) {
+                Ok(Host::Domain(name)) => Some(Hosts::Domain(name.into())),
+                _ => None,
+            },
+        }
     }
 
     fn cover(&self, url: &Url) -> bool {

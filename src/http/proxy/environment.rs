@@ -6,6 +6,7 @@
 //!
 //! This machine is always reached directly: who sets a proxy for the world does not mean the tests next door.
 
+use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use http::HeaderValue;
@@ -31,7 +32,20 @@ impl Changes {
 
 /// A variable of this process.
 pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    std::env::var_os(name).map(|value| text(value.as_bytes()))
+}
+
+/// A value as text. What is no UTF-8 is written as in a URL, and does not make the whole pass for one that is not set: the
+/// way past a proxy, or into the trap of a CGI program.
+pub(super) fn text(value: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in value.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
 }
 
 /// The value of a variable, which says something.

@@ -95,6 +95,8 @@ fn c09_no_proxy() {
         ("[2001:db8::1]:81", "http://[2001:db8::1]:81/"),
         ("2001:db8::/32", "http://[2001:db8:ffff::1]/"),
         ("::ffff:192.0.2.1", "http://192.0.2.1/"),
+        ("Bücher.test", "http://www.bücher.test/"),
+        ("xn--bcher-kva.test:81", "http://bücher.test:81/"),
     ];
     for (list, url) in covered {
         assert!(
@@ -117,6 +119,7 @@ fn c09_no_proxy() {
         ("a*b", "http://axb/"),
         (".", "http://example.org/"),
         ("localhost", "http://127.0.0.1/"),
+        ("ü\u{ffff}.test", "http://x.test/"),
     ];
     for (list, url) in others {
         assert!(
@@ -223,6 +226,26 @@ fn c09_the_environment_counts_though_a_part_is_said_otherwise() {
     // It is still an error where it would be asked, and nowhere else.
     let url = "https://a.test/".parse().unwrap();
     assert_eq!(set.of(&url).unwrap_err().kind(), ErrorKind::Proxy);
+}
+
+#[test]
+fn c09_what_is_no_utf_8_is_not_taken_for_nothing() {
+    let set = [
+        (
+            "http_proxy",
+            environment::text(b"http://user:p\xe4ss@plain"),
+        ),
+        ("https_proxy", environment::text(b"http://pl\xe4in")),
+        ("no_proxy", environment::text(b"\xff,inside.test")),
+    ];
+    let set = set.each_ref().map(|(name, value)| (*name, &**value));
+    let proxies = proxies(&set);
+    let plain = proxies.of(&"http://a.test/".parse().unwrap()).unwrap();
+    let credentials = plain.and_then(|proxy| proxy.credentials.as_ref());
+    assert_eq!(credentials.unwrap(), "Basic dXNlcjpw5HNz");
+    let error = proxies.of(&"https://a.test/".parse().unwrap());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Proxy);
+    assert_eq!(authority(&proxies, "http://inside.test/"), None);
 }
 
 #[test]
