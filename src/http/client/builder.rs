@@ -261,9 +261,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a connection is kept without use, unless the server says a shorter time (`Keep-Alive: timeout=`);
-    /// zero for ever. Those idle for longest go earlier where others lack descriptors or
-    /// [operations](crate::reactor::Builder::max_operations).
+    /// How long a connection is kept without use, unless the server says a shorter time (`Keep-Alive: timeout=`), of which
+    /// a second is left to it, or half where it is less than two; zero for ever. Those idle for longest go earlier where
+    /// others lack descriptors or [operations](crate::reactor::Builder::max_operations).
     pub fn pool_idle_timeout(mut self, timeout: Duration) -> ClientBuilder {
         self.pool.idle_timeout = timeout;
         self

@@ -423,7 +423,9 @@ const SWITCH: &str = " (allow_nonstandard_methods lifts this check)";
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// How long the peer keeps the connection: the `timeout` of a Keep-Alive field.
+/// How long a connection is of use that its peer keeps for the `timeout` of a Keep-Alive field: a second less, or half of
+/// it. The peer counts from when it has sent the answer, and what is sent to it has to arrive before that time is over;
+/// what comes later is lost, and may not be sent again.
 fn kept_by_peer(headers: &Headers) -> Option<Duration> {
     let text = str::from_utf8(headers.first(&KEEP_ALIVE)?).ok()?;
     let seconds = text.split(',').find_map(|parameter| {
@@ -433,5 +435,31 @@ fn kept_by_peer(headers: &Headers) -> Option<Duration> {
             false => None,
         }
     });
-    seconds.map(Duration::from_secs)
+    let kept = Duration::from_secs(seconds?);
+    Some(kept - (kept / 2).min(Duration::from_secs(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::codec::Event;
+
+    #[test]
+    fn p13_a_connection_is_given_up_before_its_peer_does_so() {
+        let millis = |value: &str| {
+            let head = format!("HTTP/1.1 200 OK\r\nKeep-Alive: {value}\r\n\r\n");
+            let kind = RequestKind::of(&Method::GET);
+            let mut decoder = ResponseDecoder::new(Limits::default(), kind);
+            match decoder.decode(head.as_bytes()).unwrap().event {
+                Event::Head(head) => kept_by_peer(&head.headers).map(|kept| kept.as_millis()),
+                event => panic!("{event:?}"),
+            }
+        };
+        assert_eq!(millis("timeout=5"), Some(4_000));
+        assert_eq!(millis("max=3, Timeout = \"2\""), Some(1_000));
+        assert_eq!(millis("timeout=1"), Some(500));
+        assert_eq!(millis("timeout=0"), Some(0));
+        assert_eq!(millis("timeout=-1"), None);
+        assert_eq!(millis("max=3"), None);
+    }
 }
