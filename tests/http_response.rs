@@ -621,6 +621,26 @@ fn text_that_is_not_utf_8_is_still_text() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    const BODY: &[u8] = b"\xef\xbb\xbf{}\xef\xbb\xbf";
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", BODY.len());
+    let peer = Peer::answering([head.as_bytes(), BODY].concat());
+    run(async {
+        let mut response = eyewall::fetch(peer.url()).await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "{}\u{feff}");
+    });
+    peer.join();
+    let peer = Peer::answering([head.as_bytes(), BODY].concat());
+    run(async {
+        let fetched = eyewall::fetch(peer.url()).await.unwrap().whole().await;
+        let fetched = fetched.unwrap();
+        assert_eq!(fetched.text(), "{}\u{feff}");
+        assert_eq!(fetched.body, BODY, "bytes are as they are");
+    });
+    peer.join();
+}
+
+#[test]
 fn an_error_of_a_fetch_is_one_of_io_too() {
     let peer = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
     run(async {

@@ -30,6 +30,7 @@ pub use chunks::Chunks;
 pub use push::{Flow, Push, Pusher};
 use reply::Broken;
 pub(super) use reply::{Chain, Reading, Reply};
+pub(super) use whole::BYTE_ORDER_MARK;
 
 /// The answer to a request: its head, and its body as it comes.
 ///

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use url::Url;
 
 use crate::http::error::Seen;
+use crate::http::response::BYTE_ORDER_MARK;
 use crate::http::{Error, ErrorKind, Redirect, Stage, Timings};
 
 /// A response with its whole body: what is left when a fetch has ended. It can go to another thread. From
@@ -111,9 +112,10 @@ impl Fetched {
         Err(error.seen(|| seen).with_head(status, self.headers))
     }
 
-    /// The body as text; what is not UTF-8 becomes U+FFFD.
+    /// The body as text; what is not UTF-8 becomes U+FFFD, and a byte order mark before it is left out.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
+        let body = self.body.strip_prefix(BYTE_ORDER_MARK);
+        String::from_utf8_lossy(body.unwrap_or(&self.body)).into_owned()
     }
 }
 

@@ -12,6 +12,9 @@ use crate::http::faces::Fetched;
 use crate::http::pool::Slot;
 use crate::http::spare::{SMALLEST, Spare};
 
+/// What some put before UTF-8, and what is no part of the text (Encoding Standard, "UTF-8 decode").
+pub(in crate::http) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 impl Response {
     /// The body to its end. JSON is read from it by `serde_json::from_slice(&bytes)`. What has been read before is not in
     /// it: called again, it is empty.
@@ -102,15 +105,18 @@ impl Response {
         Ok((whole, start))
     }
 
-    /// The body to its end, as text; what is not UTF-8 becomes U+FFFD. Called again, there is nothing left: an empty
-    /// text.
+    /// The body to its end, as text; what is not UTF-8 becomes U+FFFD, and a byte order mark before it is left out. Called
+    /// again, there is nothing left: an empty text.
     ///
     /// # Errors
     ///
     /// As [`bytes`](Response::bytes).
     pub async fn text(&mut self) -> Result<String, Error> {
         self.check_readable()?;
-        let (bytes, _) = self.collect(None).await?;
+        let (mut bytes, _) = self.collect(None).await?;
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
