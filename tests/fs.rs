@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -338,6 +338,43 @@ fn a_fifo_opens_when_its_other_end_does() {
         let path = format!("/proc/self/fd/{}", writer.as_raw_fd());
         let both = OpenOptions::new().read(true);
         both.open(path).await.unwrap();
+    })
+    .unwrap();
+}
+
+/// Who shares a terminal or a pipe with others may find that one of them has made it so.
+#[test]
+fn what_somebody_has_made_non_blocking_is_waited_for() {
+    let _alone = alone();
+    let scratch = Scratch::new("fifo-now");
+    let path = fifo(&scratch);
+    eyewall::block_on(async {
+        // Who has both ends of a FIFO waits for nobody to open it.
+        let mut both = std::fs::OpenOptions::new();
+        both.read(true).write(true);
+        let mut other = both.open(&path).unwrap();
+        let file = both.custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        let file = File::from_std(file).unwrap();
+
+        let mut read = Box::pin(file.read_at(Vec::with_capacity(9), 0));
+        assert!(poll_with_turns(read.as_mut(), 5).await.is_pending());
+        other.write_all(b"one").unwrap();
+        let (count, bytes) = read.await;
+        assert_eq!((count.unwrap(), &bytes[..]), (3, &b"one"[..]));
+
+        let mut read = Box::pin(file.read_at(Vec::with_capacity(9), 0));
+        assert!(poll_with_turns(read.as_mut(), 5).await.is_pending());
+        drop(read);
+        until_nothing_is_in_flight().await;
+
+        // More than finds room.
+        let reader = eyewall::spawn_blocking(move || {
+            let mut bytes = vec![0; 1 << 20];
+            other.read_exact(&mut bytes).map(|()| bytes)
+        });
+        file.write_all_at(vec![7; 1 << 20], 0).await.0.unwrap();
+        let bytes = reader.await.unwrap().unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 7));
     })
     .unwrap();
 }

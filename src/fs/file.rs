@@ -66,7 +66,8 @@ impl File {
         options.open(path).await
     }
 
-    /// Takes over a file that is already open.
+    /// Takes over a file that is already open. Reads and writes of one that is non-blocking (`O_NONBLOCK`), as others may have
+    /// made a terminal or a pipe that they share with this program, wait all the same.
     ///
     /// # Errors
     ///
