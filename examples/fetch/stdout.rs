@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::task::{Poll, Waker};
 
@@ -26,7 +26,8 @@ pub(crate) struct Stdout {
 enum Way {
     /// Over the ring: a pipe or a terminal may take nothing for a long time.
     Ring(File),
-    /// At once: a file is written where others of the same file have stopped, and that place moves on.
+    /// At once: what has places to be at, as a file or a disk, is written where others of the same file have stopped, and
+    /// that place moves on.
     Direct(std::fs::File),
 }
 
@@ -63,10 +64,10 @@ struct Lane {
 impl Stdout {
     pub(crate) fn open() -> io::Result<Stdout> {
         let owned = io::stdout().as_fd().try_clone_to_owned()?;
-        let file = std::fs::File::from(owned);
-        let way = match file.metadata()?.is_file() {
-            true => Way::Direct(file),
-            false => Way::Ring(File::from_std(file)?),
+        let mut file = std::fs::File::from(owned);
+        let way = match file.stream_position() {
+            Ok(_) => Way::Direct(file),
+            Err(_) => Way::Ring(File::from_std(file)?),
         };
         Ok(Stdout {
             way,

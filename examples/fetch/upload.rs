@@ -66,7 +66,12 @@ async fn file_body(name: &str, chunked: bool) -> Result<Body, Failure> {
     match metadata.is_file() {
         true if chunked => Ok(file_in_chunks(file)),
         true => Body::file(file).await.map_err(failed),
-        false => Ok(stream_of(file, None)),
+        false => {
+            let same = file.as_fd().try_clone_to_owned().map_err(failed)?;
+            // A disk has places to read from, too, and a length that nobody tells.
+            let start = std::fs::File::from(same).stream_position().ok();
+            Ok(stream_of(file, start))
+        }
     }
 }
 

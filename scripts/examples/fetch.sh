@@ -453,6 +453,18 @@ file = sys.argv[4]
 process = subprocess.Popen(sys.argv[1:])
 for _ in range(500):
     if os.path.exists(file) and os.path.getsize(file):
+# A disk is no file, and has places to be at all the same. Not everybody may make one; it goes with the last who has it.
+seq 200000 >"$dir/disk"
+truncate -s 1M "$dir/disk"
+if disk=$(losetup -f --show "$dir/disk" 2>/dev/null) && exec 9<>"$disk"; then
+  losetup -d "$disk"
+  code 0 "$fetch" -sS -m 20 -T "$disk" "$http/echo"
+  tail -c 1M "$dir/out" | cmp - "$dir/disk" || fail "-T did not send the disk"
+  "$fetch" -sS "$http/bytes/1000000" >"$disk" || fail "a disk as the standard output ended with $?"
+  [ "$(head -c 1000000 "$disk" | tr -d x | wc -c)" = 0 ] || fail "a body was not written to a disk as it came"
+  exec 9>&-
+fi
+
         break
     time.sleep(0.02)
 process.send_signal(signal.SIGINT)
