@@ -49,6 +49,11 @@ impl Failure {
         }
     }
 
+    /// What is said about it.
+    pub(crate) fn line(&self) -> String {
+        format!("fetch: ({}) {}\n", self.code, self.message)
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> Failure {
         Failure::new(USAGE, message)
     }

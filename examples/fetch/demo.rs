@@ -8,6 +8,7 @@ use eyewall::net::{TcpListener, TcpStream};
 use futures_util::StreamExt;
 
 use crate::code::{self, Failure};
+use crate::standard;
 
 const PAGE: &str = "\
 <!doctype html>
@@ -35,25 +36,25 @@ async fn serve_and_fetch() -> Result<(), Failure> {
     .detach();
 
     let url = format!("http://{address}/");
-    eprintln!("A server listens on {address}, in the same reactor. Fetching {url} from it:\n");
+    standard::say(&format!(
+        "A server listens on {address}, in the same reactor. Fetching {url} from it:\n\n"
+    ));
     let mut response = eyewall::fetch(&url).await?;
     let page = response.text().await?;
     crate::say(&page);
-    eprintln!();
+    standard::say("\n");
     report("first fetch ", &response);
 
     let again = Instant::now();
     let mut response = eyewall::fetch(&url).await?;
     response.bytes().await?;
     report("second fetch", &response);
-    eprintln!(
-        "\nAll of it took {} system calls on the ring; the second, {} in all, used the connection of the first.",
+    standard::say(&format!(
+        "\nAll of it took {} system calls on the ring; the second, {} in all, used the connection of the first.\n\
+         Now with a URL: cargo run --release --example fetch -- -i http://...  (--help says more)\n",
         eyewall::reactor::metrics().map_or(0, |metrics| metrics.enters),
         elapsed(again)
-    );
-    eprintln!(
-        "Now with a URL: cargo run --release --example fetch -- -i http://...  (--help says more)"
-    );
+    ));
     Ok(())
 }
 
@@ -70,14 +71,14 @@ fn elapsed(since: Instant) -> String {
 fn report(what: &str, response: &Response) {
     let timings = response.timings();
     let micros = |time: Option<std::time::Duration>| time.unwrap_or_default().as_secs_f64() * 1e6;
-    eprintln!(
-        "{what}: {} {}, connected after {:.0} µs, first byte after {:.0} µs, done after {:.0} µs",
+    standard::say(&format!(
+        "{what}: {} {}, connected after {:.0} µs, first byte after {:.0} µs, done after {:.0} µs\n",
         response.status().as_u16(),
         response.reason(),
         micros(timings.connected),
         micros(timings.first_byte),
         micros(timings.total)
-    );
+    ));
 }
 
 /// Answers every request on a connection with the page. A request ends with an empty line; this server looks

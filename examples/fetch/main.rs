@@ -13,6 +13,7 @@
 //! | `transfer.rs` | one transfer |
 //! | `upload.rs`, `output.rs`, `stdout.rs` | what it sends, and where its body goes |
 //! | `record.rs` | what is known of it |
+//! | `standard.rs` | the standard input and error |
 //! | `progress.rs`, `verbose.rs`, `write_out/` | what is said about it |
 //! | `code.rs` | exit codes |
 //! | `demo.rs` | without a URL |
@@ -25,6 +26,7 @@ mod output;
 mod progress;
 mod record;
 mod run;
+mod standard;
 mod stdout;
 mod transfer;
 mod upload;
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             complain(&failure);
             if failure.code == code::USAGE {
-                eprintln!("fetch: try --help");
+                standard::say("fetch: try --help\n");
             }
             return ExitCode::from(failure.code);
         }
@@ -68,14 +70,14 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
         Err(error) => {
-            eprintln!("fetch: {error}");
+            standard::say(&format!("fetch: {error}\n"));
             ExitCode::from(code::USAGE)
         }
     }
 }
 
 fn complain(failure: &Failure) {
-    eprintln!("fetch: ({}) {}", failure.code, failure.message);
+    standard::say(&failure.line());
 }
 
 /// Prints to the standard output; a reader that has gone is no error of ours.

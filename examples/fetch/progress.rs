@@ -1,11 +1,12 @@
 //! Progress on the terminal: a bar for each transfer, and with -Z one for all of them.
 
 use std::cell::RefCell;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::args::{Args, Job, Target};
+use crate::standard;
 use crate::stdout::Stdout;
 
 /// The standard error: bars, where they are of use, and what is said beside them.
@@ -56,8 +57,7 @@ impl Console {
 
     /// Says `text`, which ends its last line, beside the bars.
     pub(crate) fn say(&self, text: &str) {
-        // Nobody can be told that nobody listens.
-        let write = || drop(std::io::stderr().write_all(text.as_bytes()));
+        let write = || standard::say(text);
         match &self.bars {
             Bars::None => write(),
             Bars::One(bar) => match &*bar.borrow() {

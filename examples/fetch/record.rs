@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use eyewall::http::codec::{Head, Headers};
 use eyewall::http::{Error, Response, StatusCode, Timings, Trace, Url, Version};
+use percent_encoding::{CONTROLS, percent_encode};
 
 use crate::args::{Args, Job};
 use crate::code::{self, Failure};
@@ -187,7 +188,8 @@ impl Record {
             return None;
         }
         let location = last.headers.get("location")?;
-        let location = String::from_utf8_lossy(location.as_bytes());
+        // As the client takes it where it follows.
+        let location = percent_encode(location.as_bytes(), CONTROLS).to_string();
         self.effective.as_ref()?.join(&location).ok()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use futures_util::lock::Mutex;
 use futures_util::{StreamExt, stream};
 
 use crate::args::Args;
@@ -17,6 +18,7 @@ pub(crate) async fn all(args: Args) -> Result<u8, Failure> {
         client: client::build(&args)?,
         stdout: Stdout::open().map_err(|error| Failure::write(&error))?,
         console: Rc::new(Console::new(&args)),
+        dumped: Mutex::new(false),
         args,
     };
     let code = match context.args.parallel {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use eyewall::fs::OpenOptions;
 use eyewall::http::{Client, Error, HeaderMap, HeaderName, HeaderValue, RequestBuilder, Response};
+use futures_util::lock::Mutex;
 
 use crate::args::{Args, Fail, Job, Target};
 use crate::code::{self, Failure};
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) stdout: Stdout,
     pub(crate) console: Rc<Console>,
+    /// Heads have been written to the file of -D.
+    pub(crate) dumped: Mutex<bool>,
 }
 
 /// Fetches a URL and says what is to be said about that; the exit code.
@@ -32,9 +35,7 @@ pub(crate) async fn run(context: &Context, job: &Job) -> u8 {
     if let Err(failure) = &result
         && (!report.silent || report.show_error)
     {
-        context
-            .console
-            .say(&format!("fetch: ({}) {}\n", failure.code, failure.message));
+        context.console.say(&failure.line());
     }
     record.borrow_mut().end(result);
     if let Some(format) = &report.write_out {
@@ -100,7 +101,7 @@ async fn exchange(
         }
         body(context, job, record, &mut response, output).await?;
         if let Some(trailers) = response.trailers() {
-            put(context, job, lines(trailers), true, output).await?;
+            put(context, job, lines(trailers), output).await?;
         }
     }
     match failed {
@@ -230,28 +231,27 @@ async fn put_heads(
     let heads = record.borrow_mut().heads.take().unwrap_or_default();
     match heads.is_empty() {
         true => Ok(()),
-        false => put(context, job, heads, job.number > 0, output).await,
+        false => put(context, job, heads, output).await,
     }
 }
 
-/// Prints what belongs to heads; where that is a file, behind what it has, if `append` says so.
+/// Prints what belongs to heads.
 async fn put(
     context: &Context,
     job: &Job,
     heads: Vec<u8>,
-    append: bool,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     let args = &context.args;
     match args.output.heads_to.as_deref() {
         None => {}
-        Some("-") => {
+        Some(file) if file.as_os_str() == "-" => {
             let written = context.stdout.write(job.number, heads.clone()).await;
             written.map_err(|error| Failure::write(&error))?;
         }
         Some(file) => {
-            let dumped = dump(file, append, heads.clone()).await;
-            dumped.map_err(|error| cannot_write(Path::new(file), &error))?;
+            let dumped = dump(context, file, heads.clone()).await;
+            dumped.map_err(|error| cannot_write(file, &error))?;
         }
     }
     if args.output.include || args.request.head {
@@ -260,10 +260,14 @@ async fn put(
     Ok(())
 }
 
-/// Writes heads to a file.
-async fn dump(file: &str, append: bool, heads: Vec<u8>) -> std::io::Result<()> {
-    let options = OpenOptions::new().create(true).write(true).append(append);
-    let file = options.truncate(!append).open(file).await?;
+/// Writes heads to a file: the first that come, of whichever transfer, in place of what was in it, and the others behind
+/// them.
+async fn dump(context: &Context, file: &Path, heads: Vec<u8>) -> std::io::Result<()> {
+    let mut dumped = context.dumped.lock().await;
+    let options = OpenOptions::new().create(true).write(true).append(*dumped);
+    let file = options.truncate(!*dumped).open(file).await?;
     file.write_all_at(heads, 0).await.0?;
-    file.close().await
+    file.close().await?;
+    *dumped = true;
+    Ok(())
 }

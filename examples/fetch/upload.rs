@@ -2,13 +2,14 @@
 
 use std::io::Seek;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::rc::Rc;
 
 use eyewall::fs::File;
 use eyewall::http::Body;
 use futures_util::{Stream, TryStreamExt, stream};
 
-use crate::args::{Job, RequestArgs};
+use crate::args::{Job, RequestArgs, is_stdin};
 use crate::code::Failure;
 
 /// How much is read at a time from what is no plain file.
@@ -48,9 +49,9 @@ impl Upload {
     }
 }
 
-async fn file_body(name: &str, chunked: bool) -> Result<Body, Failure> {
-    let failed = |error| Failure::read(name, &error);
-    if matches!(name, "-" | ".") {
+async fn file_body(name: &Path, chunked: bool) -> Result<Body, Failure> {
+    let failed = |error| Failure::read(&name.to_string_lossy(), &error);
+    if is_stdin(name) {
         let stdin = std::io::stdin();
         let mut file = std::fs::File::from(stdin.as_fd().try_clone_to_owned().map_err(failed)?);
         // A file goes on from where others have read; a pipe has no place to be at.

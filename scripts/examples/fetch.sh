@@ -43,6 +43,7 @@ code 2 "$fetch" -H nonsense "$http"
 code 2 "$fetch" -X 'BAD METHOD' "$http"
 code 2 "$fetch" -I -d x "$http"
 code 2 "$fetch" -T "$dir/ca.pem" -d x "$http"
+code 2 "$fetch" -e 'http://from.test/;auto' "$http"
 code 2 "$fetch" -o
 code 0 "$fetch" -o "$dir/one" -o "$dir/two" "$http/hello"
 said "more files than URLs"
@@ -96,6 +97,15 @@ out "onetwo" -d "@$dir/lines" "$http/echo" -o "$dir/posted" -w onetwo
 [ "$(tail -n1 "$dir/posted")" = onetwo ] || fail "-d @FILE kept the line ends"
 code 0 "$fetch" --data-binary "@$dir/lines" "$http/echo"
 tail -n2 "$dir/out" | cmp - "$dir/lines" || fail "--data-binary changed the file"
+code 0 "$fetch" -d=x "$http/echo"
+said '^=x$'
+# Not everything is UTF-8.
+code 0 "$fetch" --data-binary $'\xe9' -H Content-Type: "$http/echo" -o "$dir/posted"
+[ "$(tail -c1 "$dir/posted")" = $'\xe9' ] || fail "--data-binary changed a byte"
+cp "$dir/lines" "$dir/"$'\xe9'
+code 0 "$fetch" -D "$dir/heads"$'\xe9' -T "$dir/"$'\xe9' "$http/echo/"
+said '^PUT /echo/%E9$'
+[ -s "$dir/heads"$'\xe9' ] || fail "-D wrote nothing"
 code 0 "$fetch" --data-raw @lines --data-urlencode 'name=a b&ü' --data-urlencode '=x y' "$http/echo"
 said '^@lines&name=a+b%26%C3%BC&x+y$'
 code 0 "$fetch" --json '{"a":' --json '1}' "$http/echo"
@@ -185,6 +195,7 @@ code 0 "$fetch" "$http/redirect/2" -w '%{http_code} %{num_redirects} %{redirect_
 said "^302 0 $http/redirect/1$"
 code 0 "$fetch" -L "$http/redirect/2" -w '%{http_code} %{num_redirects} %{num_connects} %{url_effective}[%{redirect_url}]\n'
 said "^200 2 1 $http/hello\[\]$"
+out "$http/caf%E9" -o "$dir/body" "$http/elsewhere" -w '%{redirect_url}'
 code 47 "$fetch" -L --max-redirs 1 "$http/redirect/2" -w '%{http_code} %{redirect_url}\n'
 said "^302 $http/hello$"
 code 0 "$fetch" -L --max-redirs -1 "$http/redirect/60"
@@ -340,6 +351,11 @@ code 0 "$fetch" -I -X GET "$http/hello"
 not_said hello
 code 0 "$fetch" -sS -D "$dir/heads" -o "$dir/body" "$http/hello" "$http/early"
 [ "$(grep -c '^HTTP/1.1 ' "$dir/heads")" = 3 ] || fail "-D did not write all heads"
+# Whoever's head comes first takes the place of what was there.
+echo old >"$dir/heads"
+code 0 "$fetch" -s -D "$dir/heads" -o "$dir/body" http://127.0.0.1:1/ "$http/empty" "$http/empty"
+[ "$(wc -l <"$dir/heads")" = 6 ] || fail "-D wrote behind what was there: $(cat "$dir/heads")"
+code 23 "$fetch" -D /dev/full "$http/hello"
 out $'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r' -D - -o "$dir/body" "$http/empty"
 code 23 "$fetch" -D "$dir/no/such/file" "$http/hello"
 said "cannot write $dir/no/such/file"
@@ -420,7 +436,11 @@ code 0 "$fetch" -s "$http/nothing" "$http/hello"
 code 52 "$fetch" -s "$http/hello" "$http/nothing"
 code 52 "$fetch" -s --fail-early "$http/nothing" "$http/hello"
 not_said hello
-out $'late 1\nlate 2\nlate 3' -Z "$http/late/1" "$http/late/2" "$http/late/3"
+out $'late 1\nlate 2\nlate 3' -Z -D "$dir/heads" "$http/late/1" "$http/late/2" "$http/late/3"
+[ "$(grep -c '^HTTP/1.1 ' "$dir/heads")" = 3 ] || fail "-Z -D lost heads: $(cat "$dir/heads")"
+# Out of range is the most there is, and not the default: the last one is asked for while all the others wait.
+mapfile -t urls < <(printf "$http/late/1?many\n%.0s" $(seq 99))
+code 0 "$fetch" -sS -m 15 -Z --parallel-max 1000 "${urls[@]}" "$http/late/3?many"
 lines=$(seq 2000)
 mapfile -t urls < <(printf "$http/line/%s\n" $lines)
 code 0 "$fetch" -sS -Z --parallel-max 50 "${urls[@]}" -w '%{stderr}%{num_connects}\n'
@@ -432,6 +452,18 @@ code 0 "$fetch" -sS -Z --parallel --remote-name-all --create-dirs --output-dir "
 code 52 "$fetch" -sS -Z "$http/hello" "$http/nothing" "$http/hello"
 [ "$(grep -c hello "$dir/out")" = 2 ] || fail "a failure took others with it"
 code 52 "$fetch" -sS -Z --fail-early "$http/nothing" "$http/silent"
+
+# A disk is no file, and has places to be at all the same. Not everybody may make one; it goes with the last who has it.
+seq 200000 >"$dir/disk"
+truncate -s 1M "$dir/disk"
+if disk=$(losetup -f --show "$dir/disk" 2>/dev/null) && exec 9<>"$disk"; then
+  losetup -d "$disk"
+  code 0 "$fetch" -sS -m 20 -T "$disk" "$http/echo"
+  tail -c 1M "$dir/out" | cmp - "$dir/disk" || fail "-T did not send the disk"
+  "$fetch" -sS "$http/bytes/1000000" >"$disk" || fail "a disk as the standard output ended with $?"
+  [ "$(head -c 1000000 "$disk" | tr -d x | wc -c)" = 0 ] || fail "a body was not written to a disk as it came"
+  exec 9>&-
+fi
 
 # Somebody goes away.
 code=0
@@ -445,6 +477,42 @@ files=(-o "$dir/whole" -o "$dir/whole" -o "$dir/whole")
 code=0
 "$fetch" -sS "$http/hello" >/dev/full 2>"$dir/err" || code=$?
 [ "$code" = 23 ] || fail "a full device ended with $code"
+# Who does not hear what is said changes nothing about how it ends, and who hears it late hears all.
+python3 - "$fetch" "$http" <<'STREAMS' || fail "the standard input or error was not taken as it is"
+import fcntl, os, subprocess, sys
+fetch, http = sys.argv[1:]
+
+def pipe(non_blocking):
+    ends = os.pipe()
+    fcntl.fcntl(ends[non_blocking], fcntl.F_SETFL, os.O_NONBLOCK)
+    return ends
+
+def until_it_waits(process):
+    """Who does not wait has ended by then."""
+    try:
+        process.wait(0.3)
+    except subprocess.TimeoutExpired:
+        pass
+
+deaf, closed = os.pipe()
+os.close(deaf)
+for given, wanted in (["--nonsense"], 2), ([http + "/nothing"], 52), (["-o", os.devnull, "-o", "b", http], 0):
+    assert subprocess.run([fetch, *given], stdout=subprocess.DEVNULL, stderr=closed).returncode == wanted, given
+
+late, said = pipe(1)
+process = subprocess.Popen([fetch, "-sv", *[http + "/hello"] * 500], stdout=subprocess.DEVNULL, stderr=said)
+os.close(said)
+until_it_waits(process)
+with open(late, "rb") as heard:
+    assert heard.read().count(b"> GET ") == 500
+
+given, give = pipe(0)
+process = subprocess.Popen([fetch, "-sS", "-d", "@-", http + "/echo"], stdin=given, stdout=subprocess.PIPE)
+until_it_waits(process)
+os.write(give, b"late")
+os.close(give)
+assert process.communicate()[0].endswith(b"late")
+STREAMS
 # A shell lets its background ignore Ctrl-C.
 python3 - "$fetch" -s -o "$dir/interrupted" "$http/slow" <<'CTRL_C' || fail "Ctrl-C did not end it as it should"
 import os, signal, subprocess, sys, time
@@ -453,18 +521,6 @@ file = sys.argv[4]
 process = subprocess.Popen(sys.argv[1:])
 for _ in range(500):
     if os.path.exists(file) and os.path.getsize(file):
-# A disk is no file, and has places to be at all the same. Not everybody may make one; it goes with the last who has it.
-seq 200000 >"$dir/disk"
-truncate -s 1M "$dir/disk"
-if disk=$(losetup -f --show "$dir/disk" 2>/dev/null) && exec 9<>"$disk"; then
-  losetup -d "$disk"
-  code 0 "$fetch" -sS -m 20 -T "$disk" "$http/echo"
-  tail -c 1M "$dir/out" | cmp - "$dir/disk" || fail "-T did not send the disk"
-  "$fetch" -sS "$http/bytes/1000000" >"$disk" || fail "a disk as the standard output ended with $?"
-  [ "$(head -c 1000000 "$disk" | tr -d x | wc -c)" = 0 ] || fail "a body was not written to a disk as it came"
-  exec 9>&-
-fi
-
         break
     time.sleep(0.02)
 process.send_signal(signal.SIGINT)

@@ -12,11 +12,12 @@ import socketserver
 import ssl
 import sys
 import threading
+from collections import defaultdict
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 DIRECTORY = sys.argv[1]
-LATER = threading.Event()
+LATER = defaultdict(threading.Event)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -138,6 +139,10 @@ class Handler(BaseHTTPRequestHandler):
     def on_to(self, status, query, _):
         self.answer(int(status), b"moved\n", [("Location", query)])
 
+    def on_elsewhere(self, *_):
+        """A URL that is neither ASCII nor UTF-8."""
+        self.answer(302, b"moved\n", [("Location", "/caf\xe9")])
+
     def on_echo(self, argument, query, body):
         head = f"{self.command} {self.path}\n"
         head += "".join(f"{name.lower()}: {value}\n" for name, value in self.headers.items())
@@ -186,13 +191,13 @@ class Handler(BaseHTTPRequestHandler):
         while True:
             self.wfile.write(b"x" * 65536)
 
-    def on_late(self, number, *_):
-        """Answers 1 after everything with a higher number that is asked for at the same time."""
+    def on_late(self, number, query, _):
+        """Answers 1 after everything with a higher number that is asked for at the same time, with the same query."""
         if number == "1":
-            LATER.wait(20)
+            LATER[query].wait(20)
         self.answer(200, f"late {number}\n".encode())
         if number == "3":
-            LATER.set()
+            LATER[query].set()
 
     def on_truncated(self, *_):
         self.answer(200, b"half", length=10)

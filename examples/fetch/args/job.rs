@@ -1,9 +1,10 @@
 //! What is to be fetched: URLs, and what goes with each of them.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use eyewall::http::Url;
-use percent_encoding::{CONTROLS, utf8_percent_encode};
+use percent_encoding::{CONTROLS, percent_encode};
 use url::ParseError;
 
 use crate::code::{self, Failure};
@@ -15,7 +16,7 @@ pub(crate) struct Job {
     pub(crate) url: String,
     pub(crate) target: Target,
     /// A file, or `-` or `.` for the standard input.
-    pub(crate) upload: Option<String>,
+    pub(crate) upload: Option<PathBuf>,
 }
 
 /// Where a body goes.
@@ -43,7 +44,7 @@ impl Target {
 pub(super) struct Lists {
     pub(super) urls: Vec<String>,
     pub(super) targets: Vec<Target>,
-    pub(super) uploads: Vec<String>,
+    pub(super) uploads: Vec<PathBuf>,
     /// Where no target is given, the URL names the file.
     pub(super) all_by_name: bool,
 }
@@ -128,19 +129,23 @@ impl Job {
             url.push_str(&String::from_utf8_lossy(query));
         }
         if let Some(upload) = &self.upload
-            && !matches!(&**upload, "-" | ".")
+            && !is_stdin(upload)
             && file_name(&url).is_empty()
             && !url.contains('?')
         {
             if path_start(&url) == url.len() {
                 url.push('/');
             }
-            let name = Path::new(upload).file_name().unwrap_or_default();
-            let name = name.to_string_lossy();
-            url.extend(utf8_percent_encode(&name, IN_NAME));
+            let name = upload.file_name().unwrap_or_default();
+            url.extend(percent_encode(name.as_bytes(), IN_NAME));
         }
         url + fragment
     }
+}
+
+/// Whether what is sent is the standard input, by the name that -T has for it.
+pub(crate) fn is_stdin(upload: &Path) -> bool {
+    matches!(upload.as_os_str().as_bytes(), b"-" | b".")
 }
 
 /// What cannot stand for itself in the last part of a path.

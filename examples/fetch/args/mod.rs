@@ -14,8 +14,9 @@ use eyewall::http::Method;
 use lexopt::prelude::*;
 
 use crate::code::Failure;
+use crate::standard;
 pub(crate) use help::{HELP, version};
-pub(crate) use job::{Job, Target};
+pub(crate) use job::{Job, Target, is_stdin};
 
 /// How many transfers -Z runs at once unless told otherwise, and at most.
 const PARALLEL: usize = 50;
@@ -90,7 +91,7 @@ pub(crate) struct ConnectArgs {
 #[derive(Default)]
 pub(crate) struct OutputArgs {
     pub(crate) include: bool,
-    pub(crate) heads_to: Option<String>,
+    pub(crate) heads_to: Option<PathBuf>,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) make_directories: bool,
     pub(crate) fail: Fail,
@@ -172,6 +173,8 @@ pub(crate) fn parse() -> Result<Args, Failure> {
     args.connect.timeout = Duration::from_secs(300);
     let mut pending = Pending::default();
     let mut parser = lexopt::Parser::from_env();
+    // With curl, -d=x is an -d of "=x".
+    parser.set_short_equals(false);
     while let Some(arg) = parser.next().map_err(usage)? {
         // By itself, since the parser is asked for the option's value.
         let option = match arg {
@@ -242,7 +245,7 @@ fn finish(args: &mut Args, pending: Pending) -> Result<(), Failure> {
         request.add_header("content-type", "application/x-www-form-urlencoded");
     }
     if jobs.has_too_many() && !args.report.silent {
-        eprintln!("fetch: there are more files than URLs: the last of them are for nothing");
+        standard::say("fetch: there are more files than URLs: the last of them are for nothing\n");
     }
     args.jobs = jobs.pair();
     if args.jobs.is_empty() && !args.is_empty {

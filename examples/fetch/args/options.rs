@@ -19,9 +19,9 @@ pub(super) fn general(option: &str, args: &mut Args, parser: &mut Parser) -> Res
         "parallel-max" => {
             let count: usize = values::number(parser, "--parallel-max")?;
             // As curl does with what is out of range.
-            args.at_once = match (1..=MOST_PARALLEL).contains(&count) {
-                true => count,
-                false => PARALLEL,
+            args.at_once = match count {
+                0 => PARALLEL,
+                count => count.min(MOST_PARALLEL),
             };
         }
         "fail-early" => args.fail_early = true,
@@ -47,26 +47,26 @@ pub(super) fn request(
             Header::Remove(name) => args.without.push(name),
         },
         "d" | "data" | "data-ascii" => {
-            post::append(&mut args.data, post::data(&values::text(parser)?)?);
+            post::append(&mut args.data, post::data(&values::bytes(parser)?)?);
         }
-        "data-raw" => post::append(&mut args.data, values::text(parser)?.into()),
+        "data-raw" => post::append(&mut args.data, values::bytes(parser)?),
         "data-binary" => {
-            post::append(&mut args.data, post::binary(&values::text(parser)?)?);
+            post::append(&mut args.data, post::binary(&values::bytes(parser)?)?);
         }
         "data-urlencode" => {
-            post::append(&mut args.data, post::encoded(&values::text(parser)?)?);
+            post::append(&mut args.data, post::encoded(&values::bytes(parser)?)?);
         }
         "json" => {
             pending.json = true;
-            let part = post::binary(&values::text(parser)?)?;
+            let part = post::binary(&values::bytes(parser)?)?;
             args.data.get_or_insert_default().extend(part);
         }
         "G" | "get" => args.data_in_url = true,
-        "T" | "upload-file" => pending.jobs.uploads.push(values::text(parser)?),
+        "T" | "upload-file" => pending.jobs.uploads.push(values::path(parser)?),
         "u" | "user" => args.user = Some(values::user(parser, "host")?),
         "oauth2-bearer" => args.token = Some(values::text(parser)?),
         "A" | "user-agent" => args.agent = Some(values::text(parser)?),
-        "e" | "referer" => args.referer = Some(values::text(parser)?),
+        "e" | "referer" => args.referer = Some(values::referer(parser)?),
         "r" | "range" => pending.range = Some(values::text(parser)?),
         "compressed" => args.compressed = true,
         "L" | "location" => args.follow = true,
@@ -117,7 +117,7 @@ pub(super) fn output(
         "output-dir" => args.directory = Some(values::path(parser)?),
         "create-dirs" => args.make_directories = true,
         "i" | "include" | "show-headers" => args.include = true,
-        "D" | "dump-header" => args.heads_to = Some(values::text(parser)?),
+        "D" | "dump-header" => args.heads_to = Some(values::path(parser)?),
         "f" | "fail" => args.fail = Fail::WithoutBody,
         "fail-with-body" => args.fail = Fail::WithBody,
         "max-filesize" => args.max_size = Some(values::size(parser)?).filter(|size| *size > 0),
@@ -141,7 +141,7 @@ pub(super) fn report(
         "w" | "write-out" => {
             let format = values::text(parser)?;
             args.write_out = Some(match format.strip_prefix('@') {
-                Some(file) => String::from_utf8_lossy(&post::read(file)?).into_owned(),
+                Some(file) => String::from_utf8_lossy(&post::read(file.as_ref())?).into_owned(),
                 None => format,
             });
         }

@@ -1,6 +1,8 @@
 //! Values of options.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +18,11 @@ pub(super) fn text(parser: &mut lexopt::Parser) -> Result<String, Failure> {
         .value()
         .and_then(|value| value.string())
         .map_err(usage)
+}
+
+/// What need not be text.
+pub(super) fn bytes(parser: &mut lexopt::Parser) -> Result<Vec<u8>, Failure> {
+    parser.value().map(OsString::into_vec).map_err(usage)
 }
 
 pub(super) fn path(parser: &mut lexopt::Parser) -> Result<PathBuf, Failure> {
@@ -73,6 +80,17 @@ pub(super) fn method(parser: &mut lexopt::Parser) -> Result<Method, Failure> {
     let given = text(parser)?;
     Method::from_bytes(given.as_bytes())
         .map_err(|_| Failure::usage(format!("{given:?} is no method")))
+}
+
+/// What the field Referer says. With curl, `;auto` behind it is an option.
+pub(super) fn referer(parser: &mut lexopt::Parser) -> Result<String, Failure> {
+    let given = text(parser)?;
+    match given.ends_with(";auto") {
+        true => Err(Failure::usage(
+            "-e takes a URL; that each redirect names the one before (;auto) is not supported",
+        )),
+        false => Ok(given),
+    }
 }
 
 /// What `-H` asks for: a field, or, as `NAME:`, that a field is not sent.
