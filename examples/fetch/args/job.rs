@@ -124,6 +124,11 @@ impl Job {
             Some(at) => (self.url[..at].to_string(), &self.url[at..]),
             None => (self.url.clone(), ""),
         };
+        // A name in front of a password looks like a scheme.
+        let first = url.find(['/', '?']).unwrap_or(url.len());
+        if url[..first].contains('@') {
+            url.insert_str(0, "http://");
+        }
         if let Some(query) = query {
             url.push(if url.contains('?') { '&' } else { '?' });
             url.push_str(&String::from_utf8_lossy(query));

@@ -9,9 +9,10 @@ use crate::record::Record;
 pub(crate) fn render(format: &str, record: &Record) -> Vec<(bool, String)> {
     let mut pieces = vec![(false, String::new())];
     let mut rest = format;
-    while let Some(first) = rest.chars().next() {
+    while !rest.is_empty() {
         let (text, length) = match token(rest) {
-            Token::Plain(text, length) => (text.to_string(), length),
+            Token::Escape(text) => (text.to_string(), 2),
+            Token::Plain(text) => (text.to_string(), text.len()),
             Token::Header(name, length) => (values::header(record, name), length),
             Token::Variable(name, length) => match name {
                 "stdout" | "stderr" => {
@@ -34,7 +35,6 @@ pub(crate) fn render(format: &str, record: &Record) -> Vec<(bool, String)> {
                     }
                 },
             },
-            Token::Nothing => (first.to_string(), first.len_utf8()),
         };
         if let Some((_, piece)) = pieces.last_mut() {
             piece.push_str(&text);
@@ -45,29 +45,33 @@ pub(crate) fn render(format: &str, record: &Record) -> Vec<(bool, String)> {
     pieces
 }
 
-/// What a format begins with, and how long that is.
+/// What a format begins with; for names with how long it all is.
 enum Token<'a> {
-    Plain(&'static str, usize),
+    /// What two characters stand for.
+    Escape(&'static str),
+    Plain(&'a str),
     Variable(&'a str, usize),
     Header(&'a str, usize),
-    Nothing,
 }
 
 fn token(text: &str) -> Token<'_> {
     match text.get(..2) {
-        Some("%%") => return Token::Plain("%", 2),
-        Some("\\n") => return Token::Plain("\n", 2),
-        Some("\\r") => return Token::Plain("\r", 2),
-        Some("\\t") => return Token::Plain("\t", 2),
+        Some("%%") => return Token::Escape("%"),
+        Some("\\n") => return Token::Escape("\n"),
+        Some("\\r") => return Token::Escape("\r"),
+        Some("\\t") => return Token::Escape("\t"),
         _ => {}
     }
     if let Some((name, length)) = braced(text, "%{") {
         return Token::Variable(name, length);
     }
-    match braced(text, "%header{") {
-        Some((name, length)) => Token::Header(name, length),
-        None => Token::Nothing,
+    if let Some((name, length)) = braced(text, "%header{") {
+        return Token::Header(name, length);
     }
+    // What means nothing is left as it is, with the character behind it.
+    let characters = if text.starts_with(['%', '\\']) { 2 } else { 1 };
+    let end = text.char_indices().nth(characters);
+    Token::Plain(&text[..end.map_or(text.len(), |(at, _)| at)])
 }
 
 /// The name in `PREFIXname}` at the start of `text`, and the length of it all.
