@@ -5,7 +5,7 @@
 mod net_support;
 
 use std::io::{ErrorKind, Read, Write, copy, sink};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{self, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
 use std::task::Poll;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use eyewall::net::{ConnectError, Keepalive, TcpConnector, TcpStream};
 use eyewall::reactor::metrics;
+use futures_util::StreamExt;
 use net_support::*;
 use socket2::SockRef;
 
@@ -282,15 +283,11 @@ fn options_of_a_stream_are_those_of_its_socket() {
     });
 }
 
-/// Closes so many connections that linger, each with as much on its way as there is room for.
-async fn close_lingering(listener: &TcpListener, count: usize) {
+/// Closes connections that linger, each with as much on its way as there is room for.
+async fn close_lingering(connections: Vec<(TcpStream, net::TcpStream)>) {
     let (mut lingering, mut peers) = (Vec::new(), Vec::new());
     let (piece, mut sent) = ([0; 1 << 16], 0);
-    for _ in 0..count {
-        let address = listener.local_addr().unwrap();
-        let stream = TcpStream::connect(address).await.unwrap();
-        peers.push(listener.accept().unwrap().0);
-        stream.set_linger(Some(Duration::from_secs(60))).unwrap();
+    for (stream, peer) in connections {
         let socket = SockRef::from(&stream);
         socket.set_send_buffer_size(1 << 16).unwrap();
         loop {
@@ -301,6 +298,7 @@ async fn close_lingering(listener: &TcpListener, count: usize) {
             }
         }
         lingering.push(stream);
+        peers.push(peer);
     }
     let begun = Instant::now();
     for (number, stream) in lingering.into_iter().enumerate() {
@@ -327,14 +325,51 @@ async fn close_lingering(listener: &TcpListener, count: usize) {
     );
 }
 
+const LINGER: Option<Duration> = Some(Duration::from_secs(60));
+
 #[test]
 fn closes_that_linger_hold_nobody_up() {
     let alone = alone();
-    let (listener, _) = listener("127.0.0.1:0");
+    let (listener, address) = listener("127.0.0.1:0");
     alone.run(async {
         for count in [1, 20] {
-            close_lingering(&listener, count).await;
+            let mut connections = Vec::new();
+            for _ in 0..count {
+                let stream = TcpStream::connect(address).await.unwrap();
+                stream.set_linger(LINGER).unwrap();
+                connections.push((stream, listener.accept().unwrap().0));
+            }
+            close_lingering(connections).await;
         }
+    });
+}
+
+#[test]
+fn nor_do_those_of_sockets_that_were_taken_over() {
+    let alone = alone();
+    let (listener, address) = listener("127.0.0.1:0");
+    alone.run(async {
+        let socket = net::TcpStream::connect(address).unwrap();
+        SockRef::from(&socket).set_linger(LINGER).unwrap();
+        let stream = TcpStream::from_std(socket).unwrap();
+        close_lingering(vec![(stream, listener.accept().unwrap().0)]).await;
+    });
+}
+
+#[test]
+fn nor_do_those_of_streams_that_have_it_from_their_listener() {
+    let alone = alone();
+    let (listener, address) = listener("127.0.0.1:0");
+    SockRef::from(&listener).set_linger(LINGER).unwrap();
+    alone.run(async {
+        let mut listener = eyewall::net::TcpListener::from_std(listener).unwrap();
+        let peer = net::TcpStream::connect(address).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        close_lingering(vec![(stream, peer)]).await;
+        let peer = net::TcpStream::connect(address).unwrap();
+        let stream = listener.incoming().next().await.unwrap().unwrap();
+        assert_eq!(stream.linger().unwrap(), LINGER);
+        close_lingering(vec![(stream, peer)]).await;
     });
 }
 

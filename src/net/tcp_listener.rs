@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,6 +13,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::listener::Listener;
 use super::stream::close;
+use super::tcp_stream::lingers;
 use super::{TcpStream, ToAddresses, bind_and_listen, bind_first, ip_address, new_socket};
 use crate::reactor::Core;
 
@@ -39,6 +40,8 @@ use crate::reactor::Core;
 #[derive(Debug)]
 pub struct TcpListener {
     listener: Listener,
+    /// So does each of its connections.
+    lingers: bool,
 }
 
 /// The settings of a [`TcpListener`]; made by [`TcpListener::builder`].
@@ -120,6 +123,7 @@ impl TcpListenerBuilder {
             bind_and_listen(&core, &fd, address.into(), self.backlog).await?;
             Ok(TcpListener {
                 listener: Listener::new(&core, fd),
+                lingers: false,
             })
         })
         .await
@@ -155,9 +159,11 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let core = Core::current()?;
         listener.set_nonblocking(false)?;
+        let lingers = lingers(&SockRef::from(&listener))?;
         let fd = core.share(listener.into());
         Ok(TcpListener {
             listener: Listener::new(&core, fd),
+            lingers,
         })
     }
 
@@ -174,7 +180,7 @@ impl TcpListener {
     pub async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             let fd = poll_fn(|cx| self.listener.poll_accept(cx, false)).await?;
-            let stream = TcpStream::new(self.listener.core(), fd);
+            let stream = self.accepted(fd);
             // Fails where the peer has already gone (ENOTCONN): not the listener's fault.
             if let Ok(peer) = stream.peer_addr() {
                 stream.set_nodelay(true)?;
@@ -189,9 +195,11 @@ impl TcpListener {
     /// accepted go to the next `accept` or `incoming`.
     #[doc(alias = "IORING_ACCEPT_MULTISHOT")]
     pub fn incoming(&mut self) -> Incoming<'_> {
-        Incoming {
-            listener: &mut self.listener,
-        }
+        Incoming { listener: self }
+    }
+
+    fn accepted(&self, fd: OwnedFd) -> TcpStream {
+        TcpStream::new(self.listener.core(), fd, self.lingers)
     }
 
     /// The address that it listens on.
@@ -235,18 +243,18 @@ impl AsRawFd for TcpListener {
 #[derive(Debug)]
 #[must_use = "a stream accepts nothing until it is polled"]
 pub struct Incoming<'a> {
-    listener: &'a mut Listener,
+    listener: &'a mut TcpListener,
 }
 
 impl Stream for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let fd = match ready!(self.listener.poll_accept(cx, true)) {
+        let fd = match ready!(self.listener.listener.poll_accept(cx, true)) {
             Ok(fd) => fd,
             Err(error) => return Poll::Ready(Some(Err(error))),
         };
-        let stream = TcpStream::new(self.listener.core(), fd);
+        let stream = self.listener.accepted(fd);
         Poll::Ready(Some(stream.set_nodelay(true).map(|()| stream)))
     }
 }

@@ -44,8 +44,11 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    pub(super) fn new(core: &Rc<Core>, fd: OwnedFd) -> TcpStream {
-        TcpStream::over(core, core.share(fd))
+    /// A stream over a connected socket; `lingers` as [`lingers`] says.
+    pub(super) fn new(core: &Rc<Core>, fd: OwnedFd, lingers: bool) -> TcpStream {
+        let fd = core.share(fd);
+        fd.set_lingering(lingers);
+        TcpStream::over(core, fd)
     }
 
     /// A stream over a socket that has just been connected.
@@ -64,7 +67,8 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         let core = Core::current()?;
         stream.set_nonblocking(false)?;
-        Ok(TcpStream::new(&core, stream.into()))
+        let lingers = lingers(&SockRef::from(&stream))?;
+        Ok(TcpStream::new(&core, stream.into(), lingers))
     }
 
     /// Receives into `buffer`; see [`RecvHalf::recv`].
@@ -233,7 +237,7 @@ impl TcpStream {
     /// background; zero resets the connection. Any other duration, in whole seconds (of less than one, one), would make
     /// the close wait until they have been acknowledged, for that long at most, and the reactor with it: it is switched
     /// off where the socket closes, so that they are sent in the background here, too. Where it is set by other means
-    /// than this, the whole reactor stands still.
+    /// than this once the stream or its listener is made or taken over, the whole reactor stands still.
     ///
     /// # Errors
     ///
@@ -258,6 +262,13 @@ impl TcpStream {
     fn socket(&self) -> SockRef<'_> {
         SockRef::from(&self.stream.recv)
     }
+}
+
+/// Whether the close of this socket would wait for what it has still to send; of a listener's, that of its connections,
+/// which have the setting from it.
+pub(super) fn lingers(socket: &SockRef<'_>) -> io::Result<bool> {
+    let linger = socket.linger()?;
+    Ok(linger.is_some_and(|limit| !limit.is_zero()))
 }
 
 /// A duration that the kernel counts in this unit, to which less than one would be zero, which means something else.
