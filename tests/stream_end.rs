@@ -4,6 +4,7 @@ mod setups;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
 use eyewall::net::{TcpStream, UnixStream};
@@ -213,6 +214,38 @@ fn an_end_over_several_paths_is_an_end() {
         stream.shutdown().await.unwrap();
         drop(peer);
         assert_eq!(ends(&mut stream).await, [None; 4]);
+    });
+}
+
+/// A multishot receive is told once of bytes and of what came behind them before the kernel could look.
+#[test]
+fn what_comes_right_behind_the_last_bytes_is_seen() {
+    for_each_setup(|builder| {
+        run(builder, async {
+            for before in [0, 4] {
+                let (mut stream, mut peer) = half_std_pair();
+                let mut chunks = stream.chunks();
+                assert!(poll_once(&mut chunks.next()).await.is_none());
+                turns(before).await;
+                peer.write_all(b"the last").unwrap();
+                reset(peer);
+                let chunk = chunks.next().await.unwrap().unwrap();
+                assert_eq!(&*chunk, b"the last");
+                let error = chunks.next().await.unwrap().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+
+                let (ours, mut peer) = StdUnixStream::pair().unwrap();
+                let mut stream = UnixStream::from_std(ours).unwrap();
+                let mut chunks = stream.chunks();
+                assert!(poll_once(&mut chunks.next()).await.is_none());
+                turns(before).await;
+                peer.write_all(b"the last").unwrap();
+                drop(peer);
+                let chunk = chunks.next().await.unwrap().unwrap();
+                assert_eq!(&*chunk, b"the last");
+                assert!(chunks.next().await.is_none());
+            }
+        });
     });
 }
 
