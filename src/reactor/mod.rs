@@ -150,7 +150,8 @@ use crate::task::{Handle, JoinHandle};
 /// A thread may have several, but only one can run at a time. Dropping it shuts it down.
 ///
 /// A child of fork(2) has no part in it: the ring and the buffer pool are not mapped there, and to touch them ends the
-/// child. One that goes on with execve(2), as [`std::process::Command`] has it, sees nothing of it.
+/// child. One that goes on with execve(2), as [`std::process::Command`] has it, sees nothing of it; another may make a
+/// reactor of its own, as far as it may allocate memory and start threads.
 ///
 /// ```
 /// use eyewall::Reactor;

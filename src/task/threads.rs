@@ -27,6 +27,7 @@ pub(super) type Ticket = u64;
 
 static THREADS: Threads = Threads {
     state: Mutex::new(State {
+        process: 0,
         waiting: BTreeMap::new(),
         next_ticket: 0,
         threads: 0,
@@ -41,6 +42,8 @@ struct Threads {
 }
 
 struct State {
+    /// Whose threads they are.
+    process: u32,
     /// The work that no thread has begun, oldest first.
     waiting: BTreeMap<Ticket, Job>,
     next_ticket: Ticket,
@@ -50,6 +53,16 @@ struct State {
 }
 
 impl State {
+    /// A child of fork(2) has none of its parent's threads, and nobody who waits for the work given to them.
+    fn belong_here(&mut self) {
+        let process = std::process::id();
+        if std::mem::replace(&mut self.process, process) != process {
+            (self.threads, self.idle) = (0, 0);
+            // To drop it is code of others, for which these may be the wrong place.
+            std::mem::forget(std::mem::take(&mut self.waiting));
+        }
+    }
+
     /// Whether another thread is to be made, which is counted from now on.
     fn grows(&mut self) -> bool {
         let grows = !self.waiting.is_empty() && self.idle == 0 && self.threads < most();
@@ -64,6 +77,7 @@ impl State {
 /// Gives work to a thread. It is dropped where there is none and none can be made.
 pub(super) fn give(work: Job) -> Ticket {
     let mut state = THREADS.lock();
+    state.belong_here();
     let ticket = state.next_ticket;
     state.next_ticket += 1;
     state.waiting.insert(ticket, work);
