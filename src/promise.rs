@@ -201,6 +201,14 @@ impl<T: 'static> Future for Promised<T> {
     }
 }
 
+impl<T: 'static> Drop for Promised<T> {
+    /// Nobody awaits the value any more: the memory of who did must not last as long as the promise.
+    fn drop(&mut self) {
+        let waker = self.state.borrow_mut().waker.take();
+        contain_panic(|| drop(waker));
+    }
+}
+
 /// Sets the result, which nobody else has done: there is one promise.
 fn settle<T: 'static>(state: &Rc<RefCell<State<T>>>, result: Result<T, Cancelled>) {
     state.borrow_mut().result = Some(result);

@@ -177,6 +177,20 @@ impl Wake for Woken {
 }
 
 #[test]
+fn a_waiter_that_gives_up_is_kept_by_nobody() {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let (promise, mut promised) = promise::<u32>();
+    let mut cx = Context::from_waker(&waker);
+    assert!(promised.poll_unpin(&mut cx).is_pending());
+    drop(promised);
+    drop(waker);
+    assert_eq!(Arc::strong_count(&woken), 1);
+    promise.set(1);
+    assert!(!woken.0.load(Ordering::Relaxed));
+}
+
+#[test]
 fn where_no_reactor_runs_the_last_half_makes_the_calls_that_nobody_has_made() {
     let (promise, promised, seen) = watched();
     promise.set(7);
