@@ -6,6 +6,7 @@ mod net_support;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -52,6 +53,23 @@ fn a_std_socket_that_does_not_block_is_taken_over() {
         });
         assert_eq!(next(&mut socket).await, "late");
         sending.await.unwrap();
+    });
+}
+
+#[test]
+fn the_close_of_a_duplicate_ends_no_receive_of_the_other() {
+    alone().run(async {
+        let (peer, socket) = (peer(), peer());
+        let address = socket.local_addr().unwrap();
+        let duplicate = UdpSocket::from_std(socket.try_clone().unwrap()).unwrap();
+        let mut socket = UdpSocket::from_std(socket).unwrap();
+        let mut receive = pin!(next(&mut socket));
+        assert!(poll_once(receive.as_mut()).await.is_pending());
+        turns(2).await;
+        duplicate.close().await.unwrap();
+        turns(2).await;
+        peer.send_to(b"late", address).unwrap();
+        assert_eq!(receive.await, "late");
     });
 }
 

@@ -14,7 +14,7 @@ use eyewall::{Reactor, spawn};
 use futures_util::StreamExt;
 use setups::{
     POINTS, Point, Random, byte_at, check_stretch, finish, half_std_pair, metrics, pair, poll_once,
-    race_turns, run, run_on, settle, stretch, turns, turns_until,
+    race_turns, run, run_on, settle, std_pair, stretch, turns, turns_until,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -435,5 +435,51 @@ fn what_streams_in_is_not_spun_for() {
         }
         assert_eq!(metrics().spins, before);
         writer.join().unwrap();
+    });
+}
+
+/// A close cancels what is in flight on its socket, by the descriptor. To the kernel a duplicate is the same.
+#[test]
+fn the_close_of_a_duplicate_ends_nothing_of_the_other() {
+    setups::for_each_setup(|builder| {
+        run(builder, async {
+            let duplicate = |of: &StdStream| TcpStream::from_std(of.try_clone().unwrap()).unwrap();
+            for method in METHODS {
+                let (ours, mut peer) = std_pair();
+                let mut stream = duplicate(&ours);
+                let mut receive = Box::pin(receive(&mut stream, method, 8));
+                assert!(poll_once(&mut receive).await.is_none());
+                turns(4).await;
+                duplicate(&ours).close().await.unwrap();
+                turns(4).await;
+                peer.write_all(b"all").unwrap();
+                assert_eq!(receive.await, b"all", "{method:?}");
+            }
+            for kind in 0..4 {
+                let (ours, mut peer) = std_pair();
+                let mut stream = duplicate(&ours);
+                let large = || vec![1; 16 << 20];
+                let mut sending = Box::pin(async {
+                    match kind {
+                        0 => stream.send_all(large()).await.0,
+                        1 => stream.send_zc(large()).await.0,
+                        2 => stream.send_vectored(vec![large()]).await.0,
+                        _ => {
+                            stream.post(large()).await.unwrap();
+                            stream.flush().await
+                        }
+                    }
+                });
+                assert!(poll_once(&mut sending).await.is_none());
+                turns(4).await;
+                duplicate(&ours).close().await.unwrap();
+                let reader = std::thread::spawn(move || {
+                    let mut all = vec![0; 16 << 20];
+                    peer.read_exact(&mut all).map(|()| peer)
+                });
+                sending.await.unwrap();
+                reader.join().unwrap().unwrap();
+            }
+        });
     });
 }

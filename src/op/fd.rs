@@ -13,6 +13,7 @@ use socket2::SockRef;
 use super::asking::Asking;
 use super::{Arrived, Late};
 use crate::reactor::OpId;
+use crate::ring::Cqe;
 use crate::task::wake_all;
 
 /// A counted descriptor: the socket holds it, and so does each of its operations until it has ended. With it goes what
@@ -34,6 +35,8 @@ pub(super) struct Descriptor {
     asked: Cell<u32>,
     /// It has connected from here.
     called: Cell<bool>,
+    /// Whatever is in flight on it is being cancelled.
+    closing: Cell<bool>,
     incoming: Late<Arrived>,
     outgoing: Late<()>,
     /// What the last post that was not over at once has become; it may have ended.
@@ -86,6 +89,7 @@ impl SharedFd {
             pace: Cell::new(pace),
             asked: Cell::new(0),
             called: Cell::new(false),
+            closing: Cell::new(false),
             incoming: Late::default(),
             outgoing: Late::default(),
             postponed: Cell::new(None),
@@ -114,6 +118,18 @@ impl SharedFd {
         let signal = self.0.signal.take().unwrap_or_default();
         self.0.signal.set(Some(Rc::clone(&signal)));
         signal
+    }
+
+    /// Whatever is in flight on it is about to be cancelled.
+    pub(crate) fn set_closing(&self) {
+        self.0.closing.set(true);
+    }
+
+    /// Whether an operation with this completion begins again, if nobody has asked to cancel it: it has ended by a signal, or
+    /// as cancelled, by the close of a duplicate of the descriptor. That finds what is in flight on the socket, whoever's it
+    /// is.
+    pub(super) fn begins_again(&self, cqe: Cqe) -> bool {
+        cqe.is_interrupted() || (cqe.is_cancelled() && !self.0.closing.get())
     }
 
     /// Something is being sent, which may be answered.

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::task::{Context, Poll, Waker};
 
 use super::fd::{Hold, SharedFd};
+use crate::ring::Cqe;
 use crate::task::wake_all;
 
 /// Results that came after their future had been dropped, in order, and whether more may come.
@@ -244,6 +245,13 @@ impl<T: Direction> InFlight<T> {
     }
 
     /// Keeps a result that nobody waited for.
+    /// As [`SharedFd::begins_again`].
+    pub(super) fn begins_again(&self, cqe: Cqe) -> bool {
+        let mut again = false;
+        self.with(|fd| again = fd.begins_again(cqe));
+        again
+    }
+
     pub(super) fn keep(&self, result: io::Result<T>) {
         if !self.apart {
             self.with(|fd| T::late(fd).keep(result));

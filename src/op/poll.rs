@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{Operation, SharedFd};
+use super::{Next, Operation, SharedFd};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_POLL_ADD`; as poll(2), once. Owns nothing.
@@ -25,6 +25,10 @@ impl Operation for Poll {
             events: self.events as u32,
             multishot: false,
         }
+    }
+
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        Next::again_if(self.fd.begins_again(cqe))
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<u32> {

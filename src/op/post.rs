@@ -134,7 +134,7 @@ impl Operation for Postponed {
         self.quiet = false;
         self.in_flight.set_quiet(false);
         self.sent += cqe.result.max(0) as usize;
-        let again = blocked || cqe.result > 0 || cqe.is_interrupted();
+        let again = blocked || cqe.result > 0 || self.in_flight.begins_again(cqe);
         // Without a half there is nobody left who would notice that the peer never reads.
         if again && self.sent < self.buffer.bytes_len() && !self.in_flight.is_deserted() {
             Next::Again
@@ -200,6 +200,8 @@ mod tests {
         post.begun();
         let cancelled = Cqe::with_result(-libc::ECANCELED);
         let mut rest = post.fail();
+        assert_eq!(rest.advance(cancelled, true), Next::Again);
+        fd.set_closing();
         assert_eq!(rest.advance(cancelled, true), Next::Done);
         rest.discard(cancelled);
         let kept = fd.outgoing().take().expect("its bytes are missing");

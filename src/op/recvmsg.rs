@@ -64,7 +64,7 @@ impl<B: IoBufMut> Operation for RecvMsg<B> {
     }
 
     fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
-        Next::again_if(cqe.is_interrupted())
+        Next::again_if(self.in_flight.begins_again(cqe))
     }
 
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]

@@ -33,10 +33,9 @@ impl Progress {
     }
 
     /// Counts a final completion and says whether to go on.
-    pub(super) fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
+    pub(super) fn advance(&mut self, cqe: Cqe, abandoned: bool, in_flight: &InFlight<()>) -> Next {
         match cqe.result {
-            _ if cqe.is_interrupted() => return Next::Again,
-            result if result <= 0 => return Next::Done,
+            result if result <= 0 => return Next::again_if(in_flight.begins_again(cqe)),
             result => self.sent += result as usize,
         }
         if self.sent < self.len && (self.all || abandoned) {
@@ -140,7 +139,7 @@ impl<B: IoBuf> Operation for Send<B> {
     }
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
-        self.progress.advance(cqe, abandoned)
+        self.progress.advance(cqe, abandoned, &self.in_flight)
     }
 
     fn resume(&mut self, cqe: Cqe) -> Next {
@@ -158,16 +157,23 @@ impl<B: IoBuf> Operation for Send<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::rc::Rc;
+
+    use super::super::Descriptors;
     use super::*;
 
     /// The kernel says these where a worker of it sends, and seldom.
     #[test]
     fn a_signal_begins_it_again_and_where_nothing_goes_it_ends() {
         let cqe = Cqe::with_result;
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let fd = SharedFd::new(ours.into(), &Rc::new(Descriptors::default()));
+        let of = InFlight::new(fd);
         let mut progress = Progress::new(10, true);
-        assert_eq!(progress.advance(cqe(4), false), Next::Again);
-        assert_eq!(progress.advance(cqe(-libc::EINTR), false), Next::Again);
-        assert_eq!(progress.advance(cqe(0), true), Next::Done);
+        assert_eq!(progress.advance(cqe(4), false, &of), Next::Again);
+        assert_eq!(progress.advance(cqe(-libc::EINTR), false, &of), Next::Again);
+        assert_eq!(progress.advance(cqe(0), true, &of), Next::Done);
         assert_eq!(progress.resume(cqe(0)), Next::Done);
         let error = progress.result(cqe(0)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);

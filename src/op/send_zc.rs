@@ -70,7 +70,7 @@ impl<B: IoBuf> Operation for SendZc<B> {
             self.copying = true;
             return Next::Again;
         }
-        self.progress.advance(cqe, abandoned)
+        self.progress.advance(cqe, abandoned, &self.in_flight)
     }
 
     /// The notification waits until the peer has taken the bytes or the socket is closed. A peer that does

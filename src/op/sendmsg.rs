@@ -66,7 +66,7 @@ impl<B: IoBuf> Operation for SendMsg<B> {
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
         let before = self.progress.sent;
-        let next = self.progress.advance(cqe, abandoned);
+        let next = self.progress.advance(cqe, abandoned, &self.in_flight);
         self.message.advance(self.progress.sent - before);
         if next == Next::Done {
             self.in_flight.release();

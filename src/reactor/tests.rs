@@ -596,6 +596,8 @@ fn c10_a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
 fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
     everywhere(async |core| {
         let (fd, _peer) = connected(&core);
+        // Or it would begin again, since nobody has asked to cancel it.
+        fd.set_closing();
         let poll = core.submit(op::Poll {
             fd: fd.clone(),
             events: libc::POLLIN,

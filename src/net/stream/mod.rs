@@ -63,6 +63,7 @@ pub(crate) fn close_half(half: &RecvHalf) -> impl Future<Output = io::Result<()>
 /// Cancels what is in flight on `fd`, and closes it once that has ended and every holder has gone.
 pub(super) async fn close(core: &Rc<Core>, fd: SharedFd) -> io::Result<()> {
     core.check_open()?;
+    fd.set_closing();
     let ((), op) = core.submit(CancelFd { fd }).await;
     let signal = op.fd.close();
     std::future::poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
