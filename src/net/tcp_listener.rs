@@ -107,6 +107,10 @@ impl TcpListenerBuilder {
     ///
     /// As socket(2), bind(2) and listen(2); `AddrInUse` names the address. A name that does not resolve.
     ///
+    /// A process that is killed, or exits beside its reactor, keeps its port for some milliseconds beyond its end, until the
+    /// kernel has ended what was in flight on the ring: whoever starts anew at once has to try again. One that has dropped its
+    /// reactor keeps none.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future closes the socket.
