@@ -244,7 +244,6 @@ impl<T: Direction> InFlight<T> {
         !farewell
     }
 
-    /// Keeps a result that nobody waited for.
     /// As [`SharedFd::begins_again`].
     pub(super) fn begins_again(&self, cqe: Cqe) -> bool {
         let mut again = false;
@@ -252,6 +251,7 @@ impl<T: Direction> InFlight<T> {
         again
     }
 
+    /// Keeps a result that nobody waited for.
     pub(super) fn keep(&self, result: io::Result<T>) {
         if !self.apart {
             self.with(|fd| T::late(fd).keep(result));
