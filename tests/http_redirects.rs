@@ -514,6 +514,13 @@ fn r07_the_fields_of_a_dropped_body_go_with_it() {
             "content-encoding",
             "content-language",
             "content-location",
+            "content-range",
+            "content-disposition",
+            "content-digest",
+            "content-md5",
+            "digest",
+            "last-modified",
+            "repr-digest",
         ];
         let mut request = Client::new().put(server.url("/"));
         for name in names {

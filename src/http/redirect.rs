@@ -212,9 +212,7 @@ impl Next {
         if drop_body {
             request.body = None;
             if let Some(fields) = &mut request.fields {
-                for name in PAYLOAD_FIELDS {
-                    fields.headers.remove(name);
-                }
+                remove_fields(&mut fields.headers, |name, _| describes_body(name));
             }
         }
         if same_origin(&request.url, &url) {
@@ -229,18 +227,19 @@ impl Next {
     }
 }
 
-/// The fields that describe a body.
-const PAYLOAD_FIELDS: [HeaderName; 9] = [
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_LOCATION,
-    header::CONTENT_RANGE,
-    header::TRANSFER_ENCODING,
-    header::TRAILER,
-    header::EXPECT,
-];
+/// Whether a field describes a body, or how it is sent (RFC 9110, 15.4; for the digests RFC 9530).
+fn describes_body(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let others = [
+        "digest",
+        "expect",
+        "last-modified",
+        "repr-digest",
+        "trailer",
+        "transfer-encoding",
+    ];
+    name.starts_with("content-") || others.contains(&name)
+}
 
 const COOKIE2: HeaderName = HeaderName::from_static("cookie2");
 
@@ -269,14 +268,19 @@ pub(super) fn is_secret(name: &HeaderName) -> bool {
 fn strip_credentials(fields: &mut Fields) {
     fields.auth = None;
     fields.stripped = true;
-    let names: Vec<HeaderName> = fields
-        .headers
+    remove_fields(&mut fields.headers, |name, value| {
+        is_credential(name) || value.is_sensitive()
+    });
+}
+
+fn remove_fields(headers: &mut HeaderMap, which: fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<HeaderName> = headers
         .iter()
-        .filter(|(name, value)| is_credential(name) || value.is_sensitive())
+        .filter(|(name, value)| which(name, value))
         .map(|(name, _)| name.clone())
         .collect();
     for name in names {
-        fields.headers.remove(name);
+        headers.remove(name);
     }
 }
 
