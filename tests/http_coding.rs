@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use eyewall::http::{Client, ErrorKind, Phase};
+use eyewall::time::sleep;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_peer::{Peer, accept, ok, read_head, run, try_read_head};
@@ -36,6 +37,31 @@ fn bomb(mib: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&vec![0; 1 << 20]).unwrap();
     encoder.finish().unwrap().repeat(mib)
+}
+
+/// A part that has been received expands to many, which are given without waiting for anything.
+#[test]
+fn t05_the_total_time_ends_a_body_whose_parts_are_at_hand() {
+    let body = bomb(2);
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        let answer = coded("Content-Encoding: gzip", &body);
+        stream.write_all(&answer[..answer.len() - 1]).unwrap();
+        assert!(try_read_head(&mut stream).is_none());
+    });
+    run(async {
+        let limit = Duration::from_secs(1);
+        let client = Client::builder().timeout(limit).build();
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        let part = response.chunk().await.unwrap().unwrap();
+        assert!(part.len() < 1 << 20);
+        sleep(limit).await;
+        let error = response.chunk().await.unwrap_err();
+        let phase = Phase::Total;
+        assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+    });
+    peer.join();
 }
 
 #[test]

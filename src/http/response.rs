@@ -339,6 +339,11 @@ impl Response {
                 }
                 Err(error) => return Err(self.fail(error)),
             }
+        } else if !reply.exchange.is_complete()
+            // What has been received may expand to many parts, none of which waits for anything.
+            && let Err(error) = reply.exchange.watch().check_total()
+        {
+            return Err(self.fail(error));
         }
         let watch = Rc::clone(reply.exchange.watch());
         watch.resume();
