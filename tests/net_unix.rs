@@ -77,6 +77,22 @@ async fn talk(mut client: UnixStream, mut server: UnixStream) {
     server.close().await.unwrap();
 }
 
+/// The kernel has no way to send over one without copying.
+#[test]
+fn a_zero_copy_send_goes_out_over_a_unix_stream() {
+    alone().run(async {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (_receive, mut send) = ours.into_split();
+        for _ in 0..2 {
+            let (sent, buffer) = send.send_zc("all of it").await;
+            sent.unwrap();
+            assert_eq!(buffer, "all of it");
+            let chunk = theirs.recv_chunk().await.unwrap().unwrap();
+            assert_eq!(&*chunk, b"all of it");
+        }
+    });
+}
+
 #[test]
 fn a_stream_over_a_path() {
     alone().run(async {

@@ -14,7 +14,8 @@ use crate::ring::{Cqe, Request};
 pub(crate) struct SendZc<B> {
     buffer: B,
     progress: Progress,
-    /// The kernel may not lock so much of this user's memory (`RLIMIT_MEMLOCK`), and copies the rest.
+    /// The kernel may not lock so much of this user's memory (`RLIMIT_MEMLOCK`), or has no other way over this socket: it
+    /// copies the rest.
     copying: bool,
     in_flight: InFlight<()>,
 }
@@ -66,7 +67,8 @@ impl<B: IoBuf> Operation for SendZc<B> {
     }
 
     fn advance(&mut self, cqe: Cqe, abandoned: bool) -> Next {
-        if cqe.result == -libc::ENOMEM && !self.copying {
+        let refused = matches!(-cqe.result, libc::ENOMEM | libc::EOPNOTSUPP);
+        if refused && !self.copying {
             self.copying = true;
             return Next::Again;
         }

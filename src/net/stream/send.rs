@@ -121,9 +121,9 @@ impl SendHalf {
     /// Sends all of `buffer` without copying it into the kernel; gives it back when the kernel has let go of
     /// it, which over TCP is when the peer has acknowledged the bytes.
     ///
-    /// Worth it for large buffers over a real network (some 10 KiB and more). On loopback the kernel copies
-    /// anyway, and so it does where this user may not lock so much memory (`RLIMIT_MEMLOCK` in getrlimit(2), often 8 MiB
-    /// for all that is on its way).
+    /// Worth it for large buffers over a real network (some 10 KiB and more). On loopback and over Unix sockets the kernel
+    /// copies anyway, and so it does where this user may not lock so much memory (`RLIMIT_MEMLOCK` in getrlimit(2), often
+    /// 8 MiB for all that is on its way).
     ///
     /// # Errors, cancel safety
     ///
