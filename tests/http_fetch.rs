@@ -403,6 +403,41 @@ fn p05_bytes_on_an_idle_connection_end_it() {
 }
 
 #[test]
+fn p05_what_lies_behind_a_body_in_the_socket_is_no_answer_to_the_next_request() {
+    const LENGTH: usize = 40_000;
+    let (go, wait) = channel::<()>();
+    let (written, sent) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n.");
+        stream.write_all(head.as_bytes()).unwrap();
+        wait.recv().unwrap();
+        let mut rest = vec![b'.'; LENGTH - 1];
+        rest.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+        stream.write_all(&rest).unwrap();
+        written.send(()).unwrap();
+        let mut next = accept(&listener);
+        read_head(&mut next);
+        ok(&mut next);
+        // The client has closed this one.
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
+    });
+    run(async {
+        let client = Client::new();
+        let mut first = client.get(peer.url()).send().await.unwrap();
+        go.send(()).unwrap();
+        // All of it lies in the socket before any more is received.
+        sent.recv().unwrap();
+        assert_eq!(first.bytes().await.unwrap().len(), LENGTH);
+        assert_eq!(client.idle_connections(), 0);
+        let mut second = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(second.text().await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+#[test]
 fn p06_the_pool_keeps_to_its_bounds_and_its_idle_timeout() {
     let (ends, ended) = channel();
     let peer = Peer::new(move |listener| {
@@ -648,6 +683,7 @@ fn p01_the_fetches_of_one_reactor_share_their_connections() {
             read_head(&mut stream);
             ok(&mut stream);
         }
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     });
     run(async {
         for reused in [false, true] {
@@ -732,6 +768,8 @@ fn a_large_body_both_ways() {
         stream.read_exact(&mut body).unwrap();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").unwrap();
         stream.write_all(&body).unwrap();
+        // An end behind the body would be seen with it.
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     });
     run(async {
         let client = Client::new();

@@ -740,8 +740,18 @@ fn s10_a_signal_starts_a_fetch() {
 fn the_registry_tells_what_happens_to_a_client() {
     let server = Server::new(|request| match request.target() {
         "/" => Reply::redirect(302, "/end"),
-        "/bye" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into()),
         _ => Reply::ok("ok"),
+    });
+    // An end that comes with the answer would be seen with it.
+    let leaving = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let bye = format!("http://{}/bye", leaving.local_addr().unwrap());
+    let (go, wait) = mpsc::channel::<()>();
+    let leaving = std::thread::spawn(move || {
+        let (mut stream, _) = leaving.accept().unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        std::io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+        std::io::Write::write_all(&mut stream, answer).unwrap();
+        wait.recv().unwrap();
     });
     run(async {
         let client = Client::new();
@@ -768,22 +778,18 @@ fn the_registry_tells_what_happens_to_a_client() {
             };
             seen.borrow_mut().push(text);
         });
-        for path in ["/", "/bye"] {
-            client
-                .get(server.url(path))
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap();
+        for url in [server.url("/"), bye] {
+            client.get(url).send().await.unwrap().text().await.unwrap();
         }
-        until("the FIN is seen", || client.idle_connections() == 0).await;
+        assert_eq!(client.idle_connections(), 2);
+        go.send(()).unwrap();
+        until("the FIN is seen", || client.idle_connections() == 1).await;
         client.get("http://127.0.0.1:1/").send().await.unwrap_err();
         let expected = [
             "connected true",
             "302 / /end",
             "GET /end 200",
+            "connected true",
             "GET /bye 200",
             "idle closed",
             "Connect",
@@ -793,6 +799,7 @@ fn the_registry_tells_what_happens_to_a_client() {
         client.get(server.url("/end")).send().await.unwrap();
         assert_eq!(events.borrow().len(), expected.len());
     });
+    leaving.join().unwrap();
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Descriptor {
     called: Cell<bool>,
     /// Whatever is in flight on it is being cancelled.
     closing: Cell<bool>,
+    /// The last receive has left something: bytes, or the end.
+    more: Cell<bool>,
     incoming: Late<Arrived>,
     outgoing: Late<()>,
     /// What the last post that was not over at once has become; it may have ended.
@@ -90,6 +92,7 @@ impl SharedFd {
             asked: Cell::new(0),
             called: Cell::new(false),
             closing: Cell::new(false),
+            more: Cell::new(false),
             incoming: Late::default(),
             outgoing: Late::default(),
             postponed: Cell::new(None),
@@ -143,6 +146,19 @@ impl SharedFd {
     #[inline]
     pub(crate) fn answered(&self) {
         self.0.answered();
+    }
+
+    /// The last receive has left something behind, if there is `more`.
+    #[inline]
+    pub(crate) fn set_more(&self, more: bool) {
+        self.0.more.set(more);
+    }
+
+    /// Whether the last receive has left something behind: bytes, or the end.
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.0.more.get()
     }
 
     /// The connection of this socket has been made from here. To be said before anything is sent.

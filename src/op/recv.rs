@@ -99,6 +99,7 @@ impl<B: IoBufMut> Operation for Recv<B> {
         if count == 0 {
             check_end(self.in_flight.fd(), cqe)?;
         }
+        self.in_flight.fd().set_more(cqe.has_socket_more());
         // SAFETY: the kernel wrote `count` bytes to the start of the buffer, within its capacity.
         unsafe { self.buffer().set_written(count) };
         Ok(count)

@@ -253,6 +253,7 @@ impl Cqe {
     }
 
     /// Whether a receive of this socket would not wait (`IORING_CQE_F_SOCK_NONEMPTY`).
+    #[inline]
     pub(crate) fn has_socket_more(self) -> bool {
         io_uring::cqueue::sock_nonempty(self.flags)
     }

@@ -76,7 +76,9 @@ impl RecvSide {
     /// woken when that may have changed.
     pub(in crate::http) fn poll_alive(&mut self, cx: &mut Context<'_>) -> bool {
         match self {
-            RecvSide::Socket(half) => half.poll_recv_chunk(cx).is_pending(),
+            // What lies in the socket already is seen by a receive only once the ring has a turn, which may be behind the
+            // next request.
+            RecvSide::Socket(half) => !half.has_more() && half.poll_recv_chunk(cx).is_pending(),
             #[cfg(feature = "__tls")]
             RecvSide::Tls(tls) => {
                 let alive = tls.poll_look(cx).is_pending();

@@ -73,6 +73,12 @@ impl RecvHalf {
         self.state.core.is_current() || self.state.core.is_shut()
     }
 
+    /// Whether the last receive has left something behind: bytes, or the end. The next one would not wait.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_more(&self) -> bool {
+        self.state.fd.has_more()
+    }
+
     /// The reactor and the descriptor, to close it.
     pub(super) fn parts(&self) -> (Rc<Core>, SharedFd) {
         (Rc::clone(&self.state.core), self.state.fd.clone())
@@ -192,6 +198,7 @@ impl State {
                 }
             } else if let Some(cqe) = ready!(receive.poll_bytes(&self.core, cx)) {
                 self.fd.answered();
+                self.fd.set_more(cqe.has_socket_more());
                 return Poll::Ready(Ok(self.core.pool().claim(cqe)));
             }
         }
@@ -258,6 +265,7 @@ impl State {
             }
             let (cqe, _more) = ready!(receive.poll_next(&self.core, cx));
             self.fd.answered();
+            self.fd.set_more(cqe.has_socket_more());
             match Received::of(cqe, self.core.pool())? {
                 Received::Data(chunk) => return Poll::Ready(Ok(Some(chunk))),
                 Received::End => {
