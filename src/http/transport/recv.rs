@@ -81,7 +81,8 @@ impl RecvSide {
             RecvSide::Socket(half) => !half.has_more() && half.poll_recv_chunk(cx).is_pending(),
             #[cfg(feature = "__tls")]
             RecvSide::Tls(tls) => {
-                let alive = tls.poll_look(cx).is_pending();
+                let more = tls.below().socket().is_some_and(RecvHalf::has_more);
+                let alive = !more && tls.poll_look(cx).is_pending();
                 tls.rest();
                 alive
             }
