@@ -3,6 +3,7 @@
 mod setups;
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use eyewall::{block_on, spawn_blocking};
 
@@ -14,6 +15,8 @@ fn a_child_of_fork_has_threads_of_its_own_for_work_that_blocks() {
         let (release, held) = mpsc::channel::<()>();
         let holding = spawn_blocking(move || held.recv().unwrap_err());
         block_on(spawn_blocking(|| ())).unwrap().unwrap();
+        // A lock that another thread holds stays locked in the child, and nothing tells when that one has come to rest.
+        std::thread::sleep(Duration::from_millis(100));
         // SAFETY: the child uses what a fork leaves in order (glibc's allocator is), and what it makes itself.
         let child = unsafe { libc::fork() };
         if child == 0 {

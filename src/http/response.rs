@@ -340,7 +340,8 @@ impl Response {
                 Err(error) => return Err(self.fail(error)),
             }
         } else if !reply.exchange.is_complete()
-            // What has been received may expand to many parts, none of which waits for anything.
+            // What has been received may expand to many parts, none of which waits for anything. Where the server has said
+            // all, nobody keeps anything waiting but the reader.
             && let Err(error) = reply.exchange.watch().check_total()
         {
             return Err(self.fail(error));

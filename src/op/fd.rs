@@ -130,9 +130,9 @@ impl SharedFd {
 
     /// Whether an operation with this completion begins again, if nobody has asked to cancel it: it has ended by a signal, or
     /// as cancelled, by the close of a duplicate of the descriptor. That finds what is in flight on the socket, whoever's it
-    /// is.
+    /// is. The close of this one ends what it finds, either way.
     pub(super) fn begins_again(&self, cqe: Cqe) -> bool {
-        cqe.is_interrupted() || (cqe.is_cancelled() && !self.0.closing.get())
+        (cqe.is_interrupted() || cqe.is_cancelled()) && !self.0.closing.get()
     }
 
     /// Something is being sent, which may be answered.

@@ -104,9 +104,9 @@ impl Builder {
     }
 
     /// How many operations may be in flight; a future that wants one more waits until one has ended. Each idle connection
-    /// has one; those that a client keeps are closed, the one idle for longest first, while somebody waits. A fetch may
-    /// have two at once, such as a receive and a send: with fewer than two for each fetch under way, all of them may wait
-    /// for each other until their time is over.
+    /// has one; those that a client keeps are closed, the one idle for longest first, while somebody waits (on the
+    /// reactor where it was used first, if there are several). A fetch may have two at once, such as a receive and a send:
+    /// with fewer than two for each fetch under way, all of them may wait for each other until their time is over.
     pub fn max_operations(mut self, limit: usize) -> Builder {
         self.max_operations = limit;
         self

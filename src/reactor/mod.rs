@@ -151,7 +151,8 @@ use crate::task::{Handle, JoinHandle};
 ///
 /// A child of fork(2) has no part in it: the ring and the buffer pool are not mapped there, and to touch them ends the
 /// child. One that goes on with execve(2), as [`std::process::Command`] has it, sees nothing of it; another may make a
-/// reactor of its own, as far as it may allocate memory and start threads.
+/// reactor of its own, as far as a child of a process with threads may do anything (fork(2), NOTES): locks that these held
+/// stay locked in it.
 ///
 /// ```
 /// use eyewall::Reactor;

@@ -5,7 +5,7 @@
 //!
 //! | state | a completion | the future is dropped |
 //! | --- | --- | --- |
-//! | queued, never in the kernel | - | the slot is freed at once; the operation has not begun |
+//! | queued, never in the kernel, or to begin again | - | the slot is freed at once, unless it is the rest of a send |
 //! | in the kernel | kept for the future, which is woken | abandoned: cancelled, or left to finish |
 //! | abandoned | discarded; the last one frees the slot | - |
 //! | done | - | its completions are discarded and the slot is freed; the rest of a short send is queued |
@@ -519,8 +519,12 @@ impl Table {
         }
         match slot.phase {
             Phase::Free => {}
-            // The rest of a send that has begun goes out.
-            Phase::Queued if slot.begun && !cancel => {
+            // The rest of a send that has begun goes out; a receive that begins again has nothing yet.
+            Phase::Queued
+                if slot.begun
+                    && !cancel
+                    && (slot.op.as_ref()).is_some_and(|op| op.on_drop() == OnDrop::Finish) =>
+            {
                 return Abandoned {
                     waker,
                     ..Abandoned::default()

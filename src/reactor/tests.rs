@@ -622,6 +622,24 @@ fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
     });
 }
 
+/// The close of a duplicate ends it, so that it is to begin again, and then nobody wants it.
+#[test]
+fn what_is_dropped_where_it_would_begin_again_does_not() {
+    everywhere(async |core| {
+        let (fd, _peer) = connected(&core);
+        let operations = core.metrics().operations;
+        let poll = core.submit(op::Poll {
+            fd: fd.clone(),
+            events: libc::POLLIN,
+        });
+        let id = poll.id().expect("there is room");
+        until(|| core.table().has_begun(id)).await;
+        core.submit(op::CancelFd { fd }).await;
+        drop(poll);
+        until(|| core.metrics().operations == operations).await;
+    });
+}
+
 #[test]
 fn a_close_that_the_kernel_has_answered_is_not_done_again() {
     everywhere(async |core| {
