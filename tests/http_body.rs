@@ -7,7 +7,7 @@ mod http_peer;
 use std::cell::{Cell, RefCell};
 use std::error::Error as _;
 use std::future::poll_fn;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::mpsc::channel;
@@ -458,6 +458,8 @@ fn a_body_on_a_connection_that_is_used_again() {
             assert_eq!(read_chunked(&mut stream), [b"part"]);
             ok(&mut stream);
         }
+        // An end behind the answer would be seen with it.
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     });
     run(async {
         let client = Client::new();

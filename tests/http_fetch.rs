@@ -244,6 +244,8 @@ fn p01_two_fetches_use_one_connection() {
                 .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
                 .unwrap();
         }
+        // An end behind the answer would be seen with it.
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     });
     run(async {
         let client = Client::new();
