@@ -517,14 +517,14 @@ impl Table {
         if slot.phase == Phase::Done || slot.completions == Completions::Many {
             unfetched = slot.take_unfetched(id);
         }
+        let ends = slot
+            .op
+            .as_ref()
+            .is_some_and(|op| cancel || op.on_drop() == OnDrop::Cancel);
         match slot.phase {
             Phase::Free => {}
             // The rest of a send that has begun goes out; a receive that begins again has nothing yet.
-            Phase::Queued
-                if slot.begun
-                    && !cancel
-                    && (slot.op.as_ref()).is_some_and(|op| op.on_drop() == OnDrop::Finish) =>
-            {
+            Phase::Queued if slot.begun && !ends => {
                 return Abandoned {
                     waker,
                     ..Abandoned::default()
@@ -536,11 +536,7 @@ impl Table {
             }
             Phase::Done => {}
             Phase::InKernel => {
-                let wanted = slot
-                    .op
-                    .as_ref()
-                    .is_some_and(|op| cancel || op.on_drop() == OnDrop::Cancel);
-                let stage = wanted && !slot.cancelled;
+                let stage = ends && !slot.cancelled;
                 slot.cancelled |= stage;
                 if slot.cancelled && slot.completions == Completions::ResultThenNotification {
                     slot.release();
