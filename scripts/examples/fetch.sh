@@ -157,6 +157,10 @@ code 0 "$fetch" -T "$dir/lines" "$http/echo/"
 said '^PUT /echo/lines$'
 said '^content-length: 9$'
 tail -n2 "$dir/out" | cmp - "$dir/lines" || fail "-T changed the file"
+code 0 "$fetch" -T "$dir/lines" "$http/echo/?q=/#part"
+said '^PUT /echo/lines?q=/$'
+code 0 "$fetch" -v -T "$dir/lines" "$http?q"
+said "^> PUT /lines?q HTTP"
 code 0 "$fetch" -T - "$http/echo" <"$dir/stdin"
 said '^transfer-encoding: chunked$'
 said '^from stdin$'

@@ -136,13 +136,12 @@ impl Job {
         if let Some(upload) = &self.upload
             && !is_stdin(upload)
             && file_name(&url).is_empty()
-            && !url.contains('?')
         {
-            if path_start(&url) == url.len() {
-                url.push('/');
-            }
+            let end = url.find('?').unwrap_or(url.len());
+            let slash = if path_start(&url) < end { "" } else { "/" };
             let name = upload.file_name().unwrap_or_default();
-            url.extend(percent_encode(name.as_bytes(), IN_NAME));
+            let name = percent_encode(name.as_bytes(), IN_NAME);
+            url.insert_str(end, &format!("{slash}{name}"));
         }
         url + fragment
     }
