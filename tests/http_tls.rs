@@ -19,7 +19,7 @@ use futures_util::{FutureExt, sink};
 use socket2::SockRef;
 use tls_support::{
     Authority, Identity, Peer, Tls, accept, accept_tcp, fail, goodbye, pieces, provider, read_head,
-    run, self_signed, server, server_of,
+    run, self_signed, server, server_of, try_read_head,
 };
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -192,7 +192,7 @@ fn c05_p07_requests_with_other_options_do_not_share_a_connection() {
         kept.write_all(HELLO.as_bytes()).unwrap();
         let mut other = accept(&listener, &config);
         // The client does not like the certificate.
-        assert!(tls_support::try_read_head(&mut other).is_none());
+        assert!(try_read_head(&mut other).is_none());
         read_head(&mut kept);
         kept.write_all(HELLO.as_bytes()).unwrap();
     });
@@ -616,6 +616,38 @@ fn c08_new_keys_and_tickets_in_the_middle_of_a_body() {
             let mut response = client.get(peer.url()).send().await.unwrap();
             assert_eq!(response.is_reused(), reused);
             assert_eq!(response.text().await.unwrap(), "firstlast");
+        }
+    });
+    peer.join();
+}
+
+#[test]
+fn p05_a_part_of_a_record_behind_a_body_is_the_begin_of_no_answer() {
+    let authority = Authority::new();
+    let config = Arc::new(server(&authority.identity(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        let surplus = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+        let mut records = Vec::new();
+        for part in [HELLO, surplus] {
+            tls.conn.writer().write_all(part.as_bytes()).unwrap();
+            tls.conn.write_tls(&mut records).unwrap();
+        }
+        // In one piece, which ends within the second record.
+        let (first, rest) = records.split_at(records.len() - 20);
+        tls.sock.write_all(first).unwrap();
+        if try_read_head(&mut tls).is_some() {
+            tls.sock.write_all(rest).unwrap();
+        }
+        let mut tls = accept(&listener, &config);
+        read_head(&mut tls);
+        tls.write_all(HELLO.as_bytes()).unwrap();
+    });
+    run(async {
+        let client = client(&authority, peer.address).build();
+        for _ in 0..2 {
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
         }
     });
     peer.join();

@@ -156,6 +156,11 @@ impl Rustls {
         (!ciphertext.is_empty()).then(|| std::mem::take(ciphertext))
     }
 
+    /// Whether a part of something has come, whose rest has not.
+    pub(super) fn has_part(&self) -> bool {
+        self.received() > 0
+    }
+
     /// When something came from the peer last, be it of use yet or not.
     pub(super) fn heard(&self) -> Option<Instant> {
         self.heard

@@ -194,6 +194,11 @@ impl TlsRecv {
         Ok(count)
     }
 
+    /// Whether a part of a record has come, which nobody has asked for where the connection is not in use.
+    pub(in crate::http) fn has_part(&self) -> bool {
+        self.session.borrow().has_part()
+    }
+
     /// See [`Rustls::rest`].
     pub(in crate::http) fn rest(&mut self) {
         self.session.borrow_mut().rest();

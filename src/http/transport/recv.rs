@@ -82,7 +82,8 @@ impl RecvSide {
             #[cfg(feature = "__tls")]
             RecvSide::Tls(tls) => {
                 let more = tls.below().socket().is_some_and(RecvHalf::has_more);
-                let alive = !more && tls.poll_look(cx).is_pending();
+                // The rest of a record that has begun to come would be read as an answer.
+                let alive = !more && tls.poll_look(cx).is_pending() && !tls.has_part();
                 tls.rest();
                 alive
             }
