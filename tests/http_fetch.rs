@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use eyewall::http::{
     Body, Client, Error, ErrorKind, HeaderMap, HeaderValue, Method, Phase, StatusCode, Version,
+    header,
 };
 use http_peer::{Peer, accept, ok, read_head, run};
 
@@ -1004,6 +1005,14 @@ fn more_fields_than_a_request_can_have_are_its_mistake() {
         ] {
             assert_eq!(request.send().await.unwrap_err().kind(), kind);
         }
+        let form = named("a", MOST).form([("a", "b")]);
+        assert_eq!(form.send().await.unwrap_err().kind(), ErrorKind::Request);
+        // One that the client adds, and that says something about the connection.
+        let close = HeaderMap::from_iter([(header::CONNECTION, HeaderValue::from_static("close"))]);
+        let client = Client::builder().default_headers(close).build();
+        let full = client.get("http://127.0.0.1:1/");
+        let full = (0..MOST).fold(full, |full, at| full.header(format!("a-{at}"), ""));
+        assert_eq!(full.send().await.unwrap_err().kind(), ErrorKind::Request);
     });
 }
 

@@ -106,7 +106,7 @@ pub(super) fn says_close(value: &[u8]) -> bool {
 
 /// The error of more fields than a [`HeaderMap`] holds.
 #[cold]
-fn too_many(error: MaxSizeReached) -> Error {
+pub(super) fn too_many(error: MaxSizeReached) -> Error {
     Error::boxed(ErrorKind::Request, error)
 }
 
@@ -408,7 +408,10 @@ impl RequestBuilder {
         self.change(|request| {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             let headers = &mut request.fields_mut().headers;
-            headers.entry(header::CONTENT_TYPE).or_insert(kind);
+            if !headers.contains_key(header::CONTENT_TYPE) {
+                let appended = headers.try_append(header::CONTENT_TYPE, kind);
+                appended.map_err(too_many)?;
+            }
             request.body = Some(body);
             Ok(())
         })

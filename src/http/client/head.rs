@@ -15,7 +15,7 @@ use crate::http::key::Route;
 use crate::http::origin::Origin;
 use crate::http::proxy::ProxyServer;
 use crate::http::redirect::is_credential;
-use crate::http::request::{Request, says_close};
+use crate::http::request::{Request, says_close, too_many};
 
 /// Fields that a client adds to every request, ready to be sent.
 #[derive(Debug, Default)]
@@ -215,7 +215,7 @@ impl Client {
         let headers = match defaults.special.is_empty() && !misplaced {
             true => request.headers(),
             false => {
-                merged = merge(request, &defaults.special, misplaced);
+                merged = merge(request, &defaults.special, misplaced)?;
                 &merged
             }
         };
@@ -267,7 +267,7 @@ impl Client {
 }
 
 /// The fields of `request`, and those of `defaults` that it does not have.
-fn merge(request: &Request, defaults: &HeaderMap, misplaced: bool) -> HeaderMap {
+fn merge(request: &Request, defaults: &HeaderMap, misplaced: bool) -> Result<HeaderMap, Error> {
     let own = request.fields.as_deref();
     let mut headers = request.headers().clone();
     if misplaced {
@@ -277,8 +277,9 @@ fn merge(request: &Request, defaults: &HeaderMap, misplaced: bool) -> HeaderMap 
         let private = own.is_some_and(|own| own.stripped) && *name == header::HOST;
         let said = own.is_some_and(|own| own.says(name));
         if !said && !private {
-            headers.append(name, value.clone());
+            let appended = headers.try_append(name, value.clone());
+            appended.map_err(too_many)?;
         }
     }
-    headers
+    Ok(headers)
 }
