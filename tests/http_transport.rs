@@ -89,6 +89,41 @@ fn a_unix_socket_carries_several_fetches() {
     peer.join().unwrap();
 }
 
+#[test]
+fn p05_what_lies_behind_a_body_in_a_unix_socket_is_no_answer_to_the_next_request() {
+    const LENGTH: usize = 40_000;
+    let path = SocketPath::new("behind");
+    let listener = UnixListener::bind(&path.0).unwrap();
+    let (go, wait) = std::sync::mpsc::channel();
+    let (written, sent) = std::sync::mpsc::channel();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n.");
+        stream.write_all(head.as_bytes()).unwrap();
+        wait.recv().unwrap();
+        let mut rest = vec![b'.'; LENGTH - 1];
+        rest.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+        stream.write_all(&rest).unwrap();
+        written.send(()).unwrap();
+        let (mut next, _) = listener.accept().unwrap();
+        read_head(&mut next);
+        next.write_all(OK).unwrap();
+    });
+    run(async {
+        let client = Client::builder().unix_socket(&path.0).build();
+        let mut first = client.get("http://docker/").send().await.unwrap();
+        go.send(()).unwrap();
+        // All of it lies in the socket before any more is received.
+        sent.recv().unwrap();
+        assert_eq!(first.bytes().await.unwrap().len(), LENGTH);
+        assert_eq!(client.idle_connections(), 0);
+        let mut second = client.get("http://docker/").send().await.unwrap();
+        assert_eq!(second.text().await.unwrap(), "ok");
+    });
+    peer.join().unwrap();
+}
+
 /// A small body goes out by itself behind the head; what takes the connection over still waits for it.
 #[test]
 fn i09_a_body_that_goes_on_by_itself_is_sent_before_the_connection_is_taken_over() {

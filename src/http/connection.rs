@@ -91,6 +91,7 @@ impl Connection {
     /// Whether the connection can carry another exchange: the peer has neither closed it nor sent anything.
     /// The waker is woken when that changes.
     pub(super) fn poll_alive(&mut self, cx: &mut Context<'_>) -> bool {
-        self.stream.split().0.poll_alive(cx)
+        let unseen = self.ends.peer().is_none() && self.stream.holds_unseen();
+        !unseen && self.stream.split().0.poll_alive(cx)
     }
 }

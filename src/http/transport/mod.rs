@@ -123,6 +123,12 @@ impl Transport {
         self.recv.is_current()
     }
 
+    /// Whether something lies in the socket that no receive has told of: for one of no IP address.
+    #[cold]
+    pub(super) fn holds_unseen(&self) -> bool {
+        self.recv.socket().is_some_and(RecvHalf::looks_for_more)
+    }
+
     /// Whether a send that has begun goes on to its end when its future is dropped: at the bottom is a socket.
     pub(super) fn sends_by_itself(&self) -> bool {
         self.recv.socket().is_some()

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+#[cfg(feature = "http")]
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,6 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use futures_util::stream::FusedStream;
+#[cfg(feature = "http")]
+use socket2::SockRef;
 
 use super::receiving::Receiving;
 use crate::buf::{BufResult, Chunk, IoBufMut};
@@ -77,6 +81,16 @@ impl RecvHalf {
     #[cfg(feature = "http")]
     pub(crate) fn has_more(&self) -> bool {
         self.state.fd.has_more()
+    }
+
+    /// As [`has_more`](RecvHalf::has_more), by a look into the socket: what receives leave behind in a Unix socket they
+    /// tell from Linux 6.17 on.
+    #[cfg(feature = "http")]
+    pub(crate) fn looks_for_more(&self) -> bool {
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        let looked =
+            SockRef::from(&self.state.fd).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+        !looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// The reactor and the descriptor, to close it.
