@@ -188,7 +188,8 @@ impl ClientBuilder {
     }
 
     /// How many fetches from one host are active at once; zero for no limit of its own. Others that wait do not
-    /// hold up fetches from other hosts.
+    /// hold up fetches from other hosts. For `http` URLs that go through a proxy, the host is the proxy, to which all
+    /// their connections go.
     pub fn max_per_host(mut self, fetches: usize) -> ClientBuilder {
         self.pool.active_per_host = no_limit(fetches);
         self

@@ -427,8 +427,13 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// it. The peer counts from when it has sent the answer, and what is sent to it has to arrive before that time is over;
 /// what comes later is lost, and may not be sent again.
 fn kept_by_peer(headers: &Headers) -> Option<Duration> {
-    let text = str::from_utf8(headers.first(&KEEP_ALIVE)?).ok()?;
-    let seconds = text.split(',').find_map(|parameter| {
+    // Few have one; and one may be a list in several lines.
+    headers.first(&KEEP_ALIVE)?;
+    let is_meant = |name: &[u8]| name.eq_ignore_ascii_case(KEEP_ALIVE.as_str().as_bytes());
+    let values = headers.lines().filter(|(name, _)| is_meant(name));
+    let texts = values.filter_map(|(_, value)| str::from_utf8(value).ok());
+    let mut parameters = texts.flat_map(|text| text.split(','));
+    let seconds = parameters.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         match name.trim().eq_ignore_ascii_case("timeout") {
             true => value.trim().trim_matches('"').parse().ok(),
@@ -461,5 +466,7 @@ mod tests {
         assert_eq!(millis("timeout=0"), Some(0));
         assert_eq!(millis("timeout=-1"), None);
         assert_eq!(millis("max=3"), None);
+        let several = "max=3\r\nKEEP-ALIVE: timeout=x, timeout=3";
+        assert_eq!(millis(several), Some(2_000), "a list in two lines");
     }
 }
