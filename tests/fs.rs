@@ -75,6 +75,17 @@ fn a_file_in_proc_says_nothing_of_its_size() {
     assert!(String::from_utf8(read).unwrap().contains("Name:"));
 }
 
+/// What the kernel makes anew for each read, it gives to the first alone.
+#[test]
+fn a_file_that_is_read_at_once_or_not_at_all_is_read_whole() {
+    let _alone = alone();
+    let number = "/proc/sys/kernel/pid_max";
+    let read = eyewall::block_on(fs::read(number)).unwrap().unwrap();
+    assert_eq!(read, std::fs::read(number).unwrap());
+    let uuid = eyewall::block_on(fs::read("/proc/sys/kernel/random/uuid"));
+    assert_eq!(uuid.unwrap().unwrap().len(), 37);
+}
+
 #[test]
 fn a_file_that_no_memory_holds_is_an_error() {
     let _alone = alone();

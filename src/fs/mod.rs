@@ -78,9 +78,13 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let file = File::open(path).await?;
     // A hint only: files in /proc say 0, and a file may grow.
     let size = file.metadata().await?.len();
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let room = match usize::try_from(size) {
+        // Some of those give what they have to the first read alone: what has no room there would be missing.
+        Ok(0) => 4096,
+        size => size.unwrap_or(usize::MAX).saturating_add(1),
+    };
     let mut whole = Vec::new();
-    reserve(&mut whole, size.saturating_add(1))?;
+    reserve(&mut whole, room)?;
     loop {
         let at = whole.len();
         if at == whole.capacity() {
