@@ -77,31 +77,52 @@ impl Listener {
                 }
                 Err(error) => error,
             };
-            match error.raw_os_error() {
-                // No descriptors or memory: the connection stays in the backlog, and asking again at once
-                // would spin. It passes when something is closed.
-                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+            match Failure::of(&error) {
+                Failure::Lasts => {
                     self.core.accept_paused();
                     self.pause = Some(Box::pin(sleep(self.next_pause)));
                     self.next_pause = (self.next_pause * 2).min(LONGEST_PAUSE);
                 }
-                // The connection failed before it was accepted, or the firewall forbids it (accept(2),
-                // ERRORS): not the listener's fault. ECANCELED is a paused multishot.
-                Some(
-                    libc::ECANCELED
-                    | libc::ECONNABORTED
-                    | libc::EINTR
-                    | libc::EPERM
-                    | libc::EPROTO
-                    | libc::ENETDOWN
-                    | libc::ENOPROTOOPT
-                    | libc::EHOSTDOWN
-                    | libc::ENONET
-                    | libc::EHOSTUNREACH
-                    | libc::ENETUNREACH,
-                ) => {}
-                _ => return Poll::Ready(Err(error)),
+                Failure::OfOne => {}
+                Failure::Fatal => return Poll::Ready(Err(error)),
             }
+        }
+    }
+}
+
+/// What an accept that has failed says of the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// That fails too, for a while: to ask again at once would be a spin. The connections stay in the backlog.
+    Lasts,
+    /// Nothing: it was about one connection, or a paused multishot.
+    OfOne,
+    /// It is the listener's fault.
+    Fatal,
+}
+
+impl Failure {
+    fn of(error: &io::Error) -> Failure {
+        match error.raw_os_error() {
+            // No descriptors or memory, which passes when something is closed; or a security module forbids it, mostly
+            // before it looks whether there is a connection.
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EPERM) => {
+                Failure::Lasts
+            }
+            // The connection failed before it was accepted (accept(2), ERRORS). ECANCELED is a paused multishot.
+            Some(
+                libc::ECANCELED
+                | libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EPROTO
+                | libc::ENETDOWN
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH,
+            ) => Failure::OfOne,
+            _ => Failure::Fatal,
         }
     }
 }
@@ -118,5 +139,31 @@ impl fmt::Debug for Listener {
             .field("fd", &self.fd)
             .field("paused", &self.pause.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel says most of these seldom, and not on demand.
+    #[test]
+    fn an_error_that_lasts_is_not_asked_for_again_at_once() {
+        let of = |errno| Failure::of(&io::Error::from_raw_os_error(errno));
+        for errno in [
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOBUFS,
+            libc::ENOMEM,
+            libc::EPERM,
+        ] {
+            assert_eq!(of(errno), Failure::Lasts, "{errno}");
+        }
+        for errno in [libc::ECONNABORTED, libc::EPROTO, libc::EINTR] {
+            assert_eq!(of(errno), Failure::OfOne, "{errno}");
+        }
+        for errno in [libc::EINVAL, libc::EBADF, libc::EACCES] {
+            assert_eq!(of(errno), Failure::Fatal, "{errno}");
+        }
     }
 }

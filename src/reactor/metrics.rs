@@ -37,7 +37,7 @@ pub struct Metrics {
     pub cq_overflows: u64,
     /// Completions for operations that are not in flight. Not zero means a bug: please report it.
     pub stale: u64,
-    /// Accepts postponed because the process or the system had no descriptors or memory left.
+    /// Accepts postponed because the process or the system had no descriptors or memory left, or forbade them.
     pub accepts_paused: u64,
     /// Names that the system was asked for and has answered, be it with an error; one that was known, or already being
     /// asked for, does not count.
