@@ -376,6 +376,38 @@ fn a_connect_that_waits_for_a_full_backlog_can_be_dropped() {
     });
 }
 
+/// Its wait is that of a worker of the kernel, and a stop of the process ends it.
+#[test]
+fn a_connect_that_waits_for_a_full_backlog_outlasts_a_stop() {
+    alone().run(async {
+        let path = TempPath::new();
+        let builder = UnixListener::builder().backlog(0);
+        let mut listener = builder.bind(&path).await.unwrap();
+        let _fills = net::UnixStream::connect(&path).unwrap();
+        let mut waiting = pin!(UnixStream::connect(&path));
+        for _ in 0..3 {
+            assert!(poll_once(waiting.as_mut()).await.is_pending());
+            turns(300).await;
+            stop_for_a_while().await;
+        }
+        turns(300).await;
+        assert!(poll_once(waiting.as_mut()).await.is_pending());
+        listener.accept().await.unwrap();
+        waiting.await.unwrap();
+    });
+}
+
+/// Stops this process, as Ctrl-Z does, and lets it go on.
+async fn stop_for_a_while() {
+    let script =
+        "kill -STOP $0; until grep -q '^State:.T' /proc/$0/status; do :; done; kill -CONT $0";
+    let us = std::process::id().to_string();
+    let mut stop = std::process::Command::new("sh");
+    stop.args(["-c", script, &us]);
+    let stopped = eyewall::spawn_blocking(move || stop.status()).await;
+    assert!(stopped.unwrap().unwrap().success());
+}
+
 #[test]
 fn bad_paths_are_errors() {
     alone().run(async {

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use socket2::SockAddr;
 
-use super::{Operation, SharedFd};
+use super::{Next, Operation, SharedFd};
 use crate::ring::{Cqe, Request};
 
 /// `IORING_OP_CONNECT`; as connect(2). Owns the address.
@@ -24,6 +24,12 @@ impl Operation for Connect {
             addr: self.address.as_ptr().cast(),
             addr_len: self.address.len(),
         }
+    }
+
+    /// A signal that only stops the process for a while ends the wait for room in the backlog of a Unix listener, on a
+    /// worker of the kernel.
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        Next::again_if(cqe.is_interrupted())
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {
