@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::asking::Asking;
-use super::{Arrived, Late};
+use super::{Arrived, Late, Next};
 use crate::reactor::OpId;
 use crate::ring::Cqe;
 use crate::task::wake_all;
@@ -243,6 +243,16 @@ impl Hold {
 pub(crate) struct Held(Option<SharedFd>);
 
 impl Held {
+    /// The kernel has ended the operation, unless by a signal, which only stops the process for a while where a worker of the
+    /// kernel waits for a terminal, or for what a file system of user space says: then it begins again.
+    pub(super) fn ended(&mut self, cqe: Cqe) -> Next {
+        let next = Next::again_if(cqe.is_interrupted());
+        if next == Next::Done {
+            self.release();
+        }
+        next
+    }
+
     pub(super) fn release(&mut self) {
         self.0 = None;
     }
@@ -391,5 +401,45 @@ impl CloseSignal {
                 Poll::Pending
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::super::{Fsync, Operation, Read, Statx, Write};
+    use super::*;
+
+    /// How many descriptors have been given up when `op` has begun again and ended.
+    fn given_up(mut op: impl Operation, descriptors: &Descriptors) -> usize {
+        op.request();
+        let interrupted = Cqe::with_result(-libc::EINTR);
+        assert_eq!(op.advance(interrupted, false), Next::Again);
+        op.request();
+        assert!(descriptors.closes.is_empty());
+        assert_eq!(op.advance(Cqe::with_result(0), false), Next::Done);
+        std::iter::from_fn(|| descriptors.closes.pop()).count()
+    }
+
+    #[test]
+    fn a_signal_begins_what_is_done_to_a_file_again() {
+        let descriptors = Rc::new(Descriptors::default());
+        let file = || SharedFd::of_file(File::open("/dev/null").unwrap().into(), &descriptors);
+        let read = Read {
+            fd: file().into(),
+            buffer: Vec::with_capacity(1),
+            offset: 0,
+        };
+        assert_eq!(given_up(read, &descriptors), 1);
+        let write = Write {
+            fd: file().into(),
+            buffer: "x",
+            offset: 0,
+        };
+        assert_eq!(given_up(write, &descriptors), 1);
+        assert_eq!(given_up(Fsync::new(file(), false), &descriptors), 1);
+        assert_eq!(given_up(Statx::of_file(file()), &descriptors), 1);
+        assert_eq!(given_up(Statx::of_path(c"/".into()), &descriptors), 0);
     }
 }

@@ -37,9 +37,13 @@ impl Operation for Fsync {
         }
     }
 
-    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
-        self.file.release();
-        Next::Done
+    /// Where a signal has ended it, it begins again, as [`Held::ended`](super::Held::ended) has it.
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        let next = Next::again_if(cqe.is_interrupted());
+        if next == Next::Done {
+            self.file.release();
+        }
+        next
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {

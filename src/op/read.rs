@@ -29,9 +29,8 @@ impl<B: IoBufMut> Operation for Read<B> {
         }
     }
 
-    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
-        self.fd.release();
-        Next::Done
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        self.fd.ended(cqe)
     }
 
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]

@@ -52,11 +52,11 @@ impl Operation for Statx {
         }
     }
 
-    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
-        if let Target::File(fd) = &mut self.target {
-            fd.release();
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        match &mut self.target {
+            Target::File(fd) => fd.ended(cqe),
+            Target::Path(_) => Next::again_if(cqe.is_interrupted()),
         }
-        Next::Done
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<libc::statx> {

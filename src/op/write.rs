@@ -30,9 +30,8 @@ impl<B: IoBuf> Operation for Write<B> {
         }
     }
 
-    fn advance(&mut self, _cqe: Cqe, _abandoned: bool) -> Next {
-        self.fd.release();
-        Next::Done
+    fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
+        self.fd.ended(cqe)
     }
 
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
