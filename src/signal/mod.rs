@@ -5,6 +5,9 @@
 //! here waits for a signal, its default action (for SIGINT: the end of the process) does not happen; afterwards the
 //! handler stays in place and does nothing, so that the default does not come back.
 //!
+//! A signal is heard in the process that it is for. A child of fork(2) has the handlers as well, until it calls execve(2):
+//! there they do nothing, unless it makes a reactor of its own that waits for the signal.
+//!
 //! # Ending a server
 //!
 //! One that is asked to end takes nothing new, lets what it has begun come to its end, and waits for that only so long.

@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::{Stream, StreamExt};
-use signal_hook::low_level::{pipe, unregister};
+use signal_hook::low_level::unregister;
 
 use super::Signal;
 use crate::net::RecvHalf;
 use crate::reactor::Core;
+use crate::ring::on_signal;
 
 /// The arrivals of `signal`, from this call on, until the stream is dropped.
 ///
@@ -44,7 +45,7 @@ pub fn stream(signal: Signal) -> io::Result<Signals> {
     }
     // The handler writes a byte into one end; both ends close with the registration and the stream.
     let (receiver, sender) = UnixStream::pair()?;
-    let id = pipe::register(signal.number(), sender)?;
+    let id = on_signal(signal.number(), sender)?;
     Ok(Signals {
         signal,
         id,
