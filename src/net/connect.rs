@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -135,6 +135,18 @@ pub(crate) enum Pending {
     Submitted(Submission<Connect>),
 }
 
+/// Refuses a connection of a socket with itself: where nobody listens on a port of this machine that the system may also
+/// choose for this end, it sometimes does, and who connects is called by the same call (RFC 9293, 3.5, simultaneous open).
+fn refuse_itself(socket: &SockRef<'_>, peer: SocketAddr) -> io::Result<()> {
+    let own = socket.local_addr()?.as_socket();
+    if own.is_none_or(|own| (own.ip(), own.port()) != (peer.ip(), peer.port())) {
+        return Ok(());
+    }
+    // Who wants to listen there must not find the port in use.
+    socket.set_linger(Some(Duration::ZERO))?;
+    Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
+}
+
 impl Pending {
     /// Waits for the connection.
     async fn made(self, core: &Rc<Core>) -> io::Result<TcpStream> {
@@ -156,6 +168,10 @@ impl Pending {
                 op.fd
             }
         };
+        let socket = SockRef::from(&fd);
+        if let Some(peer) = socket.peer_addr().ok().and_then(|peer| peer.as_socket()) {
+            refuse_itself(&socket, peer)?;
+        }
         Ok(TcpStream::over(core, fd))
     }
 
@@ -209,6 +225,7 @@ impl TcpConnector {
             let fd = core.share_called(socket.into());
             return Ok(Begun::Waiting(Pending::Called(fd)));
         };
+        refuse_itself(&SockRef::from(&socket), peer)?;
         // The ring waits only where it may block. This is one system call, socket2 makes two.
         let stream = net::TcpStream::from(socket);
         stream.set_nonblocking(false)?;
@@ -237,4 +254,26 @@ impl TcpConnector {
 /// An error that says which setting it is about.
 fn named(error: io::Error, setting: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{setting}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_has_connected_with_itself_is_refused() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+            socket.bind(&address.into()).unwrap();
+            let own = socket.local_addr().unwrap();
+            socket.connect(&own).unwrap();
+            let (own, socket) = (own.as_socket().unwrap(), SockRef::from(&socket));
+            let other = SocketAddr::new(own.ip(), own.port() ^ 1);
+            refuse_itself(&socket, other).unwrap();
+            let error = refuse_itself(&socket, own).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            assert_eq!(socket.linger().unwrap(), Some(Duration::ZERO));
+        }
+    }
 }
