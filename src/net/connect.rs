@@ -16,6 +16,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::{ConnectError, TcpConnector, TcpStream, ToAddresses, late, make_socket};
 use crate::op::{self, Connect, SharedFd};
 use crate::reactor::{Core, Submission};
+use crate::ring::choose_port_late;
 use crate::time::{Sleep, sleep, sleep_until};
 
 impl TcpStream {
@@ -240,6 +241,8 @@ impl TcpConnector {
                 .map_err(|error| named(error, &format!("interface {name:?}")))?;
         }
         if let Some(source) = self.source {
+            // Where that is refused, the bind chooses it.
+            let _ = choose_port_late(socket);
             socket
                 .bind(&SocketAddr::new(source, 0).into())
                 .map_err(|error| named(error, &format!("source address {source}")))?;

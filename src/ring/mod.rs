@@ -11,6 +11,7 @@
 //! | `sqe.rs` | from a request to an SQE |
 //! | `bufring.rs` | the memory of the provided buffer ring |
 //! | `eventfd.rs` | what another thread writes to wake us |
+//! | `late_port.rs` | when a socket gets its port |
 //! | `on_signal.rs` | what a signal does |
 //! | `pipe.rs` | whether a descriptor is a pipe |
 //! | `preempt.rs` | whether another thread has taken our processor |
@@ -56,6 +57,7 @@
 
 mod bufring;
 mod eventfd;
+mod late_port;
 mod on_signal;
 mod pipe;
 mod preempt;
@@ -75,6 +77,7 @@ use io_uring::{EnterFlags, IoUring, Submitter};
 
 pub(crate) use bufring::BufRing;
 pub(crate) use eventfd::EventFd;
+pub(crate) use late_port::choose_port_late;
 pub(crate) use on_signal::on_signal;
 pub(crate) use pipe::is_pipe;
 pub(crate) use preempt::preemptions;
