@@ -14,7 +14,8 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use common::{now, setups, until};
-use eyewall::net::{TcpListener, TcpStream, UnixStream};
+use eyewall::net::{TcpListener, TcpStream, UnixDatagram, UnixStream};
+use eyewall::signal::{self, Signal};
 use futures_util::{FutureExt, StreamExt};
 use rlimit::Resource;
 use socket2::SockRef;
@@ -111,6 +112,23 @@ async fn use_again() {
     drop((files, stream));
 }
 
+/// So are two of them, for what takes two at once.
+async fn use_two_again() {
+    common::turns(3).await;
+    let (mut pair, datagrams) = (UnixStream::pair().unwrap(), UnixDatagram::pair().unwrap());
+    let files = use_up();
+    for _ in 0..3 {
+        drop(pair);
+        pair = UnixStream::pair().unwrap();
+    }
+    drop(datagrams);
+    drop(UnixDatagram::pair().unwrap());
+    for _ in 0..2 {
+        drop(signal::stream(Signal::USER_1).unwrap());
+    }
+    drop((files, pair));
+}
+
 /// Nobody writes to a FIFO of which only one end can be opened: it needs a second look, for which there is no descriptor.
 async fn open_a_fifo() {
     let path = std::env::temp_dir().join(format!("eyewall-emfile-{}", std::process::id()));
@@ -192,6 +210,7 @@ fn a_listener_without_descriptors_waits_for_some() {
             run_out(false).await;
             run_out(true).await;
             use_again().await;
+            use_two_again().await;
             post_from_a_waker().await;
             try_again_and_again().await;
             open_a_fifo().await;

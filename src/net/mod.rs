@@ -91,12 +91,17 @@ async fn late(core: &Rc<Core>, error: io::Error) -> io::Error {
     error
 }
 
-/// Makes a socket, also where the descriptors are used up of which some only wait for their close.
+/// Makes a socket.
 fn make_socket(core: &Core, domain: Domain, kind: Type) -> io::Result<Socket> {
-    match Socket::new(domain, kind, None) {
+    with_descriptors(core, || Socket::new(domain, kind, None))
+}
+
+/// Makes something of descriptors, also where these are used up and some only wait for their close.
+pub(crate) fn with_descriptors<T>(core: &Core, make: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match make() {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             core.close_early()?;
-            Socket::new(domain, kind, None)
+            make()
         }
         made => made,
     }

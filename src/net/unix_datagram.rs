@@ -10,7 +10,7 @@ use socket2::{Domain, SockRef, Type};
 
 use super::datagram::{Datagram, Receiver, Sender};
 use super::stream::close;
-use super::{bind, cannot, new_socket, unix_address};
+use super::{bind, cannot, new_socket, unix_address, with_descriptors};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::op::{Connect, SharedFd};
 use crate::reactor::Core;
@@ -95,7 +95,7 @@ impl UnixDatagram {
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let core = Core::current()?;
-        let (one, other) = net::UnixDatagram::pair()?;
+        let (one, other) = with_descriptors(&core, net::UnixDatagram::pair)?;
         let over = |fd: OwnedFd| UnixDatagram::over(&core, &core.share(fd));
         Ok((over(one.into()), over(other.into())))
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use socket2::{Domain, SockRef, Type};
 
 use super::stream::{Chunks, RecvHalf, SendHalf, Stream};
-use super::{cannot, new_socket, unix_address};
+use super::{cannot, new_socket, unix_address, with_descriptors};
 use crate::buf::{self, BufResult, Chunk, IoBuf, IoBufMut};
 use crate::op::Connect;
 use crate::reactor::Core;
@@ -101,7 +101,7 @@ impl UnixStream {
     #[doc(alias = "socketpair")]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let core = Core::current()?;
-        let (one, other) = net::UnixStream::pair()?;
+        let (one, other) = with_descriptors(&core, net::UnixStream::pair)?;
         Ok((
             UnixStream::new(&core, one.into()),
             UnixStream::new(&core, other.into()),

@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use signal_hook::low_level::unregister;
 
 use super::Signal;
-use crate::net::RecvHalf;
+use crate::net::{RecvHalf, with_descriptors};
 use crate::reactor::Core;
 use crate::ring::on_signal;
 
@@ -44,7 +44,7 @@ pub fn stream(signal: Signal) -> io::Result<Signals> {
         ));
     }
     // The handler writes a byte into one end; both ends close with the registration and the stream.
-    let (receiver, sender) = UnixStream::pair()?;
+    let (receiver, sender) = with_descriptors(&core, UnixStream::pair)?;
     let id = on_signal(signal.number(), sender)?;
     Ok(Signals {
         signal,
