@@ -278,6 +278,16 @@ fn options_of_a_stream_are_those_of_its_socket() {
         assert_eq!(known, Some(Duration::from_millis(1)));
         stream.set_linger(moment).unwrap();
         assert_eq!(stream.linger().unwrap(), Some(Duration::from_secs(1)));
+        // Nor is more.
+        for ages in [Duration::from_secs(1 << 32), Duration::MAX] {
+            stream.set_user_timeout(Some(ages)).unwrap();
+            let known = socket.tcp_user_timeout().unwrap();
+            assert_eq!(known, Some(Duration::from_millis(i32::MAX as u64)));
+            stream.set_linger(Some(ages)).unwrap();
+            let known = stream.linger().unwrap();
+            assert_eq!(known, Some(Duration::from_secs(i32::MAX as u64)));
+        }
+        stream.set_linger(None).unwrap();
         stream.set_nodelay(false).unwrap();
         assert!(!stream.nodelay().unwrap());
     });

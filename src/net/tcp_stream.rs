@@ -271,11 +271,12 @@ pub(super) fn lingers(socket: &SockRef<'_>) -> io::Result<bool> {
     Ok(linger.is_some_and(|limit| !limit.is_zero()))
 }
 
-/// A duration that the kernel counts in this unit, to which less than one would be zero, which means something else.
+/// A duration that the kernel counts in this unit, with 31 bits. Less than one would be zero, which means something else;
+/// so may be what is left of more than there can be.
 fn counted(limit: Duration, unit: Duration) -> Duration {
     match limit.is_zero() {
         true => limit,
-        false => limit.max(unit),
+        false => limit.clamp(unit, unit * i32::MAX as u32),
     }
 }
 
