@@ -1,5 +1,6 @@
 //! An open file.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -11,6 +12,7 @@ use super::{Metadata, OpenOptions};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::op::{CloseSignal, Fsync, Read, SharedFd, Statx, Write};
 use crate::reactor::Core;
+use crate::ring::reads_may_wait;
 
 /// An open file. Dropping it closes it in the background; [`close`](File::close) waits for that.
 ///
@@ -37,6 +39,8 @@ use crate::reactor::Core;
 pub struct File {
     core: Rc<Core>,
     fd: SharedFd,
+    /// Whether its reads may wait where they are submitted, once that is known.
+    waits: Cell<Option<bool>>,
 }
 
 impl File {
@@ -44,6 +48,7 @@ impl File {
         File {
             core: Rc::clone(core),
             fd,
+            waits: Cell::new(None),
         }
     }
 
@@ -105,6 +110,7 @@ impl File {
             fd: self.fd.clone().into(),
             buffer,
             offset,
+            aside: self.reads_may_wait(),
         };
         let (result, op) = self.core.submit(read).await;
         (result, op.buffer)
@@ -229,6 +235,13 @@ impl File {
             self.core.check_open()?;
         }
         poll_fn(|cx| CloseSignal::poll(&signal, cx)).await
+    }
+
+    fn reads_may_wait(&self) -> bool {
+        let known = self.waits.get();
+        let waits = known.unwrap_or_else(|| reads_may_wait(&self.fd));
+        self.waits.set(Some(waits));
+        waits
     }
 
     /// The ring takes an offset of -1 as "where the descriptor stands", which is not what was asked for.

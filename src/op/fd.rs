@@ -430,6 +430,7 @@ mod tests {
             fd: file().into(),
             buffer: Vec::with_capacity(1),
             offset: 0,
+            aside: false,
         };
         assert_eq!(given_up(read, &descriptors), 1);
         let write = Write {

@@ -14,6 +14,8 @@ pub(crate) struct Read<B> {
     pub(crate) fd: Held,
     pub(crate) buffer: B,
     pub(crate) offset: u64,
+    /// By a worker of the kernel, since it may wait where it is submitted.
+    pub(crate) aside: bool,
 }
 
 impl<B: IoBufMut> Operation for Read<B> {
@@ -26,6 +28,7 @@ impl<B: IoBufMut> Operation for Read<B> {
             data: self.buffer.bytes_mut_ptr(),
             len: sqe_len(self.buffer.bytes_capacity()),
             offset: self.offset,
+            aside: self.aside,
         }
     }
 

@@ -516,6 +516,7 @@ fn read() {
             fd: fd.clone().into(),
             buffer: vec![0; 16],
             offset: 0,
+            aside: false,
         };
         three_points(&core, read, || {}).await;
     });

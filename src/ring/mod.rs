@@ -12,6 +12,7 @@
 //! | `bufring.rs` | the memory of the provided buffer ring |
 //! | `eventfd.rs` | what another thread writes to wake us |
 //! | `late_port.rs` | when a socket gets its port |
+//! | `nowait.rs` | whether a file can be read without a wait |
 //! | `on_signal.rs` | what a signal does |
 //! | `pipe.rs` | whether a descriptor is a pipe |
 //! | `preempt.rs` | whether another thread has taken our processor |
@@ -58,6 +59,7 @@
 mod bufring;
 mod eventfd;
 mod late_port;
+mod nowait;
 mod on_signal;
 mod pipe;
 mod preempt;
@@ -78,6 +80,7 @@ use io_uring::{EnterFlags, IoUring, Submitter};
 pub(crate) use bufring::BufRing;
 pub(crate) use eventfd::EventFd;
 pub(crate) use late_port::choose_port_late;
+pub(crate) use nowait::reads_may_wait;
 pub(crate) use on_signal::on_signal;
 pub(crate) use pipe::is_pipe;
 pub(crate) use preempt::preemptions;

@@ -101,6 +101,8 @@ pub(crate) enum Request {
         data: *mut u8,
         len: u32,
         offset: u64,
+        /// By a worker of the kernel.
+        aside: bool,
     },
     Write {
         fd: RawFd,

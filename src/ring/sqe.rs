@@ -103,7 +103,13 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             data,
             len,
             offset,
-        } => opcode::Read::new(Fd(fd), data, len).offset(offset).build(),
+            aside,
+        } => {
+            let read = opcode::Read::new(Fd(fd), data, len).offset(offset);
+            let mut flags = squeue::Flags::empty();
+            flags.set(squeue::Flags::ASYNC, aside);
+            read.build().flags(flags)
+        }
         Request::Write {
             fd,
             data,
