@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use eyewall::net::{UnixDatagram, UnixListener, UnixStream};
 use eyewall::spawn;
 use futures_util::StreamExt;
+use futures_util::future::join;
 use net_support::*;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 static NAMES: AtomicU32 = AtomicU32::new(0);
 
@@ -229,6 +230,70 @@ fn a_std_socket_is_taken_over_non_blocking_or_not() {
         });
         assert_eq!(one.recv(buffer()).await.1, b"late");
         sending.await.unwrap();
+    });
+}
+
+/// As whoever shares a socket may do, which has it from its parent or by a message.
+fn make_non_blocking(socket: &impl AsFd) {
+    SockRef::from(socket).set_nonblocking(true).unwrap();
+}
+
+#[test]
+fn what_somebody_else_makes_non_blocking_is_waited_for() {
+    alone().run(async {
+        let (mut one, mut other) = UnixStream::pair().unwrap();
+        make_non_blocking(&one);
+        make_non_blocking(&other);
+        for way in 0..3 {
+            let mut receive = pin!(async {
+                match way {
+                    0 => one.recv(buffer()).await.0.unwrap(),
+                    1 => one.recv_chunk().await.unwrap().unwrap().len(),
+                    _ => one.chunks().next().await.unwrap().unwrap().len(),
+                }
+            });
+            for _ in 0..3 {
+                assert!(poll_once(receive.as_mut()).await.is_pending());
+                turns(3).await;
+            }
+            other.send_all("x").await.0.unwrap();
+            assert_eq!(receive.await, 1);
+        }
+
+        // More than the socket takes.
+        let mut sending = pin!(one.send_all(vec![0; 1 << 20]));
+        for _ in 0..3 {
+            assert!(poll_once(sending.as_mut()).await.is_pending());
+            turns(3).await;
+        }
+        let all = Vec::with_capacity(1 << 20);
+        let (sent, received) = join(sending, other.recv_exact(all)).await;
+        sent.0.unwrap();
+        received.0.unwrap();
+
+        let mut listener = UnixListener::bind_addr(&abstract_name()).await.unwrap();
+        make_non_blocking(&listener);
+        let address = listener.local_addr().unwrap();
+        let mut accept = pin!(listener.accept());
+        for _ in 0..3 {
+            assert!(poll_once(accept.as_mut()).await.is_pending());
+            turns(3).await;
+        }
+        let _client = net::UnixStream::connect_addr(&address).unwrap();
+        accept.await.unwrap();
+
+        let (sender, mut receiver) = UnixDatagram::pair().unwrap();
+        make_non_blocking(&sender);
+        make_non_blocking(&receiver);
+        fill(&sender);
+        make_non_blocking(&sender);
+        let mut waiting = pin!(sender.send("last"));
+        for _ in 0..3 {
+            assert!(poll_once(waiting.as_mut()).await.is_pending());
+            turns(3).await;
+        }
+        let last = async { while next(&mut receiver).await != "last" {} };
+        join(waiting, last).await.0.0.unwrap();
     });
 }
 
