@@ -11,8 +11,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use eyewall::http::{
-    Client, ClientEvent, Error, ErrorKind, Fetch, Fetched, HeaderMap, Phase, RemoteFetch,
-    RequestBuilder, blocking,
+    Client, ClientEvent, Error, ErrorKind, Fetch, FetchHandle, Fetched, HeaderMap, Phase,
+    RemoteFetch, RequestBuilder, blocking,
 };
 use eyewall::promise::promise;
 use eyewall::queue::CompletionQueue;
@@ -315,6 +315,76 @@ fn s03_a_callback_may_fetch_and_close_the_client() {
         client.get(server.url("/first")).call(first).unwrap();
         assert_eq!(promised.await.unwrap(), "/second");
         assert!(client.is_closed());
+    });
+}
+
+/// What gives a fetch up.
+type GiveUp = Box<dyn FnOnce()>;
+
+#[test]
+fn s03_a_callback_may_give_its_fetch_up_in_its_first_turn() {
+    let server = Server::new(|_| Reply::Stall(Vec::new()));
+    run(async {
+        let client = Client::builder().max_clients(1).timeout(Duration::ZERO);
+        let client = client.build();
+        let first = client.get(server.url("/")).start();
+        until("one is active", || client.active_fetches() == 1).await;
+        // Nothing would wake those that wait for their turn behind it.
+        let giving_up: Rc<RefCell<Option<GiveUp>>> = Rc::default();
+        let asked = Rc::clone(&giving_up);
+        let _registration = client.on(move |event| {
+            if matches!(event, ClientEvent::Begun { .. })
+                && let Some(give_up) = asked.take()
+            {
+                give_up();
+            }
+        });
+        let kind = |result: Result<Fetched, Error>| result.unwrap_err().kind();
+
+        let (promise, called) = promise();
+        let call = client
+            .get(server.url("/"))
+            .call(|result| promise.set(result));
+        let call = call.unwrap();
+        giving_up.replace(Some(Box::new(move || call.cancel())));
+        assert_eq!(kind(called.await.unwrap()), ErrorKind::Cancelled);
+
+        let queue = CompletionQueue::bounded(1);
+        let delivery = client.get(server.url("/")).deliver(&queue, ()).unwrap();
+        giving_up.replace(Some(Box::new(move || delivery.cancel())));
+        let (_, result) = queue.recv().await.unwrap();
+        assert_eq!(kind(result), ErrorKind::Cancelled);
+
+        let fetch = client.get(server.url("/")).start();
+        giving_up.replace(Some(Box::new(move || drop(fetch))));
+        until("it has begun", || giving_up.borrow().is_none()).await;
+        until("nothing waits", || client.queued_fetches() == 0).await;
+        drop(first);
+    });
+}
+
+#[test]
+fn s03_a_callback_may_give_its_fetch_up_in_its_last_turn() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let handle = Rc::new(RefCell::new(None::<FetchHandle>));
+        let inside = Rc::new(Cell::new(false));
+        let (cancelling, calling) = (Rc::clone(&handle), Rc::clone(&inside));
+        let request = client.get(server.url("/")).on_head(move |_| {
+            // The body lies behind the head.
+            calling.set(true);
+            cancelling.borrow().as_ref().unwrap().cancel();
+            calling.set(false);
+        });
+        let (promise, called) = promise();
+        let call = request.call(move |result| promise.set((result, inside.get())));
+        handle.replace(Some(call.unwrap()));
+        let (result, inside) = called.await.unwrap();
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+        assert!(!inside);
+        // One that has ended is left alone.
+        handle.take().unwrap().cancel();
     });
 }
 

@@ -12,7 +12,7 @@ use super::callback::at;
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::watch::Watch;
-use crate::task::wake_all;
+use crate::task::{wake_all, yield_now};
 
 /// Tells a fetch that nobody wants it any more. The task sees that in its next turn, so that no user code runs inside
 /// the call.
@@ -66,23 +66,34 @@ impl Cancel {
         wake_all(self.state.waker.take());
     }
 
-    /// Awaits `future` unless it is cancelled before.
+    /// Awaits `future` unless it is cancelled before, be that by a callback that it calls.
     pub(super) async fn or<T>(
         &self,
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let mut future = pin!(future);
-        poll_fn(|cx| {
+        let ended = poll_fn(|cx| {
             if self.state.cancelled.get() {
-                return Poll::Ready(Err(self.error()));
+                return Poll::Ready(None);
             }
-            let polled = future.as_mut().poll(cx);
+            let polled = future.as_mut().poll(cx).map(Some);
             if polled.is_pending() {
                 let old = self.state.waker.replace(Some(cx.waker().clone()));
                 drop(old);
+                if self.state.cancelled.get() {
+                    // By a callback of the fetch, in its first turn, when nobody was here to be woken.
+                    cx.waker().wake_by_ref();
+                }
             }
             polled
         })
-        .await
+        .await;
+        match ended {
+            Some(result) if !self.state.cancelled.get() => return result,
+            // By a callback of its last turn: who has given it up hears of that in a later one.
+            Some(_) => yield_now().await,
+            None => {}
+        }
+        Err(self.error())
     }
 }
