@@ -117,6 +117,18 @@ fn push_dropped(response: Response) -> Done {
     Box::pin(async move { drop(response.push(|_| Flow::Pause)) })
 }
 
+fn push_dropped_within(response: Response) -> Done {
+    Box::pin(async move {
+        let own = Rc::new(RefCell::new(None));
+        let dropping = Rc::clone(&own);
+        own.replace(Some(response.push(move |_| {
+            drop(dropping.take());
+            Flow::Continue
+        })));
+        until("it has been dropped", || own.borrow().is_none()).await;
+    })
+}
+
 fn unread(response: Response) -> Done {
     Box::pin(async move { drop(response) })
 }
@@ -132,7 +144,7 @@ fn upgraded(response: Response) -> Done {
 #[test]
 fn whatever_is_done_with_a_response_its_fetch_has_one_end() {
     let server = server();
-    let cases: [(&str, Use, &str); 22] = [
+    let cases: [(&str, Use, &str); 23] = [
         ("/", read, "200 ended"),
         ("/", all, "200 ended"),
         ("/", text, "200 ended"),
@@ -151,6 +163,7 @@ fn whatever_is_done_with_a_response_its_fetch_has_one_end() {
         ("/chunked", begun, "200 dropped"),
         ("/stall", begun, "200 dropped"),
         ("/stall", push_dropped, "200 dropped"),
+        ("/chunked", push_dropped_within, "200 dropped"),
         ("/cut", read, "200 failed: truncated"),
         ("/cut", all, "200 failed: truncated"),
         ("/garbled", read, "200 failed: Decode"),

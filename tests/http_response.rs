@@ -309,6 +309,30 @@ fn a_push_is_cancelled_by_its_callback_a_panic_or_a_drop() {
 }
 
 #[test]
+fn a_push_that_its_own_callback_drops_calls_it_no_more() {
+    let peer = Peer::answering(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n",
+    );
+    run(async {
+        let client = Client::new();
+        let response = client.get(peer.url()).send().await.unwrap();
+        let (own, parts) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(0)));
+        let (dropping, counting) = (Rc::clone(&own), Rc::clone(&parts));
+        own.replace(Some(response.push(move |_| {
+            counting.set(counting.get() + 1);
+            drop(dropping.take());
+            Flow::Continue
+        })));
+        while client.active_fetches() > 0 {
+            eyewall::yield_now().await;
+        }
+        assert!(own.borrow().is_none());
+        assert_eq!(parts.get(), 1);
+    });
+    peer.join();
+}
+
+#[test]
 fn a_push_that_is_held_up_ends_with_its_time_or_its_client() {
     for expected in ["time", "close"] {
         let peer = Peer::new(|listener| {

@@ -27,10 +27,10 @@ pub enum Flow {
 
 /// A body that is being pushed to a callback; from [`Response::push`].
 ///
-/// Await it for the response, once its body has ended: its trailers and timings are known then. Dropping it ends
-/// the delivery and closes the connection; [`detach`](Push::detach) lets it go on. Awaited inside another reactor than
-/// its own, it gives [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) if the body has not ended; as `&mut push`
-/// it can be awaited again at home.
+/// Await it for the response, once its body has ended: its trailers and timings are known then. Dropping it, be that in the
+/// callback, ends the delivery and closes the connection; [`detach`](Push::detach) lets it go on. Awaited inside another
+/// reactor than its own, it gives [`ErrorKind::Reactor`](crate::http::ErrorKind::Reactor) if the body has not ended; as
+/// `&mut push` it can be awaited again at home.
 #[must_use = "dropping it ends the delivery; `detach` lets it go on"]
 pub struct Push {
     /// `None` once it has been detached.
@@ -82,6 +82,8 @@ pub struct Pusher {
 #[derive(Default)]
 struct State {
     paused: Cell<bool>,
+    /// The [`Push`] has gone; while the callback runs, that alone does not end its task.
+    dropped: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -101,6 +103,8 @@ impl Push {
                 // It may have been held up while the chunk was on its way.
                 response.rest_until(|cx| state.poll_open(cx)).await?;
                 let reason = match catch_unwind(AssertUnwindSafe(|| callback(&chunk))) {
+                    // Nobody is left to be told.
+                    Ok(_) if state.dropped.get() => return Err(Error::new(ErrorKind::Cancelled)),
                     Ok(Flow::Continue) => continue,
                     Ok(Flow::Pause) => {
                         state.paused.set(true);
@@ -159,6 +163,7 @@ impl Future for Push {
 impl Drop for Push {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
+            self.pusher.state.dropped.set(true);
             task.abort();
         }
     }
