@@ -9,6 +9,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use eyewall::http::{Client, HeaderMap, HeaderValue, RequestBuilder, Trace};
+use eyewall::reactor::metrics;
+use futures_util::FutureExt;
 use http_support::{Reply, Server, run};
 
 /// The steps of a fetch, one line each: heads by their first line.
@@ -168,6 +170,36 @@ fn a_panic_of_the_callback_stops_nothing() {
         let request = Client::new().get(server.url("/"));
         let request = request.on_trace(|_| panic!("as wanted by the test"));
         assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+    });
+}
+
+#[test]
+fn a_callback_is_not_called_while_it_runs() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let again: Rc<RefCell<Option<RequestBuilder>>> = Rc::default();
+        let steps = Steps::default();
+        let (begun, sending) = (Rc::clone(&again), steps.clone());
+        let other = Rc::new(RefCell::new(None));
+        let keeping = Rc::clone(&other);
+        let request = Client::new().get(server.url("/")).on_trace(move |step| {
+            sending.0.borrow_mut().push(line(step));
+            if let Some(again) = begun.take() {
+                // Its first steps are made in here.
+                let mut sent = Box::pin(again.send());
+                assert!((&mut sent).now_or_never().is_none());
+                keeping.replace(Some(sent));
+            }
+        });
+        again.replace(request.try_clone());
+        let panics = || metrics().unwrap().panics;
+        let before = panics();
+        assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+        let other = other.take().unwrap();
+        assert_eq!(other.await.unwrap().text().await.unwrap(), "ok");
+        assert_eq!(panics(), before);
+        let heads = |steps: &[String]| steps.iter().filter(|line| line.starts_with("GET")).count();
+        assert!((1..=2).contains(&heads(&steps.take())));
     });
 }
 

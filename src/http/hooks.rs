@@ -98,12 +98,18 @@ impl Hooks {
 
 #[cold]
 fn tell(callback: &OnTrace, step: &Trace<'_>) {
-    contain_panic(|| callback.borrow_mut()(step));
+    // One that is running has made this step itself, with a clone of its request.
+    if let Ok(mut callback) = callback.try_borrow_mut() {
+        contain_panic(|| callback(step));
+    }
 }
 
 fn call(callback: &Option<OnHead>, head: &Head) {
-    if let Some(callback) = callback {
-        contain_panic(|| callback.borrow_mut()(head));
+    // As in `tell`.
+    if let Some(callback) = callback
+        && let Ok(mut callback) = callback.try_borrow_mut()
+    {
+        contain_panic(|| callback(head));
     }
 }
 
