@@ -324,3 +324,32 @@ fn a_callback_may_register_others_and_drop_registrations_whatever_it_is_told() {
         }
     });
 }
+
+/// Panics where it goes.
+struct Panicking;
+
+impl Drop for Panicking {
+    fn drop(&mut self) {
+        panic!("as wanted by the test");
+    }
+}
+
+#[test]
+fn what_a_callback_keeps_may_panic_where_it_goes() {
+    let server = server();
+    run(async {
+        let client = Client::new();
+        let own = Rc::new(RefCell::new(None));
+        let (taking, kept) = (Rc::clone(&own), Panicking);
+        let registration = client.on(move |_| {
+            let _kept = &kept;
+            drop(taking.take());
+        });
+        own.replace(Some(registration));
+        let (told, _heard) = listen(&client);
+        let mut response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        assert_eq!(told.borrow().join(" "), "begun true 200 ended");
+        assert_eq!(eyewall::reactor::metrics().unwrap().panics, 1);
+    });
+}

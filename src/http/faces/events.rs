@@ -211,6 +211,8 @@ impl Watchers {
                 heard(id);
                 contain_panic(|| callback(event));
             }
+            // It may have taken itself out: then what it keeps goes here.
+            contain_panic(|| drop(callback));
         }
     }
 }
