@@ -128,6 +128,24 @@ fn a_server_without_tls_is_told_from_one_that_is_broken() {
     }
 }
 
+#[test]
+fn a_server_of_tls_that_is_asked_without_it_is_known_by_its_alert() {
+    let config = Arc::new(server(&self_signed(&["site.test"])));
+    let peer = Peer::new(move |listener| {
+        let mut tls = accept(&listener, &config);
+        tls.conn.complete_io(&mut tls.sock).unwrap_err();
+        // Until the client has gone.
+        let _ = std::io::copy(&mut tls.sock, &mut std::io::sink());
+    });
+    run(async {
+        let url = format!("http://{}/", peer.address);
+        let error = get(&Client::new(), &url).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+        assert!(cause(&error).contains("one of https?"), "{error:?}");
+    });
+    peer.join();
+}
+
 /// An alert says more than a pipe that is broken for the same reason.
 #[test]
 fn an_alert_is_the_error_though_the_request_could_not_be_sent() {

@@ -80,6 +80,7 @@ pub(crate) fn check_other(outcome: Outcome, rest: &[u8]) {
         }
         Outcome::Failed(
             E::NotHttp
+            | E::TlsAlert
             | E::UnsupportedVersion
             | E::StatusLine
             | E::StatusCode

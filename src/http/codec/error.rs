@@ -12,6 +12,8 @@ use std::fmt;
 pub enum ProtocolError {
     /// The first bytes are not those of an HTTP response.
     NotHttp,
+    /// They are those of an alert of TLS, which the peer speaks here.
+    TlsAlert,
     /// The version is not HTTP/1.0 or HTTP/1.1.
     UnsupportedVersion,
     /// The status line does not have the shape version, space, code.
@@ -263,6 +265,7 @@ impl fmt::Display for ProtocolError {
                 );
             }
             E::NotHttp => "the peer does not answer in HTTP/1",
+            E::TlsAlert => "the peer speaks TLS at this port: is its URL one of https?",
             E::UnsupportedVersion => "the response's version is neither HTTP/1.0 nor HTTP/1.1",
             E::StatusLine => "malformed status line",
             E::StatusCode => "the status code is not a number of three digits from 100 on",

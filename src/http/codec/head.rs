@@ -29,6 +29,8 @@ pub(super) fn check_version(at: usize, bytes: &[u8]) -> Result<(), ProtocolError
         };
         if !expected {
             return Err(match index {
+                // The type of the record (RFC 8446, 5.1).
+                0 if *byte == 21 => ProtocolError::TlsAlert,
                 0..5 => ProtocolError::NotHttp,
                 _ => ProtocolError::UnsupportedVersion,
             });

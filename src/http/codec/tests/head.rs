@@ -210,7 +210,8 @@ fn f26_status_lines_that_are_refused() {
 fn f26_another_protocol_is_refused_at_its_first_bytes() {
     assert_eq!(plain().err("SSH-2.0-OpenSSH_9"), E::NotHttp);
     assert_eq!(plain().err("\0\0\x12\x04\0\0\0\0\0"), E::NotHttp);
-    assert_eq!(plain().err("\x15\x03\x01"), E::NotHttp);
+    assert_eq!(plain().err("\x15\x03\x01"), E::TlsAlert);
+    assert_eq!(plain().err("\x16\x03\x01"), E::NotHttp);
     assert_eq!(plain().err("HTTP/2"), E::UnsupportedVersion);
     assert!(plain().waits("HTTP/1.1 2"));
 }
