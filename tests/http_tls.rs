@@ -408,6 +408,35 @@ fn with_a_system_that_trusts(of_system: &Authority, file: &std::path::Path) {
     }
 }
 
+/// As `cat` puts files together: where one does not end its last line, or begins with a byte order mark, none of what is
+/// in them is lost.
+#[test]
+fn files_of_certificates_can_be_put_together_without_line_ends() {
+    let (one, other) = (Authority::new(), Authority::new());
+    let asked = other.client();
+    let peer = Peer::patient(other.asking(&other.identity(&["site.test"])), 3, HELLO);
+    run(async {
+        for (before, between) in [
+            ("", ""),
+            ("\u{feff}", "\u{feff}"),
+            ("# \r\n", "\r\n\u{feff}"),
+        ] {
+            let joined = |parts: [&str; 2]| {
+                let [first, second] = parts.map(str::trim_end);
+                Pem::text(format!("{before}{first}{between}{second}"))
+            };
+            let identity = joined([&asked.pem, &asked.key.serialize_pem()]);
+            let client = Client::builder()
+                .ca_certificates(joined([&one.pem(), &other.pem()]))
+                .client_certificate(identity.clone(), identity)
+                .resolve("site.test", 0, [peer.address])
+                .build();
+            assert_eq!(get(&client, &peer.url()).await.unwrap(), "hello");
+        }
+    });
+    peer.join();
+}
+
 #[test]
 fn certificates_that_cannot_be_read_are_an_error_that_says_which() {
     let authority = Authority::new();

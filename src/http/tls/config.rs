@@ -15,6 +15,7 @@ use super::handshake::HTTP_1_1;
 use super::roots;
 use super::verifier::TrustEverybody;
 use crate::http::error::CertificateFault;
+use crate::http::response::BYTE_ORDER_MARK;
 use crate::task::spawn_blocking;
 
 /// What a user wants of TLS.
@@ -68,11 +69,14 @@ impl Pem {
     /// Reads it. `what` it is says the error.
     fn read(&self, what: &str) -> io::Result<Vec<u8>> {
         match &self.0 {
-            Source::Text(text) => Ok(text.clone()),
-            Source::File(path) => std::fs::read(path).map_err(|error| {
-                let message = format!("cannot read {what} in {}: {error}", path.display());
-                io::Error::new(error.kind(), message)
-            }),
+            Source::Text(text) => Ok(with_lines(text)),
+            Source::File(path) => match std::fs::read(path) {
+                Ok(text) => Ok(with_lines(&text)),
+                Err(error) => {
+                    let message = format!("cannot read {what} in {}: {error}", path.display());
+                    Err(io::Error::new(error.kind(), message))
+                }
+            },
         }
     }
 
@@ -107,6 +111,24 @@ impl Pem {
         let message = format!("{what} in {place} cannot be used: {error}");
         io::Error::new(io::ErrorKind::InvalidInput, message)
     }
+}
+
+/// `pem`, in which every item begins on a line of its own. Where files were put together, one may begin behind the last line
+/// of another, or behind a byte order mark: it would be passed over, and nobody would know.
+fn with_lines(pem: &[u8]) -> Vec<u8> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let mut text = Vec::with_capacity(pem.len());
+    for byte in pem {
+        text.push(*byte);
+        let Some(before) = text.strip_suffix(BEGIN) else {
+            continue;
+        };
+        let start = before.len();
+        if before.ends_with(b"-----") || before.ends_with(BYTE_ORDER_MARK) {
+            text.insert(start, b'\n');
+        }
+    }
+    text
 }
 
 /// Whether this is a key that only a password opens: one of PKCS #8 (RFC 7468, 11), or as OpenSSL had them before.
