@@ -421,6 +421,23 @@ fn c12_an_international_name_is_looked_up_in_ascii() {
 }
 
 #[test]
+fn c12_an_override_knows_its_host_however_that_is_written() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        for (host, url) in [
+            ("Bücher.test", "http://bücher.test/"),
+            ("bücher.test.", "http://XN--BCHER-KVA.test/"),
+            ("127.1", "http://127.0.0.1:1/"),
+            ("127.0.0.1", "http://0x7f.1:1/"),
+            ("under_score.test", "http://Under_Score.test/"),
+        ] {
+            let client = Client::builder().resolve(host, 0, [server.address]).build();
+            assert_eq!(get(&client, url).await.unwrap(), "ok", "{host} {url}");
+        }
+    });
+}
+
+#[test]
 fn c12_a_zone_in_a_url_is_an_error_and_has_a_way_round() {
     let server = Server::new(|_| Reply::ok("ok"));
     run(async {

@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Host;
+
 use super::{Connector, Resolver};
 #[cfg(feature = "__tls")]
 use crate::http::tls::{Pem, TlsSettings, rustls};
@@ -264,14 +266,17 @@ impl Inner {
     }
 }
 
-/// A host as it is compared: a name in lower case, without a dot at its end, or an address in one of the ways to spell
-/// it. A URL spells some IPv6 addresses otherwise than Rust does.
+/// A host as it is compared: a name in ASCII and lower case, without a dot at its end, or an address in one of the ways to
+/// spell it. A URL spells some IPv6 addresses otherwise than Rust does.
 fn plain_name(host: &str) -> String {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<Ipv6Addr>() {
-        Ok(address) => address.to_string(),
-        Err(_) => host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(),
+    if let Ok(address) = host.parse::<Ipv6Addr>() {
+        return address.to_string();
     }
+    // As a URL has it: an international name in ASCII, 127.1 as 127.0.0.1.
+    let host =
+        Host::parse(host).map_or_else(|_| host.to_ascii_lowercase(), |host| host.to_string());
+    host.strip_suffix('.').unwrap_or(&host).into()
 }
 
 impl fmt::Debug for ConnectOptions {
