@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::environment;
 
 /// A list of hosts that are reached without a proxy, in the words of the variable `NO_PROXY`: separated by commas
-/// or spaces, each of them
+/// or white space, each of them
 ///
 /// - a name, which stands for its subdomains too; a leading `.` or `*.` changes nothing about that, nor whether an
 ///   international one is in ASCII (`xn--...`);
@@ -49,7 +49,7 @@ enum Hosts {
 impl NoProxy {
     /// The rules in `list`.
     pub fn new(list: &str) -> NoProxy {
-        let entries = list.split([',', ' ', '\t', '\n']);
+        let entries = list.split(|c: char| c == ',' || c.is_ascii_whitespace());
         NoProxy {
             rules: entries.filter_map(Rule::new).collect(),
             loopback: false,

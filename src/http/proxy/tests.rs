@@ -85,6 +85,7 @@ fn c09_no_proxy() {
         ("*.example.org", "http://a.b.example.org/"),
         ("x, example.org", "http://example.org/"),
         ("x  example.org", "http://example.org/"),
+        ("x\r\nexample.org\r", "http://example.org/"),
         ("example.org:8080", "http://example.org:8080/"),
         ("example.org:80", "http://example.org/"),
         ("192.0.2.1", "http://192.0.2.1/"),
