@@ -183,6 +183,28 @@ fn d03_the_limit_is_on_what_comes_out() {
 }
 
 #[test]
+fn d03_a_body_that_stands_for_nothing_ends_at_the_limit_too() {
+    let nothing = gzip(b"").repeat(4 << 10);
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n";
+        stream.write_all(head).unwrap();
+        // For ever, if the client lets it.
+        while stream.write_all(&nothing).is_ok() {}
+    });
+    run(async {
+        let request = Client::new().get(peer.url()).max_body_size(1000);
+        let request = request.timeout(Duration::ZERO);
+        let mut response = request.send().await.unwrap();
+        let error = response.bytes().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BodyTooLarge { limit: 1000 });
+        assert!(error.bytes_received() < 2 << 20);
+    });
+    peer.join();
+}
+
+#[test]
 fn d03_a_body_that_expands_beyond_measure_is_a_decode_error() {
     // Zeros are a thousand times smaller, or nearly so. The client allows five times, unless the request says otherwise.
     for (mib, times, is_bomb) in [

@@ -222,7 +222,8 @@ impl ClientBuilder {
         self.set(|options| options.decompress = Some(decode))
     }
 
-    /// How many bytes the body of a response may have, decoded. Zero allows none; for no limit, say `u64::MAX`.
+    /// How many bytes the body of a response may have, decoded. Zero allows none; for no limit, say `u64::MAX`. Nor may
+    /// so many coded ones, and one MiB more, stand for nothing.
     pub fn max_body_size(self, bytes: u64) -> ClientBuilder {
         self.set(|options| options.max_body_size = Some(bytes))
     }
@@ -270,7 +271,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How many connections to one host are kept without use; zero keeps none.
+    /// How many connections to one host, or to a proxy, are kept without use; zero keeps none.
     pub fn pool_max_idle_per_host(mut self, connections: usize) -> ClientBuilder {
         self.pool.idle_per_host = connections;
         self

@@ -46,6 +46,8 @@ pub(in crate::http) struct Reply {
     pub(super) coded: Option<Box<(HeaderValue, Option<u64>)>>,
     /// Bytes that the decoding has given.
     pub(super) decoded: u64,
+    /// Bytes that it has taken since it gave the last.
+    pub(super) fruitless: u64,
     /// Something of the body is lost to whoever would read on.
     pub(super) broken: Option<Broken>,
     /// How much of that since others could run.
@@ -96,6 +98,7 @@ impl Reply {
             decoding: None,
             coded: None,
             decoded: 0,
+            fruitless: 0,
             broken: None,
             unrested: 0,
             unfinished: None,
@@ -281,6 +284,7 @@ impl Reply {
                 Decoded::Data(data) => {
                     self.unrested += data.len();
                     self.decoded += data.len() as u64;
+                    self.fruitless = 0;
                     self.check(self.decoded)?;
                     self.check_expansion()?;
                     return Ok(Some(Chunk::owned(data)));
@@ -290,7 +294,10 @@ impl Reply {
                 Decoded::NeedMore => match self.exchange.next().await? {
                     Some(chunk) => {
                         self.unrested += chunk.len();
+                        let fruitless = self.fruitless;
+                        self.fruitless += chunk.len() as u64;
                         decoding.feed(chunk);
+                        self.check(fruitless.saturating_sub(UNSUSPECTED))?;
                     }
                     None => {
                         decoding.finish()?;
@@ -328,7 +335,7 @@ impl Drop for Reply {
 /// How much is decoded before others have a turn.
 const UNRESTED: usize = 256 << 10;
 
-/// So many decoded bytes are no bomb, of however few they were made.
+/// So many decoded bytes are no bomb, of however few they were made; nor are so many coded ones that stand for nothing.
 const UNSUSPECTED: u64 = 1 << 20;
 
 /// How many bytes of a body that nobody wants are skipped to keep its connection.
