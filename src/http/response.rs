@@ -544,8 +544,10 @@ impl Response {
     /// so that a download goes on where it was broken off, or several of one file run side by side.
     ///
     /// The status says what came (RFC 9110, 14): a server that knows no ranges answers 200, with everything from the
-    /// start, and one that has nothing behind `offset`, as of a file that is all there, 416, with an error page. Without
-    /// an `If-Range` field, a file that the server has replaced meanwhile leaves parts of both.
+    /// start, which leaves what a longer file had behind that; and one that has nothing behind `offset`, as of a file that
+    /// is all there, 416, with an error page. Where a part (206) begins says its `Content-Range`, and some servers begin
+    /// elsewhere than they were asked to. Without an `If-Range` field, a file that the server has replaced meanwhile leaves
+    /// parts of both.
     ///
     /// # Errors, cancel safety
     ///
@@ -562,8 +564,16 @@ impl Response {
     /// // No error page gets into the file.
     /// let request = request.raise_for_status(true);
     /// let mut response = request.header("range", format!("bytes={have}-")).send().await?;
-    /// let offset = if response.status() == 206 { have } else { 0 };
-    /// let length = response.save_at(&file, offset).await?;
+    /// let wanted = format!("bytes {have}-");
+    /// let range = response.headers().get("content-range");
+    /// let length = match range.is_some_and(|range| range.as_bytes().starts_with(wanted.as_bytes())) {
+    ///     true => response.save_at(&file, have).await?,
+    ///     false => {
+    ///         assert_eq!(response.status(), 200, "another part was sent: {range:?}");
+    ///         // Everything, in place of what is there.
+    ///         response.save(&eyewall::fs::File::create("image.iso").await.unwrap()).await?
+    ///     }
+    /// };
     /// # Ok::<(), eyewall::http::Error>(())
     /// # })?.unwrap();
     /// # Ok::<(), eyewall::Error>(())
