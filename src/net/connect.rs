@@ -108,7 +108,7 @@ async fn attempt(
 ) -> io::Result<TcpStream> {
     match connector.begin(core, address) {
         Ok(Begun::Made(socket, _)) => Ok(TcpStream::over(core, core.share_called(socket))),
-        Ok(Begun::Waiting(pending)) => pending.made(core).await,
+        Ok(Begun::Waiting(pending)) => pending.made(core, address).await,
         Err(error) => Err(late(core, error).await),
     }
 }
@@ -138,9 +138,19 @@ pub(crate) enum Pending {
 
 /// Refuses a connection of a socket with itself: where nobody listens on a port of this machine that the system may also
 /// choose for this end, it sometimes does, and who connects is called by the same call (RFC 9293, 3.5, simultaneous open).
-fn refuse_itself(socket: &SockRef<'_>, peer: SocketAddr) -> io::Result<()> {
+fn refuse_itself(socket: &SockRef<'_>, called: SocketAddr) -> io::Result<()> {
+    // The system chooses none below 1024 (ip_local_port_range), so that this costs the usual ports nothing.
+    if called.port() < 1024 {
+        return Ok(());
+    }
     let own = socket.local_addr()?.as_socket();
-    if own.is_none_or(|own| (own.ip(), own.port()) != (peer.ip(), peer.port())) {
+    if own.is_none_or(|own| own.port() != called.port()) {
+        return Ok(());
+    }
+    // The address that was called may stand for another, as 0.0.0.0 does.
+    let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+    let ends = own.zip(peer);
+    if ends.is_none_or(|(own, peer)| (own.ip(), own.port()) != (peer.ip(), peer.port())) {
         return Ok(());
     }
     // Who wants to listen there must not find the port in use.
@@ -149,8 +159,8 @@ fn refuse_itself(socket: &SockRef<'_>, peer: SocketAddr) -> io::Result<()> {
 }
 
 impl Pending {
-    /// Waits for the connection.
-    async fn made(self, core: &Rc<Core>) -> io::Result<TcpStream> {
+    /// Waits for the connection to `address`.
+    async fn made(self, core: &Rc<Core>, address: SocketAddr) -> io::Result<TcpStream> {
         let fd = match self {
             Pending::Submitted(submission) => {
                 let (result, op) = submission.await;
@@ -169,10 +179,7 @@ impl Pending {
                 op.fd
             }
         };
-        let socket = SockRef::from(&fd);
-        if let Some(peer) = socket.peer_addr().ok().and_then(|peer| peer.as_socket()) {
-            refuse_itself(&socket, peer)?;
-        }
+        refuse_itself(&SockRef::from(&fd), address)?;
         Ok(TcpStream::over(core, fd))
     }
 
@@ -183,7 +190,7 @@ impl Pending {
         core: &Rc<Core>,
         address: SocketAddr,
     ) -> io::Result<TcpStream> {
-        let made = self.made(core).await;
+        let made = self.made(core, address).await;
         made.map_err(|error| error_of(address, error))
     }
 }
@@ -226,7 +233,7 @@ impl TcpConnector {
             let fd = core.share_called(socket.into());
             return Ok(Begun::Waiting(Pending::Called(fd)));
         };
-        refuse_itself(&SockRef::from(&socket), peer)?;
+        refuse_itself(&SockRef::from(&socket), address)?;
         // The ring waits only where it may block. This is one system call, socket2 makes two.
         let stream = net::TcpStream::from(socket);
         stream.set_nonblocking(false)?;

@@ -14,10 +14,15 @@ pub(crate) fn reads_may_wait(file: &impl AsFd) -> bool {
         iov_base: (&raw mut byte).cast(),
         iov_len: 1,
     };
-    let fd = file.as_fd().as_raw_fd();
+    let fd = libc::c_long::from(file.as_fd().as_raw_fd());
+    let (count, offset) = (1_usize, 0_i64);
+    let vectors = &raw const vector;
+    let flags = libc::RWF_NOWAIT;
+    // Not by the function of that name, which musl has from 1.2.5 on only. The offset is in two halves (preadv2(2)).
     // SAFETY: there is one vector, and it leads to one byte that may be written to.
-    let count = unsafe { libc::preadv2(fd, &raw const vector, 1, 0, libc::RWF_NOWAIT) };
-    count < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP)
+    let read =
+        unsafe { libc::syscall(libc::SYS_preadv2, fd, vectors, count, offset, 0_i64, flags) };
+    read < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP)
 }
 
 #[cfg(test)]
