@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use super::{File, c_path};
+use super::{File, c_path, explained};
 use crate::op::{OpenAt, Poll, SharedFd};
 use crate::reactor::Core;
 use crate::ring::is_pipe;
@@ -137,9 +137,9 @@ impl OpenOptions {
         let fd = match fd {
             // Nobody reads the FIFO yet.
             Err(error) if waits && error.raw_os_error() == Some(libc::ENXIO) => {
-                core.share_file(core.submit(aside).await.0?)
+                core.share_file(explained(&core, core.submit(aside).await.0)?)
             }
-            Err(error) => return Err(error),
+            Err(error) => return explained(&core, Err(error)),
             Ok(fd) => {
                 let fd = core.share_file(fd);
                 let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
