@@ -17,6 +17,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! One wait the kernel does not take off the thread: a file whose name it knows already is opened where that is submitted,
+//! and one of a file system of user space (FUSE) by a question to that, for whose answer the whole reactor waits. Where that
+//! may take long, open it on a thread that may block ([`spawn_blocking`](crate::spawn_blocking)), and take it over
+//! ([`File::from_std`]).
+//!
 //! What is asked for seldom is not here: directories, renaming, removing, links, permissions. `std::fs` has it, which
 //! blocks, and so belongs on a thread that may be ([`spawn_blocking`](crate::spawn_blocking)). A file can come from
 //! there ([`File::from_std`]), and what needs only a descriptor can borrow that of a [`File`] (`as_fd`).
