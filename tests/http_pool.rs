@@ -13,11 +13,12 @@ use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use eyewall::Reactor;
 use eyewall::http::{
     Client, ClientEvent, Conduit, Error, ErrorKind, HeaderMap, HeaderValue, Phase, Stage, Target,
 };
 use eyewall::reactor::metrics;
-use eyewall::time::sleep;
+use eyewall::time::{sleep, timeout};
 use foreign_waker::{hook, poll_with, with_foreign};
 use futures_channel::mpsc::unbounded;
 use futures_util::{FutureExt, sink, stream};
@@ -327,6 +328,35 @@ fn p02_a_post_finds_a_connection_closed_that_was_while_nobody_turned_the_reactor
         }
     });
     assert_eq!(server.requests().len(), 6);
+}
+
+/// Where the pool has no buffer, a receive goes on in steps, of which a turn brings one.
+#[test]
+fn p02_a_post_finds_a_connection_closed_where_buffers_are_lacking() {
+    let server =
+        Server::new(|_| Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()));
+    let reactor = Reactor::builder().pool(1, 256).build().unwrap();
+    let done = reactor.block_on(timeout(http_support::LIMIT, async {
+        let client = Client::new();
+        let kept = Server::new(|_| Reply::ok("kept"));
+        let mut response = client.get(kept.url("/")).send().await.unwrap();
+        let chunk = response.chunk().await.unwrap();
+        for _ in 0..5 {
+            let request = client.post(server.url("/")).body("x");
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+            block_for_a_moment();
+        }
+        for _ in 0..5 {
+            let request = client.post(server.url("/")).body("x");
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+            // It sees that there is no buffer.
+            eyewall::yield_now().await;
+            block_for_a_moment();
+        }
+        drop(chunk);
+    }));
+    done.unwrap().expect("it ends");
+    assert_eq!(server.requests().len(), 10);
 }
 
 #[test]

@@ -78,14 +78,21 @@ impl RecvSide {
         match self {
             // What lies in the socket already is seen by a receive only once the ring has a turn, which may be behind the
             // next request.
-            RecvSide::Socket(half) => !half.has_more() && half.poll_recv_chunk(cx).is_pending(),
+            RecvSide::Socket(half) => {
+                let lacked = half.lacks_buffers();
+                !half.has_more()
+                    && half.poll_recv_chunk(cx).is_pending()
+                    && !holds_unreceived(half, lacked)
+            }
             #[cfg(feature = "__tls")]
             RecvSide::Tls(tls) => {
                 let more = tls.below().socket().is_some_and(RecvHalf::has_more);
+                let lacked = tls.below().socket().is_some_and(RecvHalf::lacks_buffers);
                 // The rest of a record that has begun to come would be read as an answer.
                 let alive = !more && tls.poll_look(cx).is_pending() && !tls.has_part();
                 tls.rest();
-                alive
+                let below = tls.below().socket();
+                alive && !below.is_some_and(|half| holds_unreceived(half, lacked))
             }
             RecvSide::Conduit(conduit) => conduit.poll_look(cx).is_pending(),
         }
@@ -122,4 +129,10 @@ impl RecvSide {
             RecvSide::Conduit(_) => None,
         }
     }
+}
+
+/// Whether something lies in the socket that a receive, which is pending, does not tell of yet since there was no buffer
+/// for it: there is none now, or there had been none before it was polled.
+fn holds_unreceived(half: &RecvHalf, lacked: bool) -> bool {
+    (lacked || half.lacks_buffers()) && half.has_more_unreceived()
 }

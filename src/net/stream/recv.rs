@@ -83,6 +83,21 @@ impl RecvHalf {
         self.state.fd.has_more()
     }
 
+    /// Whether the pool had no buffer for the receive that is pending, so that it goes on in steps.
+    #[cfg(feature = "http")]
+    pub(crate) fn lacks_buffers(&self) -> bool {
+        !matches!(self.state.armed, Armed::Pooled(_))
+    }
+
+    /// As [`has_more`](RecvHalf::has_more), of a pending receive that did [lack buffers](RecvHalf::lacks_buffers) when it was
+    /// polled, or does now. What lies in the socket is then received some turns later.
+    #[cfg(feature = "http")]
+    #[cold]
+    pub(crate) fn has_more_unreceived(&self) -> bool {
+        // One into memory of its own begins only where there is something.
+        matches!(self.state.armed, Armed::Private(_)) || self.looks_for_more()
+    }
+
     /// As [`has_more`](RecvHalf::has_more), by a look into the socket: what receives leave behind in a Unix socket they
     /// tell from Linux 6.17 on.
     #[cfg(feature = "http")]
