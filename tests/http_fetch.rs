@@ -441,6 +441,43 @@ fn p05_what_lies_behind_a_body_in_the_socket_is_no_answer_to_the_next_request() 
 }
 
 #[test]
+fn p05_what_has_come_while_nobody_turned_the_reactor_is_no_answer_to_the_next_request() {
+    let (go, wait) = channel::<()>();
+    let (written, sent) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        for _ in 0..2 {
+            let mut stream = accept(&listener);
+            read_head(&mut stream);
+            ok(&mut stream);
+            wait.recv().unwrap();
+            let surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+            stream.write_all(surplus).unwrap();
+            written.send(()).unwrap();
+            assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "it is closed");
+        }
+        let mut last = accept(&listener);
+        read_head(&mut last);
+        ok(&mut last);
+    });
+    run(async {
+        let client = Client::new();
+        for turned in [false, true] {
+            let mut response = client.get(peer.url()).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+            if turned {
+                eyewall::yield_now().await;
+            }
+            go.send(()).unwrap();
+            sent.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let mut response = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+    });
+    peer.join();
+}
+
+#[test]
 fn p06_the_pool_keeps_to_its_bounds_and_its_idle_timeout() {
     let (ends, ended) = channel();
     let peer = Peer::new(move |listener| {

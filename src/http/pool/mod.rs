@@ -265,6 +265,7 @@ impl Pool {
         connection: Box<Connection>,
         host: Rc<Host>,
         stir: Arc<Stir>,
+        since: Instant,
         expires: Option<Instant>,
     ) {
         let mut idle = self.idle.borrow_mut();
@@ -281,7 +282,13 @@ impl Pool {
         {
             evicted.push(idle.remove(oldest));
         }
-        let place = idle.push(connection, Rc::clone(&host), Arc::clone(&stir), expires);
+        let place = idle.push(
+            connection,
+            Rc::clone(&host),
+            Arc::clone(&stir),
+            since,
+            expires,
+        );
         stir.set_place(place);
         host.idle.borrow_mut().push(place);
         drop(idle);
@@ -413,9 +420,12 @@ impl Slot {
         self.host.key.forwarder()
     }
 
-    /// Whether a connection of this key is kept.
-    pub(super) fn finds_kept(&self) -> bool {
-        !self.host.idle.borrow().is_empty()
+    /// Since when the connection of this key is idle that was used last, if there is one.
+    #[inline]
+    pub(super) fn kept_since(&self) -> Option<Instant> {
+        let newest = *self.host.idle.borrow().last()?;
+        let idle = self.pool.idle.borrow();
+        idle.get(newest).map(|entry| entry.since)
     }
 
     /// Takes the connection of this key that was used last and is still alive.
@@ -472,7 +482,7 @@ impl Slot {
         };
         let expires = time.and_then(|time| since.checked_add(time));
 
-        pool.keep(connection, Rc::clone(&self.host), stir, expires);
+        pool.keep(connection, Rc::clone(&self.host), stir, since, expires);
         Caretaker::see_to(pool, expires);
     }
 
