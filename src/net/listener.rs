@@ -104,11 +104,17 @@ enum Failure {
 impl Failure {
     fn of(error: &io::Error) -> Failure {
         match error.raw_os_error() {
-            // No descriptors or memory, which passes when something is closed; or a security module forbids it, mostly
-            // before it looks whether there is a connection.
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EPERM) => {
-                Failure::Lasts
-            }
+            // No descriptors or memory, which passes when something is closed: without memory to wait, a listener that
+            // somebody has made non-blocking says EAGAIN. Or a security module forbids it, mostly before it looks whether
+            // there is a connection.
+            Some(
+                libc::EMFILE
+                | libc::ENFILE
+                | libc::ENOBUFS
+                | libc::ENOMEM
+                | libc::EAGAIN
+                | libc::EPERM,
+            ) => Failure::Lasts,
             // The connection failed before it was accepted (accept(2), ERRORS). ECANCELED is a paused multishot.
             Some(
                 libc::ECANCELED
@@ -155,6 +161,7 @@ mod tests {
             libc::ENFILE,
             libc::ENOBUFS,
             libc::ENOMEM,
+            libc::EAGAIN,
             libc::EPERM,
         ] {
             assert_eq!(of(errno), Failure::Lasts, "{errno}");
