@@ -85,7 +85,7 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let size = file.metadata().await?.len();
     let room = match usize::try_from(size) {
         // Some of those give what they have to the first read alone: what has no room there would be missing.
-        Ok(0) => 4096,
+        Ok(0) => 64 << 10,
         size => size.unwrap_or(usize::MAX).saturating_add(1),
     };
     let mut whole = Vec::new();
@@ -98,6 +98,9 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         let (result, slice) = file.read_at(whole.slice(at..), at as u64).await;
         whole = slice.into_inner();
         if result? == 0 {
+            if size == 0 {
+                whole.shrink_to_fit();
+            }
             return Ok(whole);
         }
     }

@@ -91,8 +91,8 @@ impl Connection {
     /// Whether the connection can carry another exchange: the peer has neither closed it nor sent anything.
     /// The waker is woken when that changes.
     pub(super) fn poll_alive(&mut self, cx: &mut Context<'_>) -> bool {
-        let by_ip = matches!(self.ends, Ends::V4 { .. }) || self.ends.peer().is_some();
-        let unseen = !by_ip && self.stream.holds_unseen();
+        // Receives of IP sockets tell of what they leave behind.
+        let unseen = self.ends.peer().is_none() && self.stream.holds_unseen();
         !unseen && self.stream.split().0.poll_alive(cx)
     }
 }

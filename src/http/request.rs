@@ -440,7 +440,8 @@ impl RequestBuilder {
 
     /// Calls `callback` with every interim response (1xx), such as 103 (early hints); at most 16 may come.
     ///
-    /// It runs while the fetch does. A panic in it is reported by the panic hook, and the fetch goes on.
+    /// It runs while the fetch does. A panic in it is reported by the panic hook, and the fetch goes on. It is not called
+    /// while it runs: clones of a request share it.
     pub fn on_informational(self, callback: impl FnMut(&Head) + 'static) -> RequestBuilder {
         self.change(|request| {
             request.hooks.on_interim(callback);
@@ -449,7 +450,7 @@ impl RequestBuilder {
     }
 
     /// Calls `callback` with the head of the response that [`send`](RequestBuilder::send) gives, before it does.
-    /// Not with those of redirects that are followed.
+    /// Not with those of redirects that are followed, and not while it runs.
     pub fn on_head(self, callback: impl FnMut(&Head) + 'static) -> RequestBuilder {
         self.change(|request| {
             request.hooks.on_head(callback);
@@ -460,7 +461,8 @@ impl RequestBuilder {
     /// Calls `callback` with every step of the fetch, over all its redirects: connections, handshakes, and the heads
     /// as they are sent and received.
     ///
-    /// It runs while the fetch does. A panic in it is reported by the panic hook, and the fetch goes on.
+    /// It runs while the fetch does. A panic in it is reported by the panic hook, and the fetch goes on. It is not called
+    /// while it runs: clones of a request share it.
     ///
     /// ```no_run
     /// # eyewall::block_on(async {

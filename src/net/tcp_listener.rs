@@ -19,9 +19,9 @@ use crate::reactor::Core;
 
 /// A socket that accepts TCP connections.
 ///
-/// A process or system that runs out of descriptors or memory (EMFILE and its like), or may not accept (EPERM), neither
-/// ends the listener nor makes it spin: it pauses, from 5 ms up to 1 s, while the connections wait in the backlog. Errors of a
-/// single connection (ECONNABORTED and its like) are passed over.
+/// A process or system that runs out of descriptors or memory (EMFILE and its like) neither ends the listener
+/// nor makes it spin: it pauses, from 5 ms up to 1 s, while the connections wait in the backlog. So it does where accepts
+/// are forbidden (EPERM). Errors of a single connection (ECONNABORTED and its like) are passed over.
 ///
 /// ```
 /// use eyewall::net::{TcpListener, TcpStream};

@@ -27,7 +27,7 @@ impl Operation for Connect {
     }
 
     /// A signal that only stops the process for a while ends the wait for room in the backlog of a Unix listener, on a
-    /// worker of the kernel.
+    /// worker of the kernel. A TCP connect waits for no worker.
     fn advance(&mut self, cqe: Cqe, _abandoned: bool) -> Next {
         Next::again_if(cqe.is_interrupted())
     }

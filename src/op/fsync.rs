@@ -46,6 +46,10 @@ impl Operation for Fsync {
         next
     }
 
+    fn release(&mut self) {
+        self.file.release();
+    }
+
     fn complete(&mut self, cqe: Cqe) -> io::Result<()> {
         cqe.into_result().map(drop)
     }

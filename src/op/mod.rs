@@ -149,8 +149,8 @@ pub(crate) trait Operation: 'static {
         Next::Done
     }
 
-    /// The result is there, no further round follows, and the kernel keeps only the buffer, perhaps for as
-    /// long as the descriptor is open: lets go of the descriptor.
+    /// The result is there, no further round follows, be it wanted, and the kernel keeps only the buffer, if anything,
+    /// perhaps for as long as the descriptor is open: lets go of the descriptor.
     fn release(&mut self) {}
 
     /// The meaning of a completion for the future that waits.

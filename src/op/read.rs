@@ -36,6 +36,10 @@ impl<B: IoBufMut> Operation for Read<B> {
         self.fd.ended(cqe)
     }
 
+    fn release(&mut self) {
+        self.fd.release();
+    }
+
     #[expect(unsafe_code, reason = "the contract of IoBufMut")]
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
         let count = cqe.into_result()? as usize;

@@ -74,6 +74,10 @@ impl<B: IoBuf> Operation for SendMsg<B> {
         next
     }
 
+    fn release(&mut self) {
+        self.in_flight.release();
+    }
+
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
         self.progress.result(cqe)
     }

@@ -59,6 +59,12 @@ impl Operation for Statx {
         }
     }
 
+    fn release(&mut self) {
+        if let Target::File(fd) = &mut self.target {
+            fd.release();
+        }
+    }
+
     fn complete(&mut self, cqe: Cqe) -> io::Result<libc::statx> {
         cqe.into_result()?;
         Ok(self.answer.get())

@@ -34,6 +34,10 @@ impl<B: IoBuf> Operation for Write<B> {
         self.fd.ended(cqe)
     }
 
+    fn release(&mut self) {
+        self.fd.release();
+    }
+
     fn complete(&mut self, cqe: Cqe) -> io::Result<usize> {
         cqe.into_result().map(|count| count as usize)
     }

@@ -295,11 +295,12 @@ impl Table {
         })
     }
 
-    /// A cancel has not found its target; says after how long to stage it again, if the target is still there.
+    /// A cancel has not found its target, or has found it and could only tell it to stop; says after how long to stage it
+    /// again, if the target is still there.
     ///
-    /// At once at first, since a target between two of its tries is soon found. One that still is not, such as a
-    /// file read that waits for the disk, gets longer and longer pauses: trying on at once would be a spin.
-    pub(crate) fn cancel_missed(&mut self, id: OpId) -> Option<Duration> {
+    /// At once at first where it was not found, since a target between two of its tries soon is. One that still is not,
+    /// such as a file read that waits for the disk, gets longer and longer pauses: trying on at once would be a spin.
+    pub(crate) fn cancel_missed(&mut self, id: OpId, found: bool) -> Option<Duration> {
         const AT_ONCE: u16 = 512;
         const FIRST_PAUSE: Duration = Duration::from_millis(10);
         const DOUBLINGS: u16 = 7;
@@ -307,7 +308,12 @@ impl Table {
             return None;
         }
         let slot = self.slots.get(id)?;
-        slot.missed = slot.missed.saturating_add(1);
+        let missed = if found {
+            slot.missed.max(AT_ONCE)
+        } else {
+            slot.missed
+        };
+        slot.missed = missed.saturating_add(1);
         Some(match slot.missed.checked_sub(AT_ONCE + 1) {
             None => Duration::ZERO,
             Some(pauses) => FIRST_PAUSE * (1 << pauses.min(DOUBLINGS)),
@@ -347,10 +353,12 @@ impl Table {
                     .op
                     .as_mut()
                     .expect("an operation is in its slot between completions");
-                if op.advance(*cqe, slot.abandoned) == Next::Again && !(self.shut || slot.cancelled)
-                {
-                    slot.phase = Phase::Queued;
-                    return (id, Arrival::Again);
+                if op.advance(*cqe, slot.abandoned) == Next::Again {
+                    if !(self.shut || slot.cancelled) {
+                        slot.phase = Phase::Queued;
+                        return (id, Arrival::Again);
+                    }
+                    op.release();
                 }
             }
             slot.phase = Phase::Done;

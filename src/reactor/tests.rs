@@ -623,6 +623,53 @@ fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
     });
 }
 
+#[test]
+fn a_target_that_a_cancel_has_found_and_that_goes_on_is_cancelled_again() {
+    everywhere(async |core| {
+        let (fd, _peer) = connected(&core);
+        fd.set_closing();
+        let poll = core.submit(op::Poll {
+            fd: fd.clone(),
+            events: libc::POLLIN,
+        });
+        let id = poll.id().expect("there is room");
+        until(|| core.table().has_begun(id)).await;
+        core.cancel_missed(Cqe {
+            user_data: id.cancel_user_data(),
+            result: -libc::EALREADY,
+            flags: 0,
+        });
+        assert!(core.queue().cancels.is_empty(), "not at once");
+        let error = poll.await.0.expect_err("it was cancelled");
+        assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+    });
+}
+
+/// A signal has ended it; it would begin again, but for the end of the reactor. Its result is never fetched.
+#[test]
+fn what_may_not_begin_again_lets_go_of_its_descriptor() {
+    everywhere(async |core| {
+        let read = core.submit(op::Read {
+            fd: file(&core).into(),
+            buffer: vec![0; 16],
+            offset: 0,
+            aside: false,
+        });
+        let id = read.id().expect("there is room");
+        core.table().pretend_staged(id);
+        core.table().end_queued();
+        assert!(core.descriptors.closes.is_empty());
+        core.table().arrive(&mut Cqe {
+            user_data: id.user_data(),
+            result: -libc::EINTR,
+            flags: 0,
+        });
+        assert!(!core.descriptors.closes.is_empty());
+        let error = read.await.0.expect_err("it was interrupted");
+        assert_eq!(error.raw_os_error(), Some(libc::EINTR));
+    });
+}
+
 /// The close of a duplicate ends it, so that it is to begin again, and then nobody wants it.
 #[test]
 fn what_is_dropped_where_it_would_begin_again_does_not() {

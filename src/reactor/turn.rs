@@ -466,13 +466,17 @@ impl Core {
     ///
     /// Mostly the target has completed, and its own completion says the rest. But the kernel also looks past an
     /// operation that is between two tries (io_uring_prep_cancel(3), ENOENT): a connect to a Unix socket with a
-    /// full backlog is tried some hundred times before it blocks. That one has to be cancelled again.
+    /// full backlog is tried some hundred times before it blocks. That one has to be cancelled again. And what a worker
+    /// of the kernel is at (EALREADY) is only told to stop, which an open of a FIFO has been seen not to hear (Linux 6.1):
+    /// that one is told again, after a while.
     pub(super) fn cancel_missed(&self, cqe: Cqe) {
         let id = OpId::of(cqe.user_data);
-        if cqe.result != -libc::ENOENT {
-            return;
-        }
-        let pause = self.table().cancel_missed(id);
+        let found = match -cqe.result {
+            libc::ENOENT => false,
+            libc::EALREADY => true,
+            _ => return,
+        };
+        let pause = self.table().cancel_missed(id, found);
         let mut queue = self.queue();
         match pause {
             None => {}

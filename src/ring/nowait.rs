@@ -7,21 +7,25 @@ use std::os::fd::{AsFd, AsRawFd};
 ///
 /// It first tries without a wait, which most kinds of files know how to do; of one that does not, Linux 6.10 and later ask
 /// poll(2), and read where that says that there is something. A file system of user space mostly says so of all its files,
-/// and is then waited for. A read of one byte that must not wait is refused there, before the file hears of it.
+/// and is then waited for. A read that must not wait is refused there, before the file hears of it. Elsewhere it finds
+/// nothing, as it is for a byte behind any end; what has no places to be at, and would give a byte of its own, is not asked.
 pub(crate) fn reads_may_wait(file: &impl AsFd) -> bool {
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: lseek(2) takes no pointer.
+    if unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) } < 0 {
+        return false;
+    }
     let mut byte = 0_u8;
     let vector = libc::iovec {
         iov_base: (&raw mut byte).cast(),
         iov_len: 1,
     };
-    let fd = libc::c_long::from(file.as_fd().as_raw_fd());
-    let (count, offset) = (1_usize, 0_i64);
-    let vectors = &raw const vector;
-    let flags = libc::RWF_NOWAIT;
+    let (vectors, count) = (&raw const vector, 1_usize);
+    let (offset, behind) = (libc::c_long::MAX - 1, 0 as libc::c_long);
+    let (number, flags) = (libc::SYS_preadv2, libc::RWF_NOWAIT);
     // Not by the function of that name, which musl has from 1.2.5 on only. The offset is in two halves (preadv2(2)).
     // SAFETY: there is one vector, and it leads to one byte that may be written to.
-    let read =
-        unsafe { libc::syscall(libc::SYS_preadv2, fd, vectors, count, offset, 0_i64, flags) };
+    let read = unsafe { libc::syscall(number, fd, vectors, count, offset, behind, flags) };
     read < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP)
 }
 

@@ -11,7 +11,8 @@ use signal_hook::low_level::register;
 pub(crate) fn on_signal(signal: i32, socket: UnixStream) -> io::Result<SigId> {
     let process = std::process::id();
     let note = move || {
-        // Until it calls execve(2), a child of fork(2) has the handler too, and the other end is its parent's.
+        // Until it calls execve(2), a child of fork(2) has the handler too, and the other end is its parent's. (Where both
+        // are the first of a PID namespace each, they have one number, and the child's are heard.)
         if std::process::id() == process {
             let byte: *const u8 = b"X".as_ptr();
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;

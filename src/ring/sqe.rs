@@ -94,9 +94,7 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
         } => {
             let cwd = Fd(libc::AT_FDCWD);
             let open = opcode::OpenAt::new(cwd, path).flags(flags).mode(mode);
-            let mut flags = squeue::Flags::empty();
-            flags.set(squeue::Flags::ASYNC, aside);
-            open.build().flags(flags)
+            open.build().flags(by_worker(aside))
         }
         Request::Read {
             fd,
@@ -106,9 +104,7 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             aside,
         } => {
             let read = opcode::Read::new(Fd(fd), data, len).offset(offset);
-            let mut flags = squeue::Flags::empty();
-            flags.set(squeue::Flags::ASYNC, aside);
-            read.build().flags(flags)
+            read.build().flags(by_worker(aside))
         }
         Request::Write {
             fd,
@@ -135,4 +131,12 @@ pub(super) fn build(request: &Request, user_data: u64) -> squeue::Entry {
             .build(),
     };
     entry.user_data(user_data)
+}
+
+/// Whether a worker of the kernel does it from the start.
+fn by_worker(aside: bool) -> squeue::Flags {
+    match aside {
+        true => squeue::Flags::ASYNC,
+        false => squeue::Flags::empty(),
+    }
 }

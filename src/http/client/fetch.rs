@@ -36,9 +36,6 @@ const MAX_BODY_SIZE: u64 = 100 << 20;
 /// How long a request waits for leave to send its body.
 const LEAVE: Duration = Duration::from_secs(1);
 
-/// A connection that has been idle for so long may have been so while the ring had no turn.
-const UNSEEN: Duration = Duration::from_millis(1);
-
 impl Client {
     /// Sends a request, follows its redirects, and gives the response as soon as its head is there.
     pub(in crate::http) async fn fetch(
@@ -241,12 +238,10 @@ impl Client {
         let slot = ways.slot;
         let mut waited = false;
         let now = timings.start + timings.queued.unwrap_or_default();
-        if let Some(since) = slot.kept_since()
-            && (now.saturating_duration_since(since) >= UNSEEN || !request.may_repeat())
-        {
-            // What has come on connections, and their ends, is seen when the ring has a turn: if somebody has held it up,
-            // it waits to be seen. What comes back from the ring has let it come before. Bytes that nobody asked for would
-            // be the answer to this; and of an end there will be no second try, where the request may not be repeated.
+        if slot.finds_kept() && (!request.may_repeat() || slot.is_stale(now)) {
+            // If somebody has held up the ring, what has come on connections, or their ends, waits to be seen. What comes
+            // back from the ring now has let it come before. Bytes that nobody asked for would be the answer to this; and
+            // of an end there will be no second try, where the request may not be repeated.
             let turn = pin!(async { Ok(nop().await) });
             let _ = watch.over_in(slot, turn).await?;
             waited = true;

@@ -12,7 +12,7 @@ use super::callback::at;
 use crate::http::RequestBuilder;
 use crate::http::error::{Error, ErrorKind};
 use crate::http::watch::Watch;
-use crate::task::{wake_all, yield_now};
+use crate::task::wake_all;
 
 /// Tells a fetch that nobody wants it any more. The task sees that in its next turn, so that no user code runs inside
 /// the call.
@@ -72,28 +72,22 @@ impl Cancel {
         future: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let mut future = pin!(future);
-        let ended = poll_fn(|cx| {
+        poll_fn(|cx| {
             if self.state.cancelled.get() {
-                return Poll::Ready(None);
+                return Poll::Ready(Err(self.error()));
             }
-            let polled = future.as_mut().poll(cx).map(Some);
+            let polled = future.as_mut().poll(cx);
+            if self.state.cancelled.get() {
+                // By a callback of the fetch. Who has given it up hears of that in a later turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if polled.is_pending() {
                 let old = self.state.waker.replace(Some(cx.waker().clone()));
                 drop(old);
-                if self.state.cancelled.get() {
-                    // By a callback of the fetch, in its first turn, when nobody was here to be woken.
-                    cx.waker().wake_by_ref();
-                }
             }
             polled
         })
-        .await;
-        match ended {
-            Some(result) if !self.state.cancelled.get() => return result,
-            // By a callback of its last turn: who has given it up hears of that in a later one.
-            Some(_) => yield_now().await,
-            None => {}
-        }
-        Err(self.error())
+        .await
     }
 }

@@ -200,18 +200,21 @@ impl Watchers {
         }
         // A copy, because callbacks may change the list.
         let list = self.callbacks.borrow().clone();
-        for (id, callback) in list.into_iter().filter(|(id, _)| such(*id)) {
+        for (id, callback) in list {
             let registered = self
                 .callbacks
                 .borrow()
                 .iter()
                 .any(|(known, _)| *known == id);
             // One that is running already has made this happen itself.
-            if registered && let Ok(mut callback) = callback.try_borrow_mut() {
+            if registered
+                && such(id)
+                && let Ok(mut callback) = callback.try_borrow_mut()
+            {
                 heard(id);
                 contain_panic(|| callback(event));
             }
-            // It may have taken itself out: then what it keeps goes here.
+            // It may have been taken out meanwhile: then what it keeps goes here.
             contain_panic(|| drop(callback));
         }
     }

@@ -185,13 +185,7 @@ fn tidy(pool: &Rc<Pool>) -> Option<Instant> {
             .connection
             .poll_alive(&mut Context::from_waker(&waker));
         if alive && !pool.is_closed() {
-            pool.keep(
-                entry.connection,
-                entry.host,
-                entry.stir,
-                entry.since,
-                entry.expires,
-            );
+            pool.keep(entry.connection, entry.host, entry.stir, entry.expires);
         } else {
             gone.push(entry);
         }

@@ -24,7 +24,6 @@ pub(super) struct Entry {
     pub(super) connection: Box<Connection>,
     pub(super) host: Rc<Host>,
     pub(super) stir: Arc<Stir>,
-    pub(super) since: Instant,
     /// `None`: it may stay for ever.
     pub(super) expires: Option<Instant>,
     /// The places of its neighbours, in as little room as they take.
@@ -80,7 +79,6 @@ impl Idle {
         connection: Box<Connection>,
         host: Rc<Host>,
         stir: Arc<Stir>,
-        since: Instant,
         expires: Option<Instant>,
     ) -> usize {
         let older = self.newest;
@@ -88,7 +86,6 @@ impl Idle {
             connection,
             host,
             stir,
-            since,
             expires,
             older,
             newer: NONE,

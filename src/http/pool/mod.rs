@@ -66,6 +66,9 @@ pub(super) struct PoolLimits {
     pub(super) spare_memory: usize,
 }
 
+/// Where no connection has been put by for so long, somebody may have held up the ring.
+const HELD_UP: Duration = Duration::from_millis(1);
+
 /// The connections of a client.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -77,6 +80,8 @@ pub(super) struct Pool {
     /// The one that was asked for last: mostly it is asked for again, and found without hashing its name.
     last: RefCell<Option<Rc<Host>>>,
     idle: RefCell<Idle>,
+    /// [`HELD_UP`] after the response came whose connection was put by last.
+    stale_at: Cell<Option<Instant>>,
     active: RefCell<Slab<Active>>,
     closed: Cell<bool>,
     events: Arc<Events>,
@@ -96,6 +101,7 @@ impl Pool {
             hosts: RefCell::default(),
             last: RefCell::default(),
             idle: RefCell::default(),
+            stale_at: Cell::new(None),
             active: RefCell::default(),
             closed: Cell::new(false),
             events: Arc::default(),
@@ -265,7 +271,6 @@ impl Pool {
         connection: Box<Connection>,
         host: Rc<Host>,
         stir: Arc<Stir>,
-        since: Instant,
         expires: Option<Instant>,
     ) {
         let mut idle = self.idle.borrow_mut();
@@ -282,13 +287,7 @@ impl Pool {
         {
             evicted.push(idle.remove(oldest));
         }
-        let place = idle.push(
-            connection,
-            Rc::clone(&host),
-            Arc::clone(&stir),
-            since,
-            expires,
-        );
+        let place = idle.push(connection, Rc::clone(&host), Arc::clone(&stir), expires);
         stir.set_place(place);
         host.idle.borrow_mut().push(place);
         drop(idle);
@@ -420,12 +419,16 @@ impl Slot {
         self.host.key.forwarder()
     }
 
-    /// Since when the connection of this key is idle that was used last, if there is one.
+    /// Whether what is known of kept connections may be stale: as long as some are put by, of whatever key, the ring has its
+    /// turns.
     #[inline]
-    pub(super) fn kept_since(&self) -> Option<Instant> {
-        let newest = *self.host.idle.borrow().last()?;
-        let idle = self.pool.idle.borrow();
-        idle.get(newest).map(|entry| entry.since)
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        self.pool.stale_at.get().is_some_and(|at| now >= at)
+    }
+
+    /// Whether a connection of this key is kept.
+    pub(super) fn finds_kept(&self) -> bool {
+        !self.host.idle.borrow().is_empty()
     }
 
     /// Takes the connection of this key that was used last and is still alive.
@@ -481,8 +484,9 @@ impl Slot {
             (own, keep) => own.or(keep),
         };
         let expires = time.and_then(|time| since.checked_add(time));
+        pool.stale_at.set(since.checked_add(HELD_UP));
 
-        pool.keep(connection, Rc::clone(&self.host), stir, since, expires);
+        pool.keep(connection, Rc::clone(&self.host), stir, expires);
         Caretaker::see_to(pool, expires);
     }
 

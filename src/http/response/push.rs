@@ -82,7 +82,7 @@ pub struct Pusher {
 #[derive(Default)]
 struct State {
     paused: Cell<bool>,
-    /// The [`Push`] has gone; while the callback runs, that alone does not end its task.
+    /// The [`Push`] has gone; in the middle of a turn, as by the callback, that alone does not end its task.
     dropped: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -97,14 +97,14 @@ impl Push {
         let task = spawn(async move {
             loop {
                 response.rest_until(|cx| state.poll_open(cx)).await?;
+                state.check()?;
                 let Some(chunk) = response.chunk().await? else {
                     return Ok(response);
                 };
                 // It may have been held up while the chunk was on its way.
                 response.rest_until(|cx| state.poll_open(cx)).await?;
+                state.check()?;
                 let reason = match catch_unwind(AssertUnwindSafe(|| callback(&chunk))) {
-                    // Nobody is left to be told.
-                    Ok(_) if state.dropped.get() => return Err(Error::new(ErrorKind::Cancelled)),
                     Ok(Flow::Continue) => continue,
                     Ok(Flow::Pause) => {
                         state.paused.set(true);
@@ -191,6 +191,14 @@ impl Pusher {
 }
 
 impl State {
+    /// An error where the [`Push`] has gone, of which nobody is left to be told.
+    fn check(&self) -> Result<(), Error> {
+        match self.dropped.get() {
+            true => Err(Error::new(ErrorKind::Cancelled)),
+            false => Ok(()),
+        }
+    }
+
     /// Ready unless the delivery is held up.
     fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.paused.get() {

@@ -124,7 +124,7 @@ fn with_lines(pem: &[u8]) -> Vec<u8> {
             continue;
         };
         let start = before.len();
-        if before.ends_with(b"-----") || before.ends_with(BYTE_ORDER_MARK) {
+        if before.trim_ascii_end().ends_with(b"-----") || before.ends_with(BYTE_ORDER_MARK) {
             text.insert(start, b'\n');
         }
     }
