@@ -89,6 +89,7 @@ fn a_unix_socket_carries_several_fetches() {
     peer.join().unwrap();
 }
 
+/// From Linux 6.17 on the receive itself tells of the rest; before that only a look into the socket does.
 #[test]
 fn p05_what_lies_behind_a_body_in_a_unix_socket_is_no_answer_to_the_next_request() {
     const LENGTH: usize = 40_000;

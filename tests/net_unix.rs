@@ -464,8 +464,8 @@ fn a_connect_that_waits_for_a_full_backlog_outlasts_a_stop() {
 
 /// Stops this process, as Ctrl-Z does, and lets it go on.
 async fn stop_for_a_while() {
-    let script =
-        "kill -STOP $0; until grep -q '^State:.T' /proc/$0/status; do :; done; kill -CONT $0";
+    let script = "trap 'kill -CONT $0' EXIT; kill -STOP $0; \
+                  until grep -q '^State:.T' /proc/$0/status; do :; done";
     let us = std::process::id().to_string();
     let mut stop = std::process::Command::new("sh");
     stop.args(["-c", script, &us]);

@@ -180,8 +180,8 @@ fn explain(error: io::Error) -> io::Error {
         return error;
     }
     let text = format!(
-        "the kernel could make no thread that waits for the file ({error}): is the limit of processes (ulimit -u, pids.max \
-         of the cgroup, TasksMax=) reached?"
+        "the kernel has given up what nobody has cancelled ({error}), mostly since it could make no thread that waits for \
+         the file: is the limit of processes (ulimit -u, pids.max of the cgroup, TasksMax=) reached?"
     );
     io::Error::other(text)
 }

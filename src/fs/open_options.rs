@@ -144,7 +144,7 @@ impl OpenOptions {
                 let fd = core.share_file(fd);
                 let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
                 if waits && reads && is_pipe(&fd) {
-                    until_written(&core, &fd, aside).await?;
+                    explained(&core, until_written(&core, &fd, aside).await)?;
                 }
                 fd
             }
@@ -199,7 +199,7 @@ async fn until_written(core: &Rc<Core>, fd: &SharedFd, aside: OpenAt) -> io::Res
     match select(opening, polling).await {
         Either::Left(((Ok(_), _), _)) => Ok(()),
         Either::Left(((Err(error), _), polling)) => match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ECANCELED) => Err(error),
             // Its path may have gone meanwhile.
             _ => polling.await.0.map(drop),
         },

@@ -139,7 +139,8 @@ pub(crate) enum Pending {
 /// Refuses a connection of a socket with itself: where nobody listens on a port of this machine that the system may also
 /// choose for this end, it sometimes does, and who connects is called by the same call (RFC 9293, 3.5, simultaneous open).
 fn refuse_itself(socket: &SockRef<'_>, called: SocketAddr) -> io::Result<()> {
-    // The system chooses none below 1024 (ip_local_port_range), so that this costs the usual ports nothing.
+    // The system chooses none below 1024, unless it has been told to (ip_local_port_range): this costs the usual ports
+    // nothing.
     if called.port() < 1024 {
         return Ok(());
     }

@@ -593,18 +593,25 @@ fn c10_a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
     });
 }
 
+/// A poll that the kernel has, and which waits.
+async fn begun_poll(core: &Rc<Core>, fd: &SharedFd) -> Submission<op::Poll> {
+    let poll = core.submit(op::Poll {
+        fd: fd.clone(),
+        events: libc::POLLIN,
+    });
+    let id = poll.id().expect("there is room");
+    until(|| core.table().has_begun(id)).await;
+    poll
+}
+
 #[test]
 fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
     everywhere(async |core| {
         let (fd, _peer) = connected(&core);
         // Or it would begin again, since nobody has asked to cancel it.
         fd.set_closing();
-        let poll = core.submit(op::Poll {
-            fd: fd.clone(),
-            events: libc::POLLIN,
-        });
-        let id = poll.id().expect("there is room");
-        until(|| core.table().has_begun(id)).await;
+        let poll = begun_poll(&core, &fd).await;
+        let id = poll.id().expect("it has its slot");
         let missed = Cqe {
             user_data: id.cancel_user_data(),
             result: -libc::ENOENT,
@@ -628,12 +635,8 @@ fn a_target_that_a_cancel_has_found_and_that_goes_on_is_cancelled_again() {
     everywhere(async |core| {
         let (fd, _peer) = connected(&core);
         fd.set_closing();
-        let poll = core.submit(op::Poll {
-            fd: fd.clone(),
-            events: libc::POLLIN,
-        });
-        let id = poll.id().expect("there is room");
-        until(|| core.table().has_begun(id)).await;
+        let poll = begun_poll(&core, &fd).await;
+        let id = poll.id().expect("it has its slot");
         core.cancel_missed(Cqe {
             user_data: id.cancel_user_data(),
             result: -libc::EALREADY,
@@ -676,12 +679,7 @@ fn what_is_dropped_where_it_would_begin_again_does_not() {
     everywhere(async |core| {
         let (fd, _peer) = connected(&core);
         let operations = core.metrics().operations;
-        let poll = core.submit(op::Poll {
-            fd: fd.clone(),
-            events: libc::POLLIN,
-        });
-        let id = poll.id().expect("there is room");
-        until(|| core.table().has_begun(id)).await;
+        let poll = begun_poll(&core, &fd).await;
         core.submit(op::CancelFd { fd }).await;
         drop(poll);
         until(|| core.metrics().operations == operations).await;

@@ -1,18 +1,18 @@
 //! Whether a file can be read without a wait.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 /// Whether the kernel may wait for what is read from this file where the read is submitted, unless told not to.
 ///
 /// It first tries without a wait, which most kinds of files know how to do; of one that does not, Linux 6.10 and later ask
 /// poll(2), and read where that says that there is something. A file system of user space mostly says so of all its files,
 /// and is then waited for. A read that must not wait is refused there, before the file hears of it. Elsewhere it finds
-/// nothing, as it is for a byte behind any end; what has no places to be at, and would give a byte of its own, is not asked.
+/// nothing, as it is for a byte behind any end. What is no regular file, and would give a byte of its own, is not asked.
 pub(crate) fn reads_may_wait(file: &impl AsFd) -> bool {
     let fd = file.as_fd().as_raw_fd();
-    // SAFETY: lseek(2) takes no pointer.
-    if unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) } < 0 {
+    if !is_regular(fd) {
         return false;
     }
     let mut byte = 0_u8;
@@ -27,6 +27,18 @@ pub(crate) fn reads_may_wait(file: &impl AsFd) -> bool {
     // SAFETY: there is one vector, and it leads to one byte that may be written to.
     let read = unsafe { libc::syscall(number, fd, vectors, count, offset, behind, flags) };
     read < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP)
+}
+
+/// As the kernel knows it: no file system is asked, which might wait.
+fn is_regular(fd: RawFd) -> bool {
+    let mut stat = MaybeUninit::<libc::statx>::zeroed();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let (path, out) = (c"".as_ptr(), stat.as_mut_ptr());
+    // SAFETY: the path is a string, and there is room for the answer.
+    let answer = unsafe { libc::syscall(libc::SYS_statx, fd, path, flags, libc::STATX_TYPE, out) };
+    // SAFETY: zeros are a value of it, too.
+    let mode = unsafe { stat.assume_init() }.stx_mode;
+    answer == 0 && u32::from(mode) & libc::S_IFMT == libc::S_IFREG
 }
 
 #[cfg(test)]

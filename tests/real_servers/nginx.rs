@@ -400,12 +400,11 @@ fn a_restart_and_a_reload_between_fetches() {
         assert_eq!(error.kind(), ErrorKind::Connect);
         nginx.up();
         assert_eq!(watched.get(&url).await.0, 200);
-        // The client has had no turn in which to see that its connection has ended: it finds out by its request, and
-        // sends that again.
+        // The client has had no turn in which to see that its connection has ended: it looks first.
         nginx.down();
         nginx.up();
         assert_eq!(watched.get(&url).await.0, 200);
-        // What must not be sent twice looks first.
+        watched.idle_closed().await;
         nginx.down();
         nginx.up();
         assert_eq!(answer(watched.client.post(&url).body("x")).await.0, 405);

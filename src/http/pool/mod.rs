@@ -419,8 +419,8 @@ impl Slot {
         self.host.key.forwarder()
     }
 
-    /// Whether what is known of kept connections may be stale: as long as some are put by, of whatever key, the ring has its
-    /// turns.
+    /// Whether what is known of kept connections may be stale. As long as some are put by, of whatever key, the ring mostly
+    /// has its turns.
     #[inline]
     pub(super) fn is_stale(&self, now: Instant) -> bool {
         self.pool.stale_at.get().is_some_and(|at| now >= at)
