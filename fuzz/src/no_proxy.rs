@@ -69,7 +69,7 @@ fn check(url: &Url, proxy: &str, list: &str) {
 }
 
 fn entries(list: &str) -> impl Iterator<Item = &str> {
-    list.split([',', ' ', '\t', '\n'])
+    list.split(|c: char| c == ',' || c.is_ascii_whitespace())
         .filter(|entry| !entry.is_empty())
 }
 
