@@ -1,6 +1,7 @@
 //! Every operation dropped at three points (queued, in the kernel, with its result reaped and not fetched), in four
 //! ring set-ups; afterwards nothing may be missing.
 
+mod cancels;
 mod short;
 
 use std::cell::RefCell;
@@ -590,99 +591,6 @@ fn c10_a_completion_for_a_slot_that_was_used_again_wakes_nobody() {
         );
         yield_now().await;
         assert!(fd.as_raw_fd() >= 0);
-    });
-}
-
-/// A poll that the kernel has, and which waits.
-async fn begun_poll(core: &Rc<Core>, fd: &SharedFd) -> Submission<op::Poll> {
-    let poll = core.submit(op::Poll {
-        fd: fd.clone(),
-        events: libc::POLLIN,
-    });
-    let id = poll.id().expect("there is room");
-    until(|| core.table().has_begun(id)).await;
-    poll
-}
-
-#[test]
-fn a_cancel_that_misses_again_and_again_pauses_and_still_gets_its_target() {
-    everywhere(async |core| {
-        let (fd, _peer) = connected(&core);
-        // Or it would begin again, since nobody has asked to cancel it.
-        fd.set_closing();
-        let poll = begun_poll(&core, &fd).await;
-        let id = poll.id().expect("it has its slot");
-        let missed = Cqe {
-            user_data: id.cancel_user_data(),
-            result: -libc::ENOENT,
-            flags: 0,
-        };
-        for _ in 0..512 {
-            core.cancel_missed(missed);
-        }
-        // None of them goes out, so that only the one after the pause can.
-        assert_eq!(std::mem::take(&mut core.queue().cancels).len(), 512);
-        core.cancel_missed(missed);
-        assert!(core.queue().cancels.is_empty());
-        let error = poll.await.0.expect_err("it was cancelled");
-        assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
-        assert!(core.queue().later.is_empty());
-    });
-}
-
-#[test]
-fn a_target_that_a_cancel_has_found_and_that_goes_on_is_cancelled_again() {
-    everywhere(async |core| {
-        let (fd, _peer) = connected(&core);
-        fd.set_closing();
-        let poll = begun_poll(&core, &fd).await;
-        let id = poll.id().expect("it has its slot");
-        core.cancel_missed(Cqe {
-            user_data: id.cancel_user_data(),
-            result: -libc::EALREADY,
-            flags: 0,
-        });
-        assert!(core.queue().cancels.is_empty(), "not at once");
-        let error = poll.await.0.expect_err("it was cancelled");
-        assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
-    });
-}
-
-/// A signal has ended it; it would begin again, but for the end of the reactor. Its result is never fetched.
-#[test]
-fn what_may_not_begin_again_lets_go_of_its_descriptor() {
-    everywhere(async |core| {
-        let read = core.submit(op::Read {
-            fd: file(&core).into(),
-            buffer: vec![0; 16],
-            offset: 0,
-            aside: false,
-        });
-        let id = read.id().expect("there is room");
-        core.table().pretend_staged(id);
-        core.table().end_queued();
-        assert!(core.descriptors.closes.is_empty());
-        core.table().arrive(&mut Cqe {
-            user_data: id.user_data(),
-            result: -libc::EINTR,
-            flags: 0,
-        });
-        assert!(!core.descriptors.closes.is_empty());
-        let error = read.await.0.expect_err("it was interrupted");
-        assert_eq!(error.raw_os_error(), Some(libc::EINTR));
-    });
-}
-
-/// The close of a duplicate ends it, so that it is to begin again, and then nobody wants it.
-#[test]
-fn what_is_dropped_where_it_would_begin_again_does_not() {
-    everywhere(async |core| {
-        let (fd, _peer) = connected(&core);
-        let operations = core.metrics().operations;
-        let poll = begun_poll(&core, &fd).await;
-        core.submit(op::CancelFd { fd }).await;
-        drop(poll);
-        until(|| core.metrics().operations == operations).await;
     });
 }
 
