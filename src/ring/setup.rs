@@ -110,7 +110,7 @@ pub(super) fn build(setup: &Setup) -> Result<IoUring, Error> {
 }
 
 /// Turns the errno of io_uring_setup(2) into a message that says what to do.
-fn explain(setup: &Setup, error: io::Error) -> Error {
+pub(super) fn explain(setup: &Setup, error: io::Error) -> Error {
     let (kind, message) = match error.raw_os_error() {
         Some(libc::ENOSYS) => (
             ErrorKind::Unsupported,
