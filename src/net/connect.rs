@@ -218,27 +218,14 @@ impl TcpConnector {
         };
         let socket = make_socket(core, Domain::for_address(address), kind)?;
         self.set_up(&socket)?;
-        if !alone {
-            let connect = Connect {
-                fd: core.share(socket.into()),
-                address: address.into(),
-            };
-            return Ok(Begun::Waiting(Pending::Submitted(core.submit(connect))));
+        if alone {
+            return call(core, socket, address);
         }
-        match socket.connect(&address.into()) {
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-            begun => begun?,
-        }
-        let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
-        let Some(peer) = peer else {
-            let fd = core.share_called(socket.into());
-            return Ok(Begun::Waiting(Pending::Called(fd)));
+        let connect = Connect {
+            fd: core.share(socket.into()),
+            address: address.into(),
         };
-        refuse_itself(&SockRef::from(&socket), address)?;
-        // The ring waits only where it may block. This is one system call, socket2 makes two.
-        let stream = net::TcpStream::from(socket);
-        stream.set_nonblocking(false)?;
-        Ok(Begun::Made(stream.into(), peer))
+        Ok(Begun::Waiting(Pending::Submitted(core.submit(connect))))
     }
 
     /// Puts the settings of a connection into its socket.
@@ -262,6 +249,24 @@ impl TcpConnector {
     }
 }
 
+/// Connects a socket that does not wait, beside the ring.
+fn call(core: &Rc<Core>, socket: Socket, address: SocketAddr) -> io::Result<Begun> {
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        begun => begun?,
+    }
+    let peer = socket.peer_addr().ok().and_then(|peer| peer.as_socket());
+    let Some(peer) = peer else {
+        let fd = core.share_called(socket.into());
+        return Ok(Begun::Waiting(Pending::Called(fd)));
+    };
+    refuse_itself(&SockRef::from(&socket), address)?;
+    // The ring waits only where it may block. This is one system call, socket2 makes two.
+    let stream = net::TcpStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(Begun::Made(stream.into(), peer))
+}
+
 /// An error that says which setting it is about.
 fn named(error: io::Error, setting: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{setting}: {error}"))
@@ -271,20 +276,74 @@ fn named(error: io::Error, setting: &str) -> io::Error {
 mod tests {
     use super::*;
 
+    const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
+
+    /// A socket, and its address, which nobody else listens on.
+    fn bound(address: &str, kind: Type) -> (Socket, SocketAddr) {
+        let address: SocketAddr = address.parse().unwrap();
+        let socket = Socket::new(Domain::for_address(address), kind, None).unwrap();
+        socket.bind(&address.into()).unwrap();
+        let own = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, own)
+    }
+
     #[test]
     fn a_socket_that_has_connected_with_itself_is_refused() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let address: SocketAddr = address.parse().unwrap();
-            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-            socket.bind(&address.into()).unwrap();
-            let own = socket.local_addr().unwrap();
-            socket.connect(&own).unwrap();
-            let (own, socket) = (own.as_socket().unwrap(), SockRef::from(&socket));
+        for address in LOOPBACKS {
+            let (socket, own) = bound(address, Type::STREAM);
+            socket.connect(&own.into()).unwrap();
+            let socket = SockRef::from(&socket);
             let other = SocketAddr::new(own.ip(), own.port() ^ 1);
             refuse_itself(&socket, other).unwrap();
             let error = refuse_itself(&socket, own).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
             assert_eq!(socket.linger().unwrap(), Some(Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn it_is_refused_whichever_way_it_has_connected() {
+        let refused = async |core: &Rc<Core>, begun, address| {
+            let made = match begun {
+                Ok(Begun::Made(..)) => Ok(()),
+                Ok(Begun::Waiting(pending)) => pending.made(core, address).await.map(drop),
+                Err(error) => Err(error),
+            };
+            assert_eq!(made.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        };
+        let tried = async {
+            let core = Core::current().unwrap();
+            for address in LOOPBACKS {
+                let (socket, own) = bound(address, Type::STREAM.nonblocking());
+                refused(&core, call(&core, socket, own), own).await;
+
+                let (socket, own) = bound(address, Type::STREAM);
+                let connect = Connect {
+                    fd: core.share(socket.into()),
+                    address: own.into(),
+                };
+                let submitted = Pending::Submitted(core.submit(connect));
+                refused(&core, Ok(Begun::Waiting(submitted)), own).await;
+
+                let (socket, own) = bound(address, Type::STREAM.nonblocking());
+                let begun = socket.connect(&own.into()).unwrap_err();
+                assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS));
+                let called = Pending::Called(core.share_called(socket.into()));
+                refused(&core, Ok(Begun::Waiting(called)), own).await;
+            }
+        };
+        crate::block_on(tried).unwrap();
+    }
+
+    #[test]
+    fn a_source_address_has_no_port_before_the_connect() {
+        for address in LOOPBACKS {
+            let address: SocketAddr = address.parse().unwrap();
+            let connector = TcpConnector::new().source_address(address.ip());
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+            connector.set_up(&socket).unwrap();
+            let own = socket.local_addr().unwrap().as_socket();
+            assert_eq!(own, Some(address));
         }
     }
 }
