@@ -1,5 +1,7 @@
 //! Files over the ring.
 
+mod fuse;
+
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
@@ -13,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use eyewall::buf::IoBuf;
 use eyewall::fs::{self, File, OpenOptions};
+use fuse::SlowFile;
 
 /// Descriptors are counted, so that one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -492,6 +495,40 @@ fn opens_that_wait_do_not_hold_up_the_others() {
             .unwrap();
         assert_eq!(reactor.shutdown(Duration::from_secs(5)).leaked, 0);
     }
+}
+
+/// Linux 6.10 and later would wait for it where the read is submitted.
+#[test]
+fn a_file_system_of_user_space_that_holds_a_read_back_holds_up_nobody() {
+    let _alone = alone();
+    let scratch = Scratch::new("fuse");
+    let path = scratch.file();
+    std::fs::write(&path, "").unwrap();
+    let read_slowly = move || {
+        let slow = match SlowFile::mount(&path) {
+            Ok(slow) => slow,
+            Err(reason) => return println!("not tested, since nothing can be mounted: {reason}"),
+        };
+        eyewall::block_on(async move {
+            let file = File::open(&path).await.unwrap();
+            // No more than comes: the kernel asks for the rest, too.
+            let mut read = Box::pin(file.read_at(Vec::with_capacity(4), 0));
+            while !slow.is_asked() {
+                assert!(poll_with_turns(read.as_mut(), 1).await.is_pending());
+            }
+            let other = eyewall::spawn(eyewall::time::sleep(Duration::from_millis(1)));
+            other.await.unwrap();
+            assert!(poll_with_turns(read.as_mut(), 5).await.is_pending());
+            slow.answer("slow");
+            let (count, bytes) = read.await;
+            assert_eq!((count.unwrap(), &bytes[..]), (4, &b"slow"[..]));
+            file.close().await.unwrap();
+            assert!(!slow.is_asked(), "it has been read once");
+        })
+        .unwrap();
+    };
+    // What is mounted there goes with the thread.
+    std::thread::spawn(read_slowly).join().unwrap();
 }
 
 /// The system tells what it could not write once, and the one that it tells may be nobody any more.

@@ -3,6 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use io_uring::{opcode, squeue};
+
+use super::sqe::build;
 use super::{Entered, Request, Ring, Setup, Wait};
 use crate::error::ErrorKind;
 
@@ -121,4 +124,32 @@ fn a_wait_ends_with_its_time_or_with_a_completion() {
     let long = Wait::Completion(Some(Duration::from_secs(600)));
     assert_eq!(ring.enter(long).expect("an enter"), Entered::Submitted(1));
     assert!(ring.has_completions());
+}
+
+/// The kernel does on the spot what it can, unless the flag says that a worker is to do it.
+#[test]
+fn what_may_wait_is_for_a_worker() {
+    let open: fn(bool) -> Request = |aside| Request::OpenAt {
+        path: c"/dev/null".as_ptr(),
+        flags: libc::O_RDONLY,
+        mode: 0,
+        aside,
+    };
+    let read: fn(bool) -> Request = |aside| Request::Read {
+        fd: 0,
+        data: std::ptr::null_mut(),
+        len: 0,
+        offset: 0,
+        aside,
+    };
+    let asked = |request| {
+        let entry = build(&request, 0);
+        // SAFETY: an SQE begins with two bytes, its opcode and its flags.
+        unsafe { (&raw const entry).cast::<[u8; 2]>().read() }
+    };
+    let by_worker = squeue::Flags::ASYNC.bits();
+    for (opcode, request) in [(opcode::OpenAt::CODE, open), (opcode::Read::CODE, read)] {
+        assert_eq!(asked(request(true)), [opcode, by_worker]);
+        assert_eq!(asked(request(false)), [opcode, 0]);
+    }
 }
