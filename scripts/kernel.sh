@@ -33,8 +33,8 @@ done
 # bytes that they take minutes here.
 [ ${#tests[@]} -gt 0 ] || tests=(
   lib settings refused receiving sending stream_end post pool limits fair_limits forgotten shutdown elsewhere panics
-  net_connect net_listener net_unix net_udp fs signal forked emfile tasks task_ends queue promise dns many_connections
-  http_fetch http_exchange http_pool http_response http_body http_upgraded http_tls http_secure http_styles
+  net_connect net_listener net_unix net_udp fs signal forked emfile no_workers tasks task_ends queue promise dns
+  many_connections http_fetch http_exchange http_pool http_response http_body http_upgraded http_tls http_secure http_styles
   http_transport http_tunnel http_proxy http_redirects http_emfile http_trace http_rest http_thread guide
 )
 

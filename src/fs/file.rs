@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::{Metadata, OpenOptions, explained};
+use super::{Metadata, OpenOptions};
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::op::{CloseSignal, Fsync, Read, SharedFd, Statx, Write};
 use crate::reactor::Core;
@@ -113,7 +113,7 @@ impl File {
             aside: self.reads_may_wait(),
         };
         let (result, op) = self.core.submit(read).await;
-        (explained(&self.core, result), op.buffer)
+        (self.core.explained(result), op.buffer)
     }
 
     /// Writes `buffer` at `offset`, as much as the kernel takes at once; gives it back with the count.
@@ -137,7 +137,7 @@ impl File {
             offset,
         };
         let (result, op) = self.core.submit(write).await;
-        (explained(&self.core, result), op.buffer)
+        (self.core.explained(result), op.buffer)
     }
 
     /// Writes all of `buffer` at `offset`; gives it back.
@@ -195,7 +195,7 @@ impl File {
     async fn sync(&self, data_only: bool) -> io::Result<()> {
         self.core.check_open()?;
         let fsync = Fsync::new(self.fd.clone(), data_only);
-        let mut synced = explained(&self.core, self.core.submit(fsync).await.0);
+        let mut synced = self.core.explained(self.core.submit(fsync).await.0);
         // What this one has found in order, a dropped one may have found first. Told once, it is not told again.
         while let Some(earlier) = self.fd.outgoing().take() {
             synced = synced.and(earlier);
@@ -215,7 +215,7 @@ impl File {
     pub async fn metadata(&self) -> io::Result<Metadata> {
         self.core.check_open()?;
         let (answer, _) = self.core.submit(Statx::of_file(self.fd.clone())).await;
-        explained(&self.core, answer).map(Metadata::new)
+        self.core.explained(answer).map(Metadata::new)
     }
 
     /// Closes the file, after the operations on it that are in flight, and waits until that is done.

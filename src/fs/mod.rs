@@ -163,48 +163,10 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let core = Core::current()?;
     core.check_open()?;
     let (answer, _) = core.submit(Statx::of_path(c_path(path.as_ref())?)).await;
-    explained(&core, answer).map(Metadata::new)
-}
-
-/// What came of an operation, in other words where the kernel has given up what nobody has cancelled.
-fn explained<T>(core: &Core, result: io::Result<T>) -> io::Result<T> {
-    match result {
-        Err(error) if core.is_open() => Err(explain(error)),
-        result => result,
-    }
-}
-
-#[cold]
-fn explain(error: io::Error) -> io::Error {
-    if error.raw_os_error() != Some(libc::ECANCELED) {
-        return error;
-    }
-    let text = format!(
-        "the kernel has given up what nobody has cancelled ({error}), mostly since it could make no thread that waits for \
-         the file: is the limit of processes (ulimit -u, pids.max of the cgroup, TasksMax=) reached?"
-    );
-    io::Error::other(text)
+    core.explained(answer).map(Metadata::new)
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a path cannot hold a NUL byte"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The kernel says so where it can make no worker.
-    #[test]
-    fn what_nobody_has_cancelled_says_what_is_missing() {
-        let cancelled = io::Error::from_raw_os_error(libc::ECANCELED);
-        let text = explain(cancelled).to_string();
-        assert!(
-            text.contains("os error 125") && text.contains("ulimit -u"),
-            "{text}"
-        );
-        let missing = explain(io::Error::from_raw_os_error(libc::ENOENT));
-        assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
-    }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
-use super::{File, c_path, explained};
+use super::{File, c_path};
 use crate::op::{OpenAt, Poll, SharedFd};
 use crate::reactor::Core;
 use crate::ring::is_pipe;
@@ -137,14 +137,14 @@ impl OpenOptions {
         let fd = match fd {
             // Nobody reads the FIFO yet.
             Err(error) if waits && error.raw_os_error() == Some(libc::ENXIO) => {
-                core.share_file(explained(&core, core.submit(aside).await.0)?)
+                core.share_file(core.explained(core.submit(aside).await.0)?)
             }
-            Err(error) => return explained(&core, Err(error)),
+            Err(error) => return core.explained(Err(error)),
             Ok(fd) => {
                 let fd = core.share_file(fd);
                 let reads = flags & libc::O_ACCMODE == libc::O_RDONLY;
                 if waits && reads && is_pipe(&fd) {
-                    explained(&core, until_written(&core, &fd, aside).await)?;
+                    core.explained(until_written(&core, &fd, aside).await)?;
                 }
                 fd
             }

@@ -143,7 +143,12 @@ async fn bind(core: &Rc<Core>, fd: &SharedFd, address: SockAddr) -> io::Result<(
         fd: fd.clone(),
         address,
     };
-    core.submit(op).await.0
+    let (bound, op) = core.submit(op).await;
+    match core.has_given_up(&bound) {
+        // The kernel has a thread make the file of a Unix socket.
+        true => SockRef::from(fd).bind(&op.address),
+        false => bound,
+    }
 }
 
 /// Binds a socket and makes it a listener, likewise.

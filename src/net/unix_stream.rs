@@ -87,6 +87,7 @@ impl UnixStream {
             address: unix_address::to_raw(address)?,
         };
         let (result, op) = core.submit(op).await;
+        let result = core.explained(result);
         result.map_err(|error| cannot("connect to", address, &error))?;
         Ok(UnixStream {
             stream: Stream::new(&core, op.fd),

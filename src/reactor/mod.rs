@@ -15,6 +15,7 @@
 //! | `spin.rs` | when to spin before going to sleep |
 //! | `gather.rs` | when to sleep until several completions are there |
 //! | `wheel.rs` | the timers |
+//! | `given_up.rs` | what the kernel gives up by itself |
 //! | `shutdown.rs` | ending it all without freeing what the kernel may still write to |
 //!
 //! # The life of an operation
@@ -111,6 +112,7 @@ mod core;
 #[cfg(feature = "http")]
 mod crowd;
 mod gather;
+mod given_up;
 mod metrics;
 mod posts;
 mod shutdown;

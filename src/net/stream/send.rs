@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
+
 use super::post::Posting;
 use super::sending::Sending;
 use crate::buf::{BufResult, IoBuf};
@@ -228,7 +230,13 @@ impl SendHalf {
             fd: self.state.fd.clone().into(),
             how: net::Shutdown::Write,
         };
-        self.state.core.submit(shutdown).await.0
+        let core = &self.state.core;
+        let shut = core.submit(shutdown).await.0;
+        match core.has_given_up(&shut) {
+            // The kernel has a thread do it, although it waits for nothing.
+            true => SockRef::from(&self.state.fd).shutdown(net::Shutdown::Write),
+            false => shut,
+        }
     }
 
     /// Whether no send is in flight, and none has failed unseen.
