@@ -231,6 +231,30 @@ fn p07_other_credentials_for_a_proxy_and_no_proxy_are_other_connections() {
 }
 
 #[test]
+fn p08_a_proxy_ends_its_connection_in_words_of_its_own() {
+    let server = Server::new(|request| match request.target().ends_with("/last") {
+        true => {
+            Reply::text("HTTP/1.1 200 OK\r\nProxy-Connection: Close\r\nContent-Length: 2\r\n\r\nok")
+        }
+        false => Reply::ok("ok"),
+    });
+    run(async {
+        let setting = Proxy::all(server.url("")).unwrap();
+        let client = Client::builder().proxy(setting).build();
+        for path in ["one", "last", "new"] {
+            get(&client, &format!("http://a.test/{path}")).await;
+        }
+        // They mean nothing where no proxy is asked.
+        let client = Client::builder().no_proxy().build();
+        for path in ["/last", "/same"] {
+            get(&client, &server.url(path)).await;
+        }
+    });
+    let on: Vec<usize> = (server.requests().iter()).map(|at| at.connection).collect();
+    assert_eq!(on, [0, 0, 1, 2, 2]);
+}
+
+#[test]
 fn c09_credentials_for_the_proxy_go_to_no_one_else() {
     let direct = Server::on(Ipv4Addr::new(127, 0, 0, 2), |_| Reply::ok("direct"));
     let away = direct.url("/");

@@ -20,7 +20,7 @@ use crate::http::faces::ClientEvent;
 use crate::http::key::Route;
 use crate::http::pool::Slot;
 use crate::http::redirect::{self, Redirect, Rules};
-use crate::http::request::Request;
+use crate::http::request::{Request, says_close};
 use crate::http::response::{Chain, Reading, Reply, Response};
 use crate::http::timings::Timings;
 use crate::http::trace::{SentHead, Trace};
@@ -212,8 +212,11 @@ impl Client {
         };
         let mut reply = self.answer(request, outgoing, ways, timings, watch).await?;
         watch.enter(Stage::Body);
-        let keep = reply.head().keep_alive && !self.closes(request);
-        reply.keep(slot, keep, kept_by_peer(&reply.head().headers));
+        let head = reply.head();
+        let ends = || route.forwarder().is_some() && proxy_closes(&head.headers);
+        let keep = head.keep_alive && !self.closes(request) && !ends();
+        let kept = kept_by_peer(&head.headers);
+        reply.keep(slot, keep, kept);
         Ok(reply)
     }
 
@@ -423,6 +426,13 @@ fn check_method_and_body(request: &Request, settings: &Settings) -> Result<(), E
 const SWITCH: &str = " (allow_nonstandard_methods lifts this check)";
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Whether a proxy closes the connection, as old ones say it. Nobody should (RFC 9112, C.2.2), but who does means it.
+#[cold]
+fn proxy_closes(headers: &Headers) -> bool {
+    headers.first(&PROXY_CONNECTION).is_some_and(says_close)
+}
 
 /// How long a connection is of use that its peer keeps for the `timeout` of a Keep-Alive field: a second less, or half of
 /// it. The peer counts from when it has sent the answer, and what is sent to it has to arrive before that time is over;
