@@ -144,9 +144,14 @@ impl Net {
             true => &address[1..address.len() - 1],
             false => address,
         };
-        let mut bits = bits(bare.parse().ok()?);
+        let address: IpAddr = bare.parse().ok()?;
+        let mut bits = bits(address);
         if let Some(len) = len {
-            let len = len.parse::<u8>().ok()?;
+            let mut len = len.parse::<u8>().ok()?;
+            if address != address.to_canonical() {
+                // What marks the address as one of IPv4.
+                len = len.checked_sub(96)?;
+            }
             // The letter before the bits says which kind of address it is.
             if usize::from(len) >= bits.len() {
                 return None;

@@ -132,13 +132,19 @@ impl Hosts {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
             .unwrap_or(address);
-        let address = address.parse::<IpAddr>().ok()?.to_canonical();
+        let written: IpAddr = address.parse().ok()?;
+        let address = written.to_canonical();
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= longest)?,
-            None => longest,
+        let Some(prefix) = prefix else {
+            return Some(Hosts::Net(address, longest));
         };
-        Some(Hosts::Net(address, prefix))
+        let prefix: u8 = prefix.parse().ok()?;
+        // An IPv4 address that is written as one of IPv6 has 96 bits before its own.
+        let prefix = match written.is_ipv6() && address.is_ipv4() {
+            true => prefix.checked_sub(96)?,
+            false => prefix,
+        };
+        (prefix <= longest).then_some(Hosts::Net(address, prefix))
     }
 
     fn name(text: &str) -> Option<Hosts> {
