@@ -1,12 +1,14 @@
 //! Files over the ring.
 
 mod fuse;
+mod setups;
 
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +17,9 @@ use std::time::{Duration, SystemTime};
 
 use eyewall::buf::IoBuf;
 use eyewall::fs::{self, File, OpenOptions};
+use eyewall::net::UnixStream;
 use fuse::SlowFile;
+use futures_util::FutureExt;
 
 /// Descriptors are counted, so that one test runs at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -85,8 +89,52 @@ fn a_file_that_is_read_at_once_or_not_at_all_is_read_whole() {
     let number = "/proc/sys/kernel/pid_max";
     let read = eyewall::block_on(fs::read(number)).unwrap().unwrap();
     assert_eq!(read, std::fs::read(number).unwrap());
+    assert!(read.capacity() < 100, "the room for more has gone");
     let uuid = eyewall::block_on(fs::read("/proc/sys/kernel/random/uuid"));
     assert_eq!(uuid.unwrap().unwrap().len(), 37);
+}
+
+/// The list of the ports that are reserved, in a network of the test's own, is longer than a page.
+#[test]
+fn what_is_read_at_once_or_not_at_all_is_read_whole_if_it_is_long() {
+    let ports = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+    if setups::is_own_process() {
+        let ports_from = |first: u32| {
+            (first..first + 1000)
+                .step_by(2)
+                .map(|port| port.to_string())
+        };
+        let (some, more): (Vec<_>, Vec<_>) =
+            (ports_from(10_000).collect(), ports_from(11_000).collect());
+        let mut file = std::fs::OpenOptions::new().write(true).open(ports).unwrap();
+        // What is written behind the start is reserved as well.
+        file.write_all(some.join(",").as_bytes()).unwrap();
+        file.write_all(more.join(",").as_bytes()).unwrap();
+        let read = eyewall::block_on(fs::read(ports)).unwrap().unwrap();
+        let all = [some, more].concat().join(",") + "\n";
+        return assert!(read == all.as_bytes(), "{} of {}", read.len(), all.len());
+    }
+    let name = "what_is_read_at_once_or_not_at_all_is_read_whole_if_it_is_long";
+    let unshare = || {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--map-root-user", "--net"]);
+        command
+    };
+    // Some containers allow no such network.
+    if unshare()
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        let test = setups::own_process(name);
+        let mut process = unshare();
+        process.arg(test.get_program()).args(test.get_args());
+        process.envs(
+            test.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        setups::passes(process);
+    }
 }
 
 #[test]
@@ -199,6 +247,46 @@ fn options_and_their_contradictions() {
         assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     })
     .unwrap();
+}
+
+/// A file that is a socket, of which nothing comes, and another descriptor of the same.
+fn silent_file() -> (File, net::UnixStream, net::UnixStream) {
+    let (ours, theirs) = net::UnixStream::pair().unwrap();
+    let twin = ours.try_clone().unwrap();
+    let file = File::from_std(OwnedFd::from(ours).into()).unwrap();
+    (file, twin, theirs)
+}
+
+/// The close of a twin of its descriptor ends what is in flight on a socket.
+#[test]
+fn what_the_kernel_gives_up_says_why_that_may_be() {
+    let _alone = alone();
+    eyewall::block_on(async {
+        let (file, twin, _theirs) = silent_file();
+        let twin = UnixStream::from_std(twin).unwrap();
+        let mut reading = pin!(file.read_at(vec![0; 1], 0));
+        assert!(poll_with_turns(reading.as_mut(), 5).await.is_pending());
+        twin.close().await.unwrap();
+        let error = reading.await.0.unwrap_err();
+        assert!(error.to_string().contains("ulimit -u"), "{error}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn what_a_shutdown_cancels_says_no_more_than_that() {
+    let _alone = alone();
+    let reactor = eyewall::Reactor::new().unwrap();
+    let reading = reactor.block_on(async {
+        let (file, _twin, theirs) = silent_file();
+        let mut reading = Box::pin(async move { file.read_at(vec![0; 1], 0).await.0 });
+        assert!(poll_with_turns(reading.as_mut(), 5).await.is_pending());
+        (reading, theirs)
+    });
+    let (reading, _theirs) = reading.unwrap();
+    assert_eq!(reactor.shutdown(Duration::from_secs(10)).cancelled, 1);
+    let error = reading.now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
 }
 
 /// Polls `future` until it is ready, in so many turns of the reactor.
