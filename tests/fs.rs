@@ -289,6 +289,34 @@ fn what_a_shutdown_cancels_says_no_more_than_that() {
     assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
 }
 
+/// How many threads of this process the kernel has made for its rings.
+fn workers() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
+    names
+        .filter(|name| name.as_ref().is_ok_and(|name| name.starts_with("iou-wrk")))
+        .count()
+}
+
+#[test]
+fn a_worker_reads_what_may_be_waited_for_and_nothing_else() {
+    let name = "a_worker_reads_what_may_be_waited_for_and_nothing_else";
+    setups::in_own_process(name, || {
+        eyewall::block_on(async {
+            let (file, _twin, mut theirs) = silent_file();
+            theirs.write_all(b"x").unwrap();
+            assert_eq!(file.read_at(vec![0; 1], 0).await.0.unwrap(), 1);
+            assert_eq!(workers(), 0);
+            // It can be polled, which says that there is something.
+            let made = std::fs::File::open("/proc/sys/kernel/pid_max").unwrap();
+            let made = File::from_std(made).unwrap();
+            assert_ne!(made.read_at(vec![0; 8], 0).await.0.unwrap(), 0);
+            assert_eq!(workers(), 1);
+        })
+        .unwrap();
+    });
+}
+
 /// Polls `future` until it is ready, in so many turns of the reactor.
 async fn poll_with_turns<F: Future>(mut future: Pin<&mut F>, turns: usize) -> Poll<F::Output> {
     for _ in 0..turns {
