@@ -330,6 +330,22 @@ fn p02_a_post_finds_a_connection_closed_that_was_while_nobody_turned_the_reactor
     assert_eq!(server.requests().len(), 6);
 }
 
+#[test]
+fn a_get_takes_no_turn_to_look_where_nobody_has_held_up_the_ring() {
+    let server = Server::new(|_| Reply::ok("ok"));
+    run(async {
+        let client = Client::new();
+        let mut fewest = u64::MAX;
+        // On a busy machine one or another comes late.
+        for _ in 0..50 {
+            let before = metrics().unwrap().sqes;
+            get(&client, &server.url("/")).await.unwrap();
+            fewest = fewest.min(metrics().unwrap().sqes - before);
+        }
+        assert_eq!(fewest, 2, "the request, and a receive for what comes next");
+    });
+}
+
 /// Where the pool has no buffer, a receive goes on in steps, of which a turn brings one.
 #[test]
 fn p02_a_post_finds_a_connection_closed_where_buffers_are_lacking() {
