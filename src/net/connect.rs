@@ -274,6 +274,8 @@ fn named(error: io::Error, setting: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
@@ -289,7 +291,10 @@ mod tests {
 
     #[test]
     fn a_socket_that_has_connected_with_itself_is_refused() {
-        for address in LOOPBACKS {
+        // The lowest port that the system can choose, at an address that no other process has it at.
+        let lowest = Ipv4Addr::from(0x7f00_0000 | std::process::id());
+        let lowest = format!("{lowest}:1024");
+        for address in [LOOPBACKS[0], LOOPBACKS[1], &lowest] {
             let (socket, own) = bound(address, Type::STREAM);
             socket.connect(&own.into()).unwrap();
             let socket = SockRef::from(&socket);
