@@ -384,6 +384,23 @@ fn nor_do_those_of_streams_that_have_it_from_their_listener() {
 }
 
 #[test]
+fn what_was_to_break_its_connection_off_does_so_when_taken_over() {
+    let alone = alone();
+    let (listener, address) = listener("127.0.0.1:0");
+    alone.run(async {
+        let socket = net::TcpStream::connect(address).unwrap();
+        SockRef::from(&socket)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        let stream = TcpStream::from_std(socket).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        stream.close().await.unwrap();
+        let error = peer.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
 fn c04_a_bad_source_or_interface_is_named() {
     let alone = alone();
     let (_v4, v4) = listener("127.0.0.1:0");
