@@ -5,6 +5,7 @@ mod http_peer;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +13,7 @@ use eyewall::http::{
     Body, Client, Error, ErrorKind, HeaderMap, HeaderValue, Method, Phase, StatusCode, Version,
     header,
 };
+use futures_util::poll;
 use http_peer::{Peer, accept, ok, read_head, run};
 
 /// The body of a GET.
@@ -475,6 +477,42 @@ fn p05_what_has_come_while_nobody_turned_the_reactor_is_no_answer_to_the_next_re
         assert_eq!(response.text().await.unwrap(), "ok");
     });
     peer.join();
+}
+
+/// The request had been made before that, and waited for its place.
+#[test]
+fn p05_what_has_come_while_a_request_waited_is_no_answer_to_it() {
+    let (go, wait) = channel::<()>();
+    let (written, sent) = channel::<()>();
+    let peer = Peer::new(move |listener| {
+        let mut stream = accept(&listener);
+        read_head(&mut stream);
+        ok(&mut stream);
+        wait.recv().unwrap();
+        let surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+        stream.write_all(surplus).unwrap();
+        written.send(()).unwrap();
+        let mut last = accept(&listener);
+        read_head(&mut last);
+        ok(&mut last);
+    });
+    let other = Peer::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n.");
+    run(async {
+        let client = Client::builder().max_clients(1).build();
+        let mut first = client.get(peer.url()).send().await.unwrap();
+        assert_eq!(first.text().await.unwrap(), "ok");
+        let unread = client.get(other.url()).send().await.unwrap();
+        let mut second = pin!(client.get(peer.url()).send());
+        assert!(poll!(second.as_mut()).is_pending());
+        go.send(()).unwrap();
+        sent.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        drop(unread);
+        let mut second = second.await.unwrap();
+        assert_eq!(second.text().await.unwrap(), "ok");
+    });
+    peer.join();
+    other.join();
 }
 
 #[test]

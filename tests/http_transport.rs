@@ -125,6 +125,36 @@ fn p05_what_lies_behind_a_body_in_a_unix_socket_is_no_answer_to_the_next_request
     peer.join().unwrap();
 }
 
+/// No turn of the ring tells of it.
+#[test]
+fn p05_what_comes_on_a_unix_socket_just_before_a_request_is_no_answer_to_it() {
+    let path = SocketPath::new("before");
+    let listener = UnixListener::bind(&path.0).unwrap();
+    let (go, wait) = std::sync::mpsc::channel();
+    let (written, sent) = std::sync::mpsc::channel();
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        stream.write_all(OK).unwrap();
+        wait.recv().unwrap();
+        let surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+        stream.write_all(surplus).unwrap();
+        written.send(()).unwrap();
+        let (mut next, _) = listener.accept().unwrap();
+        read_head(&mut next);
+        next.write_all(OK).unwrap();
+    });
+    run(async {
+        let client = Client::builder().unix_socket(&path.0).build();
+        assert_eq!(get(&client, "http://docker/").await.unwrap(), "ok");
+        assert_eq!(client.idle_connections(), 1);
+        go.send(()).unwrap();
+        sent.recv().unwrap();
+        assert_eq!(get(&client, "http://docker/").await.unwrap(), "ok");
+    });
+    peer.join().unwrap();
+}
+
 /// A small body goes out by itself behind the head; what takes the connection over still waits for it.
 #[test]
 fn i09_a_body_that_goes_on_by_itself_is_sent_before_the_connection_is_taken_over() {
