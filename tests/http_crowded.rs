@@ -76,6 +76,32 @@ fn idle_connections_make_way_for_whatever_else_the_reactor_does() {
     });
 }
 
+/// It would be asked again and again, and the next never.
+#[test]
+fn who_has_gone_is_not_asked() {
+    let servers: Vec<_> = (0..2).map(|_| Server::new(|_| Reply::ok("ok"))).collect();
+    run_with(3, client(), async |first| {
+        let second = client().build();
+        let mut response = first.get(servers[0].url("/")).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+        assert_eq!(first.idle_connections(), 1);
+        drop((first, response));
+        until("nothing is left of it", || {
+            let left = reactor::metrics().unwrap();
+            (left.operations, left.tasks) == (0, 0)
+        })
+        .await;
+        for server in &servers {
+            let mut response = second.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+        assert_eq!(second.idle_connections(), 2);
+        take_one().await;
+        fs::metadata("/").await.unwrap();
+        assert_eq!(second.idle_connections(), 1);
+    });
+}
+
 /// However often who waits asks again, before what has been closed has left its slot.
 #[test]
 fn who_waits_takes_no_more_than_it_needs() {
