@@ -123,7 +123,9 @@ fn c09_no_proxy() {
         ("0.2.1", "http://192.0.2.1/"),
         ("2001:db8::/32", "http://[2001:db9::1]/"),
         ("a*b", "http://axb/"),
+        ("a*b", "http://a*b/"),
         (".", "http://example.org/"),
+        (".", "http://./"),
         ("localhost", "http://127.0.0.1/"),
         ("ü\u{ffff}.test", "http://x.test/"),
     ];
