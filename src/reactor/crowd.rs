@@ -63,3 +63,24 @@ impl Drop for Relief {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reactor;
+
+    #[test]
+    fn a_slot_that_is_kept_for_who_has_been_called_is_missing_to_the_others() {
+        let reactor = Reactor::builder().max_operations(2).build().unwrap();
+        let core = &reactor.core;
+        let wait = || core.table().wait_for_room(None, Waker::noop().clone()).0;
+        let waiting = [wait(), wait(), wait()];
+        assert_eq!(core.missing_slots(), 1);
+        core.table().call_next().expect("there is room");
+        assert_eq!(core.missing_slots(), 1);
+        for ticket in waiting {
+            core.table().leave_queue(ticket);
+        }
+        assert_eq!(core.missing_slots(), 0);
+    }
+}
