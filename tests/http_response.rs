@@ -10,15 +10,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use eyewall::Reactor;
 use eyewall::fs::{File, OpenOptions};
-use eyewall::http::{Body, Client, ErrorKind, Flow, Phase, Response};
+use eyewall::http::{Body, Client, Conduit, ErrorKind, Flow, Phase, Push, Response};
 use eyewall::reactor::metrics;
 use eyewall::time::sleep;
 use futures_util::stream::FusedStream;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, sink, stream};
 use http_peer::{Peer, accept, ok, read_chunked, read_head, read_rest, run};
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n";
@@ -308,28 +310,62 @@ fn a_push_is_cancelled_by_its_callback_a_panic_or_a_drop() {
     }
 }
 
+/// A place for a push that is to be dropped while it runs.
+type Own = Rc<RefCell<Option<Push>>>;
+
+/// Pushes the body that `client` gets from `url`, with `and_then` behind each part, and counts its parts.
+async fn push_own(client: &Client, url: &str, own: &Own, and_then: impl Fn() + 'static) -> usize {
+    let response = client.get(url).send().await.unwrap();
+    let parts = Rc::new(Cell::new(0));
+    let counting = Rc::clone(&parts);
+    own.replace(Some(response.push(move |_| {
+        counting.set(counting.get() + 1);
+        and_then();
+        Flow::Continue
+    })));
+    while client.active_fetches() > 0 {
+        eyewall::yield_now().await;
+    }
+    assert!(own.borrow().is_none());
+    parts.get()
+}
+
 #[test]
 fn a_push_that_its_own_callback_drops_calls_it_no_more() {
     let peer = Peer::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n",
     );
     run(async {
-        let client = Client::new();
-        let response = client.get(peer.url()).send().await.unwrap();
-        let (own, parts) = (Rc::new(RefCell::new(None)), Rc::new(Cell::new(0)));
-        let (dropping, counting) = (Rc::clone(&own), Rc::clone(&parts));
-        own.replace(Some(response.push(move |_| {
-            counting.set(counting.get() + 1);
-            drop(dropping.take());
-            Flow::Continue
-        })));
-        while client.active_fetches() > 0 {
-            eyewall::yield_now().await;
-        }
-        assert!(own.borrow().is_none());
-        assert_eq!(parts.get(), 1);
+        let (client, own) = (Client::new(), Own::default());
+        let dropping = Rc::clone(&own);
+        let drops = move || drop(dropping.take());
+        assert_eq!(push_own(&client, &peer.url(), &own, drops).await, 1);
     });
     peer.join();
+}
+
+#[test]
+fn a_push_that_its_own_connection_drops_calls_nobody_any_more() {
+    run(async {
+        let own = Own::default();
+        let dropping = Rc::clone(&own);
+        let connect = move |_| {
+            let head = Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na");
+            let own = Rc::clone(&dropping);
+            let rest = stream::poll_fn(move |_| match own.take() {
+                Some(push) => {
+                    drop(push);
+                    Poll::Ready(Some(Ok(Bytes::from_static(b"b"))))
+                }
+                None => Poll::Pending,
+            });
+            let takes_all = sink::unfold((), |(), _: Bytes| async { Ok::<_, io::Error>(()) });
+            let conduit = Conduit::new(stream::iter([Ok(head)]).chain(rest), takes_all);
+            async { conduit }
+        };
+        let client = Client::builder().connector(connect).build();
+        assert_eq!(push_own(&client, "http://own.test/", &own, || ()).await, 1);
+    });
 }
 
 #[test]
@@ -702,8 +738,8 @@ fn bodies_go_both_ways_in_every_set_up() {
         common::run(&reactor, async {
             let client = Client::new();
             for reused in [false, true] {
-                let pieces = futures_util::stream::iter(0..PIECES)
-                    .map(|n| Ok::<_, io::Error>(vec![n as u8; 1000 + n]));
+                let pieces =
+                    stream::iter(0..PIECES).map(|n| Ok::<_, io::Error>(vec![n as u8; 1000 + n]));
                 let request = client.post(peer.url()).body(Body::stream(pieces));
                 let mut response = request.send().await.unwrap();
                 assert_eq!(response.is_reused(), reused);
