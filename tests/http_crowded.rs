@@ -102,6 +102,57 @@ fn who_has_gone_is_not_asked() {
     });
 }
 
+#[test]
+fn who_waits_takes_none_beside_those_that_are_over() {
+    let keeps = |text| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{text}\r\nok");
+        Server::new(move |_| Reply::text(head.clone()))
+    };
+    // That one is of use for half a second.
+    let servers = [keeps("Keep-Alive: timeout=1\r\n"), keeps("")];
+    run_with(3, client(), async |client| {
+        for server in &servers {
+            let mut response = client.get(server.url("/")).send().await.unwrap();
+            assert_eq!(response.text().await.unwrap(), "ok");
+        }
+        take_one().await;
+        std::thread::sleep(Duration::from_millis(600));
+        fs::metadata("/").await.unwrap();
+        assert_eq!(client.idle_connections(), 1);
+    });
+}
+
+/// Their slots are in a table of their own.
+#[test]
+fn idle_connections_of_another_reactor_are_left_alone() {
+    let server = Server::new(|request| match request.target() {
+        "/last" => Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".into()),
+        _ => Reply::ok("ok"),
+    });
+    let client = client().build();
+    let get = async |path: &str| {
+        let mut response = client.get(server.url(path)).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), "ok");
+    };
+    let builder = Reactor::builder().max_operations(2);
+    let (reactor, other) = (builder.build().unwrap(), Reactor::new().unwrap());
+    let done = reactor.block_on(timeout(Duration::from_secs(10), async {
+        get("/last").await;
+        until("it has ended", || client.idle_connections() == 0).await;
+    }));
+    done.unwrap().expect("it ends");
+    other.block_on(get("/")).unwrap();
+    assert_eq!(client.idle_connections(), 1);
+    let done = reactor.block_on(timeout(Duration::from_secs(10), async {
+        get("/").await;
+        assert_eq!(client.idle_connections(), 2);
+        take_one().await;
+        fs::metadata("/").await.unwrap();
+        assert_eq!(client.idle_connections(), 1);
+    }));
+    done.unwrap().expect("it ends");
+}
+
 /// However often who waits asks again, before what has been closed has left its slot.
 #[test]
 fn who_waits_takes_no_more_than_it_needs() {
