@@ -169,11 +169,16 @@ mod tests {
         let cqe = Cqe::with_result;
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let fd = SharedFd::new(ours.into(), &Rc::new(Descriptors::default()));
-        let of = InFlight::new(fd);
+        let of = InFlight::new(fd.clone());
         let mut progress = Progress::new(10, true);
         assert_eq!(progress.advance(cqe(4), false, &of), Next::Again);
         assert_eq!(progress.advance(cqe(-libc::EINTR), false, &of), Next::Again);
+        // By the close of a duplicate.
+        let cancelled = cqe(-libc::ECANCELED);
+        assert_eq!(progress.advance(cancelled, false, &of), Next::Again);
         assert_eq!(progress.advance(cqe(0), true, &of), Next::Done);
+        fd.set_closing();
+        assert_eq!(progress.advance(cancelled, false, &of), Next::Done);
         assert_eq!(progress.resume(cqe(0)), Next::Done);
         let error = progress.result(cqe(0)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);

@@ -1,6 +1,7 @@
 //! Cancels that do not end their target at once, and what would begin again.
 
 use std::fmt::Debug;
+use std::io::Write as _;
 use std::rc::Rc;
 
 use super::{connected, everywhere, file, is_alone, until};
@@ -104,6 +105,18 @@ fn what_may_not_begin_again_lets_go_of_its_descriptor() {
     lets_go(|file| op::Fsync::new(file, false));
     lets_go(op::Statx::of_file);
     lets_go(|file| op::SendMsg::all(file, vec!["x"]));
+}
+
+#[test]
+fn what_the_close_of_a_duplicate_has_ended_begins_again() {
+    everywhere(async |core| {
+        let (fd, mut peer) = connected(&core);
+        let poll = begun_poll(&core, &fd).await;
+        core.submit(op::CancelFd { fd }).await;
+        peer.write_all(b"x").expect("write");
+        let events = poll.await.0.expect("it goes on");
+        assert_ne!(events & libc::POLLIN as u32, 0);
+    });
 }
 
 /// The close of a duplicate ends it, so that it is to begin again, and then nobody wants it.
