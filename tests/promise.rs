@@ -270,6 +270,34 @@ fn a_waker_that_panics_does_not_reach_who_sets_the_value() {
     assert_eq!(promised.now_or_never(), Some(Ok(7)));
 }
 
+/// What panics where it goes.
+struct Explodes;
+
+impl Wake for Explodes {
+    fn wake(self: Arc<Explodes>) {}
+}
+
+impl Drop for Explodes {
+    fn drop(&mut self) {
+        panic!("a waker that panics where it goes, on purpose");
+    }
+}
+
+#[test]
+fn nor_does_one_that_panics_where_it_goes_reach_who_gives_up() {
+    let (promise, mut promised) = promise();
+    let waker = Arc::new(Explodes);
+    let waiting = Waker::from(Arc::clone(&waker));
+    assert!(
+        promised
+            .poll_unpin(&mut Context::from_waker(&waiting))
+            .is_pending()
+    );
+    drop((waiting, waker));
+    drop(promised);
+    promise.set(7);
+}
+
 /// The one that was to make the calls is dropped while another runs.
 #[test]
 fn callbacks_are_called_though_their_reactor_goes_inside_of_another_one() {
