@@ -76,3 +76,36 @@ fn a_child_of_fork_has_threads_of_its_own_for_work_that_blocks() {
         block_on(holding).unwrap().unwrap();
     });
 }
+
+/// Work that waits in the parent, where there is one thread alone, is lost to the child: not even dropped.
+#[test]
+fn what_waits_for_a_thread_of_its_parent_is_not_dropped_in_a_child_of_fork() {
+    struct Ends;
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            // SAFETY: it takes no pointers.
+            unsafe { libc::_exit(2) };
+        }
+    }
+    let name = "what_waits_for_a_thread_of_its_parent_is_not_dropped_in_a_child_of_fork";
+    if !setups::is_own_process() {
+        let mut process = setups::own_process(name);
+        process.env("EYEWALL_BLOCKING_THREADS", "1");
+        return setups::passes(process);
+    }
+    let (began, begun) = mpsc::channel::<()>();
+    let (release, held) = mpsc::channel::<()>();
+    let holding = spawn_blocking(move || {
+        began.send(()).unwrap();
+        held.recv().unwrap_err();
+    });
+    begun.recv().unwrap();
+    let waits = Ends;
+    let waiting = spawn_blocking(move || std::mem::forget(waits));
+    // As above.
+    std::thread::sleep(Duration::from_millis(100));
+    in_child(|| matches!(block_on(spawn_blocking(|| 42)), Ok(Ok(42))));
+    drop(release);
+    block_on(holding).unwrap().unwrap();
+    block_on(waiting).unwrap().unwrap();
+}
