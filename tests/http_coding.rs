@@ -61,6 +61,7 @@ fn t05_the_total_time_ends_a_body_whose_parts_are_at_hand() {
         let error = response.chunk().await.unwrap_err();
         let phase = Phase::Total;
         assert_eq!(error.kind(), ErrorKind::Timeout { phase, limit });
+        assert_eq!(client.active_fetches(), 0, "its place is free");
     });
     peer.join();
 }
