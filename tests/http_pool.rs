@@ -388,6 +388,30 @@ fn p02_a_post_finds_a_connection_closed_where_buffers_are_lacking() {
 }
 
 #[test]
+fn a_connection_of_which_nothing_comes_is_kept_where_buffers_are_lacking() {
+    let (server, holding) = (
+        Server::new(|_| Reply::ok("ok")),
+        Server::new(|_| Reply::ok("held")),
+    );
+    let reactor = Reactor::builder().pool(1, 256).build().unwrap();
+    let done = reactor.block_on(timeout(http_support::LIMIT, async {
+        let client = Client::new();
+        let mut response = client.get(holding.url("/")).send().await.unwrap();
+        let chunk = response.chunk().await.unwrap();
+        for turns in 0..10 {
+            let request = client.post(server.url("/")).body("x");
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+            for _ in 0..turns {
+                eyewall::yield_now().await;
+            }
+        }
+        drop(chunk);
+    }));
+    done.unwrap().expect("it ends");
+    assert_eq!(server.accepted(), 1);
+}
+
+#[test]
 fn p03_a_new_connection_that_dies_is_not_tried_again_and_neither_is_the_second_try() {
     let server = Server::new({
         let seen = AtomicUsize::new(0);
