@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn a_file_whose_content_is_made_for_each_read_may_be_waited_for() {
         assert!(reads_may_wait(&File::open("/proc/self/status").unwrap()));
-        assert!(!reads_may_wait(&File::open("/dev/zero").unwrap()));
+        // The first says that it does not wait, and the other does not say so, and is not asked.
+        for device in ["/dev/zero", "/dev/full"] {
+            assert!(!reads_may_wait(&File::open(device).unwrap()), "{device}");
+        }
         let (socket, _other) = UnixStream::pair().unwrap();
         assert!(!reads_may_wait(&socket));
         let mut child = Command::new("echo");
@@ -64,5 +67,18 @@ mod tests {
         let mut left = String::new();
         pipe.read_to_string(&mut left).unwrap();
         assert_eq!(left, "\n", "nothing is taken out");
+    }
+
+    #[test]
+    fn neither_another_error_nor_that_of_another_file_says_so() {
+        let plain = File::open(std::env::current_exe().unwrap()).unwrap();
+        let waits = reads_may_wait(&plain);
+        let made = File::open("/proc/self/status").unwrap();
+        assert!(reads_may_wait(&made));
+        assert_eq!(reads_may_wait(&plain), waits);
+        let path = std::env::temp_dir().join(format!("eyewall-{}-unread", std::process::id()));
+        let unreadable = File::create(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert!(!reads_may_wait(&unreadable));
     }
 }
