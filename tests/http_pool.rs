@@ -5,7 +5,8 @@ mod foreign_waker;
 mod http_support;
 
 use std::cell::{Cell, RefCell};
-use std::net::Ipv4Addr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -247,7 +248,7 @@ fn p03_a_post_of_which_the_kernel_takes_nothing_is_tried_again() {
 
 #[test]
 fn p03_a_post_of_which_the_peer_has_seen_a_part_is_not() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let peer = std::thread::spawn(move || {
         use std::io::{Read, Write};
@@ -385,6 +386,50 @@ fn p02_a_post_finds_a_connection_closed_where_buffers_are_lacking() {
     }));
     done.unwrap().expect("it ends");
     assert_eq!(server.requests().len(), 10);
+}
+
+/// Its end comes some turns after that has been seen.
+#[test]
+fn p02_a_post_finds_a_connection_closed_where_buffers_have_been_lacking() {
+    let holding = Server::new(|_| Reply::ok("held"));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (go, wait) = mpsc::channel::<()>();
+    let (closed, is_closed) = mpsc::channel::<()>();
+    let peer = std::thread::spawn(move || {
+        for _ in 0..10 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\nx") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.extend(byte);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            stream.write_all(answer).unwrap();
+            wait.recv().unwrap();
+            drop(stream);
+            closed.send(()).unwrap();
+        }
+    });
+    let reactor = Reactor::builder().pool(1, 256).build().unwrap();
+    let done = reactor.block_on(timeout(http_support::LIMIT, async {
+        let client = Client::new();
+        let mut response = client.get(holding.url("/")).send().await.unwrap();
+        let chunk = response.chunk().await.unwrap();
+        for turns in 0..10 {
+            let request = client.post(&url).body("x");
+            assert_eq!(request.send().await.unwrap().text().await.unwrap(), "ok");
+            for _ in 0..turns {
+                eyewall::yield_now().await;
+            }
+            go.send(()).unwrap();
+            is_closed.recv().unwrap();
+        }
+        drop(chunk);
+    }));
+    done.unwrap().expect("it ends");
+    peer.join().unwrap();
 }
 
 #[test]
