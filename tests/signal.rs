@@ -1,5 +1,7 @@
 //! Signals: futures, streams, and the registry.
 
+mod setups;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -108,6 +110,23 @@ fn arrivals_between_two_looks_are_one() {
         );
     })
     .unwrap();
+}
+
+/// There is no room for so many: a handler that waited for some would wait for the thread that it has interrupted.
+#[test]
+fn arrivals_that_nobody_fetches_hold_nobody_up() {
+    let _alone = alone();
+    let name = "arrivals_that_nobody_fetches_hold_nobody_up";
+    setups::in_own_process(name, || {
+        eyewall::block_on(async {
+            let mut arrivals = signal::stream(Signal::USER_1).unwrap();
+            for _ in 0..10_000 {
+                raise(Signal::USER_1.number()).unwrap();
+            }
+            assert_eq!(arrivals.recv().await, Some(Signal::USER_1));
+        })
+        .unwrap();
+    });
 }
 
 #[test]
