@@ -94,47 +94,25 @@ fn a_file_that_is_read_at_once_or_not_at_all_is_read_whole() {
     assert_eq!(uuid.unwrap().unwrap().len(), 37);
 }
 
-/// The list of the ports that are reserved, in a network of the test's own, is longer than a page.
+/// The list of the ports that are reserved is longer than a page.
 #[test]
 fn what_is_read_at_once_or_not_at_all_is_read_whole_if_it_is_long() {
-    let ports = "/proc/sys/net/ipv4/ip_local_reserved_ports";
-    if setups::is_own_process() {
-        let ports_from = |first: u32| {
-            (first..first + 1000)
-                .step_by(2)
-                .map(|port| port.to_string())
-        };
-        let (some, more): (Vec<_>, Vec<_>) =
-            (ports_from(10_000).collect(), ports_from(11_000).collect());
-        let mut file = std::fs::OpenOptions::new().write(true).open(ports).unwrap();
-        // What is written behind the start is reserved as well.
-        file.write_all(some.join(",").as_bytes()).unwrap();
-        file.write_all(more.join(",").as_bytes()).unwrap();
-        let read = eyewall::block_on(fs::read(ports)).unwrap().unwrap();
-        let all = [some, more].concat().join(",") + "\n";
-        return assert!(read == all.as_bytes(), "{} of {}", read.len(), all.len());
-    }
     let name = "what_is_read_at_once_or_not_at_all_is_read_whole_if_it_is_long";
-    let unshare = || {
-        let mut command = std::process::Command::new("unshare");
-        command.args(["--map-root-user", "--net"]);
-        command
-    };
-    // Some containers allow no such network.
-    if unshare()
-        .arg("true")
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        let test = setups::own_process(name);
-        let mut process = unshare();
-        process.arg(test.get_program()).args(test.get_args());
-        process.envs(
-            test.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        setups::passes(process);
-    }
+    setups::in_own_network(name, || {
+        let ports = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+        let mut file = std::fs::OpenOptions::new().write(true).open(ports).unwrap();
+        let mut all = Vec::new();
+        for first in [10_000, 11_000] {
+            let more = (first..first + 1000).step_by(2);
+            let more: Vec<_> = more.map(|port: u32| port.to_string()).collect();
+            // What is written behind the start is reserved as well.
+            file.write_all(more.join(",").as_bytes()).unwrap();
+            all.extend(more);
+        }
+        let all = all.join(",") + "\n";
+        let read = eyewall::block_on(fs::read(ports)).unwrap().unwrap();
+        assert!(read == all.as_bytes(), "{} of {}", read.len(), all.len());
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod net_support;
+mod setups;
 
 use std::io::{ErrorKind, Read, Write, copy, sink};
 use std::net::{self, SocketAddr, TcpListener};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use eyewall::net::{ConnectError, Keepalive, TcpConnector, TcpStream};
 use eyewall::reactor::metrics;
 use futures_util::StreamExt;
+use futures_util::future::join;
 use net_support::*;
 use socket2::SockRef;
 
@@ -678,4 +680,49 @@ fn outside_a_reactor_it_is_an_error() {
     let connect = TcpStream::connect("127.0.0.1:1");
     let error = connect.now_or_never().unwrap().unwrap_err();
     assert!(error.to_string().contains("no reactor"), "{error}");
+}
+
+/// The port that the system chooses where it has one alone.
+const ONLY: u16 = 40_001;
+
+fn leave_one_port() {
+    let range = format!("{ONLY} {ONLY}");
+    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", range).unwrap();
+}
+
+/// The one port that there is to connect from is the one that is called, and nobody listens on it.
+#[test]
+fn no_socket_is_connected_with_itself() {
+    setups::in_own_network("no_socket_is_connected_with_itself", || {
+        leave_one_port();
+        alone().run(async {
+            let own = SocketAddr::from(([127, 0, 0, 1], ONLY));
+            // By a call, and on the ring, behind another in the same turn.
+            let first = TcpStream::connect(own).await.unwrap_err();
+            let other = TcpStream::connect("127.0.0.2:1");
+            let (_, second) = join(other, TcpStream::connect(own)).await;
+            for error in [first, second.unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+            }
+            turns(3).await;
+            TcpListener::bind(own).unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_source_address_has_its_ports_for_each_peer_anew() {
+    setups::in_own_network("a_source_address_has_its_ports_for_each_peer_anew", || {
+        leave_one_port();
+        alone().run(async {
+            let connector = TcpConnector::new().source_address([127, 0, 0, 1].into());
+            let mut connections = Vec::new();
+            for port in [1, 2] {
+                let (listener, address) = listener(&format!("127.0.0.1:{port}"));
+                let stream = connector.connect(address).await.unwrap();
+                assert_eq!(stream.local_addr().unwrap().port(), ONLY);
+                connections.push((stream, listener));
+            }
+        });
+    });
 }

@@ -202,6 +202,28 @@ pub(crate) fn passes(mut process: Command) {
     );
 }
 
+/// As [`in_own_process`], which is in a network of its own. Its loopback is up, and its settings are there to be changed.
+/// Does nothing where no such network can be made, as in some containers.
+pub(crate) fn in_own_network(name: &str, body: impl FnOnce()) {
+    if is_own_process() {
+        return in_own_process(name, body);
+    }
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]);
+        command
+    };
+    let up = unshare("ip link set lo up").output();
+    if !up.is_ok_and(|output| output.status.success()) {
+        return eprintln!("{name}: there is no network of its own");
+    }
+    let test = own_process(name);
+    let mut process = unshare("ip link set lo up && exec \"$0\" \"$@\"");
+    process.arg(test.get_program()).args(test.get_args());
+    process.env(OWN, "1");
+    passes(process);
+}
+
 /// A small generator (splitmix64), so that a failing seed replays.
 pub(crate) struct Random(pub(crate) u64);
 
