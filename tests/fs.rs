@@ -97,6 +97,7 @@ fn a_file_that_is_read_at_once_or_not_at_all_is_read_whole() {
 /// The list of the ports that are reserved is longer than a page.
 #[test]
 fn what_is_read_at_once_or_not_at_all_is_read_whole_if_it_is_long() {
+    let _alone = alone();
     let name = "what_is_read_at_once_or_not_at_all_is_read_whole_if_it_is_long";
     setups::in_own_network(name, || {
         let ports = "/proc/sys/net/ipv4/ip_local_reserved_ports";
@@ -278,6 +279,7 @@ fn workers() -> usize {
 
 #[test]
 fn a_worker_reads_what_may_be_waited_for_and_nothing_else() {
+    let _alone = alone();
     let name = "a_worker_reads_what_may_be_waited_for_and_nothing_else";
     setups::in_own_process(name, || {
         eyewall::block_on(async {

@@ -693,9 +693,10 @@ fn leave_one_port() {
 /// The one port that there is to connect from is the one that is called, and nobody listens on it.
 #[test]
 fn no_socket_is_connected_with_itself() {
+    let alone = alone();
     setups::in_own_network("no_socket_is_connected_with_itself", || {
         leave_one_port();
-        alone().run(async {
+        alone.run(async {
             let own = SocketAddr::from(([127, 0, 0, 1], ONLY));
             // By a call, and on the ring, behind another in the same turn.
             let first = TcpStream::connect(own).await.unwrap_err();
@@ -712,9 +713,10 @@ fn no_socket_is_connected_with_itself() {
 
 #[test]
 fn a_source_address_has_its_ports_for_each_peer_anew() {
+    let alone = alone();
     setups::in_own_network("a_source_address_has_its_ports_for_each_peer_anew", || {
         leave_one_port();
-        alone().run(async {
+        alone.run(async {
             let connector = TcpConnector::new().source_address([127, 0, 0, 1].into());
             let mut connections = Vec::new();
             for port in [1, 2] {
