@@ -233,9 +233,9 @@ fn p07_other_credentials_for_a_proxy_and_no_proxy_are_other_connections() {
 #[test]
 fn p08_a_proxy_ends_its_connection_in_words_of_its_own() {
     let server = Server::new(|request| match request.target().ends_with("/last") {
-        true => {
-            Reply::text("HTTP/1.1 200 OK\r\nProxy-Connection: Close\r\nContent-Length: 2\r\n\r\nok")
-        }
+        true => Reply::text(
+            "HTTP/1.1 200 OK\r\nProxy-Connection: x\r\nProxy-Connection: Close\r\nContent-Length: 2\r\n\r\nok",
+        ),
         false => Reply::ok("ok"),
     });
     run(async {

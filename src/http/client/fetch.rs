@@ -431,7 +431,9 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// Whether a proxy closes the connection, as old ones say it. Nobody should (RFC 9112, C.2.2), but who does means it.
 #[cold]
 fn proxy_closes(headers: &Headers) -> bool {
-    headers.first(&PROXY_CONNECTION).is_some_and(says_close)
+    let is_meant = |name: &[u8]| name.eq_ignore_ascii_case(PROXY_CONNECTION.as_str().as_bytes());
+    let mut lines = headers.lines();
+    lines.any(|(name, value)| is_meant(name) && says_close(value))
 }
 
 /// How long a connection is of use that its peer keeps for the `timeout` of a Keep-Alive field: a second less, or half of
