@@ -46,7 +46,8 @@ impl Core {
         }
         self.wake_all(wakers);
 
-        while self.table().in_kernel() > 0 || self.wake_armed.get() {
+        // Also where the kernel has taken none of the last: closes and posts are in no table.
+        while self.table().in_kernel() > 0 || self.wake_armed.get() || self.ring().staged() > 0 {
             let left = match deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => Duration::from_secs(3600),
