@@ -213,7 +213,8 @@ pub(crate) fn in_own_network(name: &str, body: impl FnOnce()) {
         command.args(["--map-root-user", "--net", "sh", "-c", script]);
         command
     };
-    let up = unshare("ip link set lo up").output();
+    let up =
+        unshare("ip link set lo up && test -w /proc/sys/net/ipv4/ip_local_port_range").output();
     if !up.is_ok_and(|output| output.status.success()) {
         return eprintln!("{name}: there is no network of its own");
     }
