@@ -103,10 +103,10 @@ pub(super) fn once(request: &Request) -> i32 {
 /// wait, where the socket tells; at the end of a TCP stream it says whether that is the peer's.
 pub(super) fn recv(fd: RawFd, data: *mut u8, len: usize) -> (i32, bool) {
     let on: libc::c_int = 1;
-    // SAFETY: the option is ours, and as long as is said. Where it is not known, there is no control message.
-    unsafe {
+    // SAFETY: the option is ours, and as long as is said.
+    let tells = unsafe {
         let len = size_of_val(&on) as libc::socklen_t;
-        libc::setsockopt(fd, libc::SOL_TCP, TCP_INQ, (&raw const on).cast(), len)
+        libc::setsockopt(fd, libc::SOL_TCP, TCP_INQ, (&raw const on).cast(), len) == 0
     };
     let mut vector = libc::iovec {
         iov_base: data.cast(),
@@ -117,8 +117,10 @@ pub(super) fn recv(fd: RawFd, data: *mut u8, len: usize) -> (i32, bool) {
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &mut vector;
     message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control) as _;
+    if tells {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+    }
     // SAFETY: the caller says so; the rest is ours.
     let received = result(unsafe { libc::recvmsg(fd, &mut message, libc::MSG_DONTWAIT) });
     // SAFETY: the kernel has filled the header in, and the control messages lie in `control`.
@@ -256,6 +258,14 @@ pub(super) fn ready(fd: RawFd, events: i16) -> i16 {
     }];
     poll(&mut poll_one, 0);
     poll_one[0].revents
+}
+
+/// Whether both descriptors are of one file (kcmp(2)).
+pub(super) fn is_same_file(one: RawFd, other: RawFd) -> bool {
+    const KCMP_FILE: libc::c_int = 0;
+    let own = std::process::id();
+    // SAFETY: numbers alone go in.
+    one == other || unsafe { libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one, other) } == 0
 }
 
 /// Closes `fd`, which belongs to the request.

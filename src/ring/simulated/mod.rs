@@ -72,7 +72,8 @@ impl Completions {
             result,
             flags,
         };
-        match self.has_room() {
+        // None overtakes another.
+        match self.overflow.is_empty() && self.has_room() {
             true => self.queue.push_back(cqe),
             false => self.overflow.push_back(cqe),
         }
@@ -209,9 +210,11 @@ impl Ring {
     }
 
     pub(crate) fn cancel_all(&mut self, _timeout: Duration) {
-        for pending in std::mem::take(&mut self.pending) {
-            pending.end_cancelled(&mut self.completions);
-        }
+        let all = std::mem::take(&mut self.pending);
+        let left = all
+            .into_iter()
+            .filter_map(|it| it.cancelled(&mut self.completions));
+        self.pending = left.collect();
     }
 
     pub(crate) fn register_buffers(&mut self, buffers: &BufRing) -> Result<(), Error> {
@@ -299,6 +302,9 @@ impl Ring {
         if self.world.chance.takes(Liberty::Interrupt, 32) {
             return Some(Entered::Interrupted);
         }
+        if self.is_ready() {
+            return None;
+        }
         let mut polls: Vec<libc::pollfd> = self.pending.iter().map(Pending::poll).collect();
         let now = Instant::now();
         let left = deadline.map(|at| at.saturating_duration_since(now));
@@ -337,22 +343,24 @@ impl Ring {
             self.completions.post(user_data, -libc::ENOENT, 0);
         } else {
             // A cancel that has found its target says nothing.
-            pending.end_cancelled(&mut self.completions);
+            self.pending
+                .extend(pending.cancelled(&mut self.completions));
         }
     }
 
     fn cancel_fd(&mut self, fd: RawFd, user_data: u64) {
-        let (found, rest) = std::mem::take(&mut self.pending)
-            .into_iter()
-            .partition(|it| it.is_on(fd));
-        self.pending = rest;
-        let found: Vec<Pending> = found;
-        let count = found.len() as i32;
-        for pending in found {
-            pending.end_cancelled(&mut self.completions);
+        let mut count = 0;
+        for pending in std::mem::take(&mut self.pending) {
+            let left = match pending.is_on_file_of(fd) {
+                true => {
+                    count += 1;
+                    pending.cancelled(&mut self.completions)
+                }
+                false => Some(pending),
+            };
+            self.pending.extend(left);
         }
-        let result = if count == 0 { -libc::ENOENT } else { count };
-        self.completions.post(user_data, result, 0);
+        self.completions.post(user_data, count, 0);
     }
 
     /// Closes a descriptor; what is on its way with it goes on, as each operation holds the file.

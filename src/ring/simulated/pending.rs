@@ -95,6 +95,11 @@ impl Pending {
         self.file.is_none() && self.fd() == Some(fd)
     }
 
+    /// Whether it is on the file of `fd`, by this descriptor or another.
+    pub(super) fn is_on_file_of(&self, fd: RawFd) -> bool {
+        self.fd().is_some_and(|own| calls::is_same_file(own, fd))
+    }
+
     /// Goes on with the file where the descriptor is going to be closed.
     pub(super) fn hold_file(&mut self) {
         let Some(fd) = fd_of(&mut self.request) else {
@@ -107,10 +112,10 @@ impl Pending {
         }
         // SAFETY: the descriptor is open: it is closed after this.
         let borrowed = unsafe { BorrowedFd::borrow_raw(*fd) };
-        if let Ok(file) = borrowed.try_clone_to_owned() {
-            *fd = file.as_raw_fd();
-            self.file = Some(file);
-        }
+        let file = borrowed.try_clone_to_owned();
+        let file = file.expect("there is a descriptor for what goes on with a closed one");
+        *fd = file.as_raw_fd();
+        self.file = Some(file);
     }
 
     fn fd(&self) -> Option<RawFd> {
@@ -169,14 +174,17 @@ impl Pending {
         }
     }
 
-    /// Ends it as a cancel does: a send that has come half-way tells how far.
-    pub(super) fn end_cancelled(self, completions: &mut Completions) {
-        let (result, flags) = match (self.state, self.done) {
-            (State::Notifying, _) => (0, NOTIFICATION),
-            (_, 0) => (-libc::ECANCELED, 0),
-            (_, done) => (done as i32, 0),
+    /// Ends it as a cancel does: a send that has come half-way tells how far. What is left of it, if that is something.
+    pub(super) fn cancelled(mut self, completions: &mut Completions) -> Option<Pending> {
+        let result = match self.done {
+            _ if self.state == State::Notifying => return Some(self),
+            0 => -libc::ECANCELED,
+            done => done as i32,
         };
-        completions.post(self.user_data, result, flags);
+        match self.end(result, 0, completions) {
+            Step::Waits => Some(self),
+            Step::Ended => None,
+        }
     }
 
     /// Does what can be done.
@@ -195,8 +203,7 @@ impl Pending {
                 0 => -libc::ECANCELED,
                 done => done as i32,
             };
-            completions.post(self.user_data, result, 0);
-            return Step::Ended;
+            return self.end(result, 0, completions);
         }
         step
     }
@@ -256,12 +263,7 @@ impl Pending {
                 let total = len as usize;
                 let send = |skip, len| calls::send(fd, data.wrapping_add(skip), len, flags);
                 match self.send(total, flags, world, send) {
-                    Some(result) if result < 0 => self.end(result, 0, completions),
-                    Some(result) => {
-                        completions.post(self.user_data, result, MORE);
-                        self.state = State::Notifying;
-                        Step::Waits
-                    }
+                    Some(result) => self.end(result, 0, completions),
                     None => Step::Waits,
                 }
             }
@@ -305,13 +307,22 @@ impl Pending {
         }
     }
 
-    /// Posts the result, which is the last.
-    fn end(&self, result: i32, flags: u32, completions: &mut Completions) -> Step {
+    /// Posts the result, which is the last, but for the notification of a zero-copy send. That comes behind an error, too.
+    fn end(&mut self, result: i32, flags: u32, completions: &mut Completions) -> Step {
+        if let Request::SendZc { fd, .. } = &mut self.request {
+            completions.post(self.user_data, result, flags | MORE);
+            self.state = State::Notifying;
+            if result <= 0 {
+                // Nothing of it is on its way.
+                *fd = -1;
+            }
+            return Step::Waits;
+        }
         completions.post(self.user_data, result, flags);
         Step::Ended
     }
 
-    fn end_unless_waits(&self, result: i32, flags: u32, completions: &mut Completions) -> Step {
+    fn end_unless_waits(&mut self, result: i32, flags: u32, completions: &mut Completions) -> Step {
         match result == -libc::EAGAIN {
             true => Step::Waits,
             false => self.end(result, flags, completions),
