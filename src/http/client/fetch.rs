@@ -431,9 +431,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// Whether a proxy closes the connection, as old ones say it. Nobody should (RFC 9112, C.2.2), but who does means it.
 #[cold]
 fn proxy_closes(headers: &Headers) -> bool {
-    let is_meant = |name: &[u8]| name.eq_ignore_ascii_case(PROXY_CONNECTION.as_str().as_bytes());
-    let mut lines = headers.lines();
-    lines.any(|(name, value)| is_meant(name) && says_close(value))
+    headers.all(&PROXY_CONNECTION).any(says_close)
 }
 
 /// How long a connection is of use that its peer keeps for the `timeout` of a Keep-Alive field: a second less, or half of
@@ -442,9 +440,8 @@ fn proxy_closes(headers: &Headers) -> bool {
 fn kept_by_peer(headers: &Headers) -> Option<Duration> {
     // Few have one; and one may be a list in several lines.
     headers.first(&KEEP_ALIVE)?;
-    let is_meant = |name: &[u8]| name.eq_ignore_ascii_case(KEEP_ALIVE.as_str().as_bytes());
-    let values = headers.lines().filter(|(name, _)| is_meant(name));
-    let texts = values.filter_map(|(_, value)| str::from_utf8(value).ok());
+    let name = KEEP_ALIVE;
+    let texts = (headers.all(&name)).filter_map(|value| str::from_utf8(value).ok());
     let mut parameters = texts.flat_map(|text| text.split(','));
     let seconds = parameters.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;

@@ -85,11 +85,17 @@ impl Headers {
     }
 
     fn find(&self, wanted: &[u8]) -> Option<&[u8]> {
-        self.raw_lines().find_map(|line| {
-            let (name, rest) = line.split_at_checked(wanted.len())?;
-            let value = rest.strip_prefix(b":")?;
-            name.eq_ignore_ascii_case(wanted).then(|| trim(value))
-        })
+        self.raw_lines().find_map(|line| value_of(line, wanted))
+    }
+
+    /// The values of all fields of this name, as they came. No map is made for them.
+    pub(in crate::http) fn all<'a>(
+        &'a self,
+        name: &'a HeaderName,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let name = name.as_str().as_bytes();
+        self.raw_lines()
+            .filter_map(move |line| value_of(line, name))
     }
 
     /// Name and value of every field as they came, in their order and their spelling.
@@ -129,6 +135,14 @@ impl Headers {
         }
         map
     }
+}
+
+/// The value of a field line, if the field is `wanted`.
+#[inline(always)]
+fn value_of<'a>(line: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    let (name, rest) = line.split_at_checked(wanted.len())?;
+    let value = rest.strip_prefix(b":")?;
+    name.eq_ignore_ascii_case(wanted).then(|| trim(value))
 }
 
 impl Deref for Headers {
