@@ -59,17 +59,6 @@ impl Ring {
         self.bind_listen
     }
 
-    /// Puts one request into the submission queue; `false` when it is full.
-    #[inline(always)]
-    pub(crate) fn stage(&mut self, request: &Request, user_data: u64) -> bool {
-        let place = self.place();
-        let found = place.is_some();
-        if let Some(place) = place {
-            place.stage(request, user_data);
-        }
-        found
-    }
-
     /// A place in the submission queue; `None` when it is full.
     #[inline(always)]
     pub(crate) fn place(&mut self) -> Option<Place<'_>> {

@@ -159,3 +159,16 @@ impl Entered {
         }
     }
 }
+
+impl Ring {
+    /// Puts one request into the submission queue; `false` when it is full.
+    #[inline(always)]
+    pub(crate) fn stage(&mut self, request: &Request, user_data: u64) -> bool {
+        let place = self.place();
+        let found = place.is_some();
+        if let Some(place) = place {
+            place.stage(request, user_data);
+        }
+        found
+    }
+}

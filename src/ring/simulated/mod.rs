@@ -129,15 +129,6 @@ impl Ring {
         true
     }
 
-    pub(crate) fn stage(&mut self, request: &Request, user_data: u64) -> bool {
-        let place = self.place();
-        let found = place.is_some();
-        if let Some(place) = place {
-            place.stage(request, user_data);
-        }
-        found
-    }
-
     pub(crate) fn place(&mut self) -> Option<Place<'_>> {
         (self.room() > 0).then_some(Place(self))
     }
@@ -267,7 +258,7 @@ impl Ring {
         if self.pending.is_empty() {
             return;
         }
-        let mut polls: Vec<libc::pollfd> = self.pending.iter().map(Pending::poll).collect();
+        let mut polls = self.polls();
         calls::poll(&mut polls, 0);
         let mut ready: Vec<usize> = (0..polls.len())
             .filter(|&at| self.pending[at].is_ready(&polls[at]))
@@ -286,12 +277,17 @@ impl Ring {
         self.pending.retain(|_| !ended.next().unwrap_or(false));
     }
 
+    /// What to ask poll(2) of all that is on its way.
+    fn polls(&self) -> Vec<libc::pollfd> {
+        self.pending.iter().map(Pending::poll).collect()
+    }
+
     /// Whether something that is on its way can go on, as far as can be told.
     fn is_ready(&self) -> bool {
         if self.pending.is_empty() {
             return false;
         }
-        let mut polls: Vec<libc::pollfd> = self.pending.iter().map(Pending::poll).collect();
+        let mut polls = self.polls();
         calls::poll(&mut polls, 0);
         let mut each = self.pending.iter().zip(&polls);
         each.any(|(pending, poll)| !pending.is_retried() && pending.is_ready(poll))
@@ -305,7 +301,7 @@ impl Ring {
         if self.is_ready() {
             return None;
         }
-        let mut polls: Vec<libc::pollfd> = self.pending.iter().map(Pending::poll).collect();
+        let mut polls = self.polls();
         let now = Instant::now();
         let left = deadline.map(|at| at.saturating_duration_since(now));
         if left.is_some_and(|left| left.is_zero()) {

@@ -176,12 +176,10 @@ impl Pending {
 
     /// Ends it as a cancel does: a send that has come half-way tells how far. What is left of it, if that is something.
     pub(super) fn cancelled(mut self, completions: &mut Completions) -> Option<Pending> {
-        let result = match self.done {
-            _ if self.state == State::Notifying => return Some(self),
-            0 => -libc::ECANCELED,
-            done => done as i32,
-        };
-        match self.end(result, 0, completions) {
+        if self.state == State::Notifying {
+            return Some(self);
+        }
+        match self.end_with(-libc::ECANCELED, completions) {
             Step::Waits => Some(self),
             Step::Ended => None,
         }
@@ -198,12 +196,13 @@ impl Pending {
         }
         let step = self.act(world, completions);
         if step == Step::Waits && self.state == State::Stopping {
-            let result = match self.done {
-                0 if world.chance.takes(Liberty::InterruptOperation, 2) => -libc::EINTR,
-                0 => -libc::ECANCELED,
-                done => done as i32,
+            let interrupted = world.chance.takes(Liberty::InterruptOperation, 2);
+            let error = if interrupted {
+                libc::EINTR
+            } else {
+                libc::ECANCELED
             };
-            return self.end(result, 0, completions);
+            return self.end_with(-error, completions);
         }
         step
     }
@@ -221,48 +220,34 @@ impl Pending {
             }
             Request::Accept { multishot, .. } => self.accept(multishot, world, completions),
             Request::Connect { .. } => self.connect(completions),
+            Request::SendZc { fd, .. } if !calls::sends_without_copy(fd) => {
+                self.end(-libc::EOPNOTSUPP, 0, completions)
+            }
             Request::Send {
                 fd,
                 data,
                 len,
                 flags,
-                quiet,
+                ..
+            }
+            | Request::SendZc {
+                fd,
+                data,
+                len,
+                flags,
             } => {
-                let total = len as usize;
                 let send = |skip, len| calls::send(fd, data.wrapping_add(skip), len, flags);
-                let Some(result) = self.send(total, flags, world, send) else {
-                    return Step::Waits;
-                };
-                let least = match flags & libc::MSG_WAITALL {
-                    0 => 0,
-                    _ => len as i32,
-                };
-                if !quiet || result < least {
-                    completions.post(self.user_data, result, 0);
+                match self.send(len as usize, flags, world, send) {
+                    Some(result) if self.says_nothing_of(result) => Step::Ended,
+                    Some(result) => self.end(result, 0, completions),
+                    None => Step::Waits,
                 }
-                Step::Ended
             }
             Request::SendMsg { fd, message, flags } => {
                 let total = calls::message_len(message);
                 // A datagram goes whole.
                 let send = |skip, _| calls::sendmsg(fd, message, skip, flags);
                 match self.send(total, flags as i32, world, send) {
-                    Some(result) => self.end(result, 0, completions),
-                    None => Step::Waits,
-                }
-            }
-            Request::SendZc {
-                fd,
-                data,
-                len,
-                flags,
-            } => {
-                if !calls::sends_without_copy(fd) {
-                    return self.end(-libc::EOPNOTSUPP, 0, completions);
-                }
-                let total = len as usize;
-                let send = |skip, len| calls::send(fd, data.wrapping_add(skip), len, flags);
-                match self.send(total, flags, world, send) {
                     Some(result) => self.end(result, 0, completions),
                     None => Step::Waits,
                 }
@@ -307,6 +292,19 @@ impl Pending {
         }
     }
 
+    /// Whether a send that tells of failures alone has not failed. With `MSG_WAITALL` a part is a failure.
+    fn says_nothing_of(&self, result: i32) -> bool {
+        match self.request {
+            Request::Send {
+                len,
+                flags,
+                quiet: true,
+                ..
+            } => result >= 0 && (flags & libc::MSG_WAITALL == 0 || result >= len as i32),
+            _ => false,
+        }
+    }
+
     /// Posts the result, which is the last, but for the notification of a zero-copy send. That comes behind an error, too.
     fn end(&mut self, result: i32, flags: u32, completions: &mut Completions) -> Step {
         if let Request::SendZc { fd, .. } = &mut self.request {
@@ -320,6 +318,15 @@ impl Pending {
         }
         completions.post(self.user_data, result, flags);
         Step::Ended
+    }
+
+    /// Ends it with `error`, or with how far it has come.
+    fn end_with(&mut self, error: i32, completions: &mut Completions) -> Step {
+        let result = match self.done {
+            0 => error,
+            done => done as i32,
+        };
+        self.end(result, 0, completions)
     }
 
     fn end_unless_waits(&mut self, result: i32, flags: u32, completions: &mut Completions) -> Step {
